@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a host agent can be told to do. Commands are signed, expire, are fenced, and carry no secret.
+
+A command may arrive twice or late. The agent refuses one whose fence is older than the highest it has seen for
+the vm, or not newer than the vm's tombstone; everything else it does again without showing it.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from services.common.contracts.network import NetworkPlan
+
+
+class Verb(StrEnum):
+    """The verbs of the agent; each is idempotent."""
+
+    DEPLOY = "deploy"  # volumes and definition
+    START = "start"
+    STOP = "stop"  # ask the guest (ACPI); done when it is off
+    FORCE_STOP = "force-stop"
+    REBOOT = "reboot"
+    ERASE = "erase"  # domain, volumes, everything; leaves a tombstone
+    INVENTORY = "inventory"  # tell all you have, now
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file the host shall have: content-addressed, fetched by a signed, short-lived URL, kept by sha256."""
+
+    sha256: str
+    size: int
+    format: str  # raw | qcow2 | iso | kernel | initrd
+    url: str
+    shared: bool = True  # False: made for this vm alone, removed with it
+
+
+@dataclass(frozen=True)
+class DiskPlan:
+    """One disk or CD-ROM of a vm. With `base` it starts as that image (a copy-on-write overlay), else empty."""
+
+    role: str  # root | data | seed
+    size_gib: int = 0  # 0: as large as its base
+    base: Artifact | None = None
+    device: str = "disk"  # disk | cdrom
+
+
+@dataclass(frozen=True)
+class NicPlan:
+    """A NIC and the network it is plugged into."""
+
+    mac: str
+    network: NetworkPlan
+    mtu: int = 0
+
+
+@dataclass(frozen=True)
+class DeployPlan:
+    """All a driver needs to define a vm. `uuid` and `name` are derived from the vm's id."""
+
+    uuid: str
+    name: str
+    vcpus: int
+    memory_mib: int
+    disks: tuple[DiskPlan, ...]
+    nics: tuple[NicPlan, ...]
+    kernel: Artifact | None = None  # direct kernel boot
+    initrd: Artifact | None = None
+    cmdline: str = ""
+    firmware: str = "bios"  # bios | uefi
+    os: str = ""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One order to one host. `id` is derived from job, step and fence: the same order has the same id."""
+
+    id: str
+    verb: Verb
+    host: str
+    vm: str
+    job: str
+    step: str
+    fence: int  # the vm's fence
+    platform: str  # the owner mark
+    timeout_s: float
+    plan: DeployPlan | None = None

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every flow as one table: its steps, who runs each, how it is undone, and how long it may take.
+
+A step may run twice and must not show it. A step that parks hands a command to a host (or waits for a guest)
+and is finished by the report, not by the worker. An undo accepts "it was never there".
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from services.common.contracts.states import VmState as V
+
+
+class Queue:
+    """Who runs a step: the Celery queues, one for each service that works."""
+
+    SCHEDULER = "scheduler"
+    IMAGEBUILDER = "imagebuilder"
+    WORKER = "worker"
+
+
+QUEUES = (Queue.SCHEDULER, Queue.IMAGEBUILDER, Queue.WORKER)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step; `undo` names the step (in UNDO_STEPS) that takes back what it leaves behind."""
+
+    name: str
+    queue: str
+    deadline_s: float
+    undo: str = ""
+    parks: bool = False
+    resend_s: float = 0.0  # a parked command is sent again after this long (idempotent at the host)
+
+
+@dataclass(frozen=True)
+class Flow:
+    """What a job of one kind does, and what its vm is called before, after, and when it failed."""
+
+    kind: str
+    steps: tuple[Step, ...]
+    during: V | None = None
+    after: V | None = None
+    failed: V | None = None  # None: the vm goes back to what it was
+
+    def step(self, name: str) -> Step:
+        """The step of that name, forward or undo."""
+        return next((s for s in self.steps if s.name == name), None) or UNDO_STEPS[name]
+
+    def after_step(self, name: str) -> Step | None:
+        """The step that follows, or None at the end."""
+        names = [s.name for s in self.steps]
+        following = names.index(name) + 1
+        return self.steps[following] if following < len(names) else None
+
+
+_ERASE = Step("erase", Queue.WORKER, 120, parks=True, resend_s=3)
+_RELEASE = Step("release", Queue.SCHEDULER, 30)
+_DISCARD = Step("discard", Queue.IMAGEBUILDER, 30)
+_DROP_MEDIA = Step("drop-media", Queue.IMAGEBUILDER, 60)
+
+UNDO_STEPS: Mapping[str, Step] = {s.name: s for s in (_ERASE, _RELEASE, _DISCARD, _DROP_MEDIA)}
+
+FLOWS: Mapping[str, Flow] = {
+    flow.kind: flow
+    for flow in (
+        Flow(
+            "vm.create",
+            (
+                Step("place", Queue.SCHEDULER, 30, undo="release"),
+                Step("build", Queue.IMAGEBUILDER, 1800, undo="discard"),
+                Step("deploy", Queue.WORKER, 300, undo="erase", parks=True, resend_s=3),
+                Step("start", Queue.WORKER, 120, undo="erase", parks=True, resend_s=3),
+                Step("boot", Queue.WORKER, 600, parks=True),
+                Step("verify", Queue.WORKER, 30),
+            ),
+            during=V.PROVISIONING,
+            after=V.READY,
+            failed=V.FAILED,
+        ),
+        Flow("vm.delete", (_ERASE, _DISCARD, _RELEASE), during=V.DELETING, after=V.DELETED, failed=V.DELETING),
+        Flow(
+            "vm.start",
+            (
+                Step("start", Queue.WORKER, 120, parks=True, resend_s=3),
+                Step("boot", Queue.WORKER, 600, parks=True),
+                Step("verify", Queue.WORKER, 30),
+            ),
+            during=V.STARTING,
+            after=V.READY,
+        ),
+        Flow(
+            "vm.stop",
+            (Step("stop", Queue.WORKER, 180, parks=True, resend_s=10),),
+            during=V.STOPPING,
+            after=V.STOPPED,
+        ),
+        Flow(
+            "vm.force-stop",
+            (Step("force-stop", Queue.WORKER, 60, parks=True, resend_s=3),),
+            during=V.STOPPING,
+            after=V.STOPPED,
+        ),
+        Flow(
+            "vm.reboot",
+            (
+                Step("reboot", Queue.WORKER, 180, parks=True, resend_s=10),
+                Step("boot", Queue.WORKER, 600, parks=True),
+                Step("verify", Queue.WORKER, 30),
+            ),
+            during=V.REBOOTING,
+            after=V.READY,
+        ),
+        Flow("media.import", (Step("import", Queue.IMAGEBUILDER, 7200, undo="drop-media"),)),
+    )
+}
+
+
+def task_name(step: Step) -> str:
+    """The Celery task that rings for a step, as Flower shows it: queue and step."""
+    return f"{step.queue}.{step.name}"
+
+
+def undo_path(flow: Flow, reached: str) -> tuple[Step, ...]:
+    """The undos to run, last first, when a job stops at step `reached`; each undo once."""
+    names = [s.name for s in flow.steps]
+    steps = flow.steps[: names.index(reached) + 1] if reached in names else ()
+    path: dict[str, Step] = {}
+    for step in reversed(steps):
+        if step.undo:
+            path.setdefault(step.undo, UNDO_STEPS[step.undo])
+    return tuple(path.values())

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The values a placement is decided on, and the explanation that is kept with every decision."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a vm needs of a host."""
+
+    id: str
+    vcpus: int
+    memory_mib: int
+    disk_gib: int
+    hypervisor: str = ""
+    host: str = ""
+    zone: str = ""
+    traits: tuple[str, ...] = ()
+    os: str = ""
+    project: str = ""
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class HostView:
+    """A host as the scheduler sees it. `used_*` is what claims hold, never what telemetry says."""
+
+    id: str
+    name: str
+    driver: str
+    state: str
+    zone: str
+    traits: tuple[str, ...]
+    vcpus: int
+    memory_mib: int
+    disk_gib: int
+    used_vcpus: int = 0
+    used_memory_mib: int = 0
+    used_disk_gib: int = 0
+    vms: int = 0
+    cpu_percent: float | None = None
+    watts: float | None = None
+    heartbeat_age_s: float | None = None
+    power_curve: tuple[float, ...] = ()
+    failures: float = 0.0
+
+
+@dataclass(frozen=True)
+class Miss:
+    """Why one host was refused: which filter, in words with numbers, and what would have to give."""
+
+    host: str
+    filter: str
+    reason: str
+    lacks: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FilterCount:
+    """What one filter did: hosts tested, rejected by it first, and rejected by it alone."""
+
+    filter: str
+    tested: int
+    rejected_first: int
+    rejected_alone: int
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A candidate and the terms that sum to its score."""
+
+    host: str
+    score: float
+    terms: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Relaxation:
+    """The smallest change of the request that yields a host; applying it must then place."""
+
+    field: str
+    asked: str
+    fits: str
+    host: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A choice and its whole explanation. `host` is "" where none can take it."""
+
+    request: Request
+    policy: str
+    policy_sha: str
+    generation: int
+    host: str
+    candidates: tuple[Scored, ...] = ()  # best first
+    filters: tuple[FilterCount, ...] = ()
+    misses: tuple[Miss, ...] = ()  # nearest first
+    relaxations: tuple[Relaxation, ...] = ()
+    watts: float | None = None  # added by this vm, as estimated

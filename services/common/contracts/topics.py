@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names on the broker and in Redis, in one place."""
+
+AGENT_EXCHANGE = "agent.events"  # topic exchange; routing key host.<id>
+AGENT_QUEUE = "agent.events"
+FEED_CHANNEL = "innkeeper:feed"  # every job event after its commit: {"project","job","seq",...}
+OUTBOX_CHANNEL = "innkeeper:outbox"  # "there is something to relay"
+
+
+def host_queue(host_id: str) -> str:
+    """The queue a host's agent reads its commands from; also its routing key."""
+    return f"host.{host_id}"
+
+
+def job_channel(job_id: str) -> str:
+    """Redis channel of one job's events and progress."""
+    return f"innkeeper:job:{job_id}"
+
+
+def project_channel(project_id: str) -> str:
+    """Redis channel of one project's events."""
+    return f"innkeeper:project:{project_id}"
