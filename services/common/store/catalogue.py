@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Flavors, networks with the addresses given out, and imported media."""
+
+from sqlalchemy import ForeignKey, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from services.common.store.base import Base, Id, JsonList, Key, Long, Name, Word
+
+
+class Flavor(Base):
+    """A size a vm can have."""
+
+    __tablename__ = "flavors"
+    id: Mapped[Key]
+    name: Mapped[Name] = mapped_column(unique=True)
+    vcpus: Mapped[int]
+    memory_mib: Mapped[int]
+    disk_gib: Mapped[int]
+    created_at: Mapped[float]
+    updated_at: Mapped[float]
+
+
+class Network(Base):
+    """A network vms can be plugged into; without a project every project may use it."""
+
+    __tablename__ = "networks"
+    __table_args__ = (UniqueConstraint("project_id", "name"),)
+    id: Mapped[Key]
+    project_id: Mapped[Id | None]
+    name: Mapped[Name]
+    kind: Mapped[Word]  # contracts.network.NetworkKind
+    cidr: Mapped[Word] = mapped_column(default="")
+    gateway: Mapped[Word] = mapped_column(default="")
+    dhcp_start: Mapped[Word] = mapped_column(default="")
+    dhcp_end: Mapped[Word] = mapped_column(default="")
+    dns: Mapped[JsonList] = mapped_column(default=list)
+    bridge: Mapped[Word] = mapped_column(default="")
+    mtu: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[float]
+    updated_at: Mapped[float]
+
+
+class AddressLease(Base):
+    """A static address given to a vm's NIC: no other vm can have it."""
+
+    __tablename__ = "address_leases"
+    __table_args__ = (Index("ix_address_leases_vm_id", "vm_id"),)
+    network_id: Mapped[str] = mapped_column(ForeignKey("networks.id"), primary_key=True)
+    address: Mapped[Word] = mapped_column(primary_key=True)  # without prefix length
+    vm_id: Mapped[Id]
+    mac: Mapped[Word]
+    created_at: Mapped[float]
+
+
+class Media(Base):
+    """A vendor's ISO or cloud image, kept by its sha256."""
+
+    __tablename__ = "media"
+    __table_args__ = (UniqueConstraint("project_id", "name"),)
+    id: Mapped[Key]
+    project_id: Mapped[Id]
+    name: Mapped[Name]
+    os: Mapped[Word] = mapped_column(default="")
+    kind: Mapped[Word]  # iso | cloud-image
+    url: Mapped[Long]
+    sha256: Mapped[Word]
+    size: Mapped[int | None]
+    state: Mapped[Word]
+    job_id: Mapped[Id | None]
+    error: Mapped[Long] = mapped_column(default="")
+    created_at: Mapped[float]
+    updated_at: Mapped[float]

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hosts, what they hold claimed, and the decisions that chose them."""
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from services.common.store.base import Base, Id, JsonDict, JsonList, Key, Long, Name, Word
+
+
+class Host(Base):
+    """A host that runs vms. `used_*` is what claims hold, changed only together with a claim."""
+
+    __tablename__ = "hosts"
+    __table_args__ = (
+        CheckConstraint("used_vcpus >= 0 AND used_memory_mib >= 0 AND used_disk_gib >= 0", name="used_not_negative"),
+    )
+    id: Mapped[Key]
+    name: Mapped[Name] = mapped_column(unique=True)
+    driver: Mapped[Word]
+    state: Mapped[Word]
+    zone: Mapped[Word] = mapped_column(default="")
+    traits: Mapped[JsonList] = mapped_column(default=list)
+    labels: Mapped[JsonDict] = mapped_column(default=dict)
+    vcpus: Mapped[int] = mapped_column(default=0)
+    memory_mib: Mapped[int] = mapped_column(default=0)
+    disk_gib: Mapped[int] = mapped_column(default=0)
+    used_vcpus: Mapped[int] = mapped_column(default=0)
+    used_memory_mib: Mapped[int] = mapped_column(default=0)
+    used_disk_gib: Mapped[int] = mapped_column(default=0)
+    facts: Mapped[JsonDict] = mapped_column(default=dict)  # contracts.events.HostFacts
+    telemetry: Mapped[JsonDict] = mapped_column(default=dict)  # contracts.events.Telemetry
+    power_curve: Mapped[JsonList] = mapped_column(default=list)
+    broker_user: Mapped[Name] = mapped_column(default="")
+    broker_password_hash: Mapped[Name] = mapped_column(default="")  # RabbitMQ's salted SHA-256
+    generation: Mapped[int] = mapped_column(default=0)
+    heartbeat_at: Mapped[float | None]
+    created_at: Mapped[float]
+    updated_at: Mapped[float]
+
+
+class Claim(Base):
+    """Capacity held on a host for one vm, written before anything else happens."""
+
+    __tablename__ = "claims"
+    __table_args__ = (Index("ix_claims_host_id", "host_id"),)
+    vm_id: Mapped[Key]
+    job_id: Mapped[Id]
+    host_id: Mapped[str] = mapped_column(ForeignKey("hosts.id"))
+    vcpus: Mapped[int]
+    memory_mib: Mapped[int]
+    disk_gib: Mapped[int]
+    created_at: Mapped[float]
+
+
+class StoredDecision(Base):
+    """Why a host was chosen, or none: the whole explanation (contracts.placement.Decision)."""
+
+    __tablename__ = "decisions"
+    __table_args__ = (Index("ix_decisions_job_id", "job_id"),)
+    id: Mapped[Key]
+    project_id: Mapped[Id]
+    job_id: Mapped[Id]
+    vm_id: Mapped[Id]
+    host_id: Mapped[Id | None]
+    policy: Mapped[Name]
+    policy_sha: Mapped[Word]
+    generation: Mapped[int]
+    explanation: Mapped[JsonDict]
+    created_at: Mapped[float]
+
+
+class Leader(Base):
+    """Work that one process does at a time holds a row here until it expires."""
+
+    __tablename__ = "leaders"
+    role: Mapped[Word] = mapped_column(primary_key=True)
+    owner: Mapped[Long]
+    until: Mapped[float]
+
+
+class Installation(Base):
+    """This installation's own id: the owner mark on every hypervisor."""
+
+    __tablename__ = "installation"
+    id: Mapped[Key]
+    created_at: Mapped[float]

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every table, for those who need the whole metadata."""
+
+from services.common.store.base import Base
+from services.common.store.catalogue import AddressLease, Flavor, Media, Network
+from services.common.store.hosts import Claim, Host, Installation, Leader, StoredDecision
+from services.common.store.jobs import Job, JobEvent, JobStep, Outbox
+from services.common.store.projects import ApiToken, IdempotencyKey, Membership, Project, RevokedToken, User
+from services.common.store.vms import Vm
+
+__all__ = [
+    "AddressLease",
+    "ApiToken",
+    "Base",
+    "Claim",
+    "Flavor",
+    "Host",
+    "IdempotencyKey",
+    "Installation",
+    "Job",
+    "JobEvent",
+    "JobStep",
+    "Leader",
+    "Media",
+    "Membership",
+    "Network",
+    "Outbox",
+    "Project",
+    "RevokedToken",
+    "StoredDecision",
+    "User",
+    "Vm",
+]
