@@ -134,7 +134,7 @@ class Changes:
     command: Command | None = None
     vm_state: VmState | None = None
     write: Callable[[Any], None] | None = None
-    keep_lease: bool = False
+    vm_back: bool = False  # the vm is called again what it was before the job
 
 
 class Journal(Protocol):

@@ -118,9 +118,14 @@ def _address_problems(text: str, at: str) -> Iterator[Problem]:
         yield Problem(at, f"{text!r} has no prefix length", f'write it like "{text}/24"')
     elif interface.ip.is_loopback or interface.ip.is_multicast or interface.ip.is_unspecified:
         yield Problem(at, f"{text} is not an address a host can have", "use a unicast address of the network")
-    elif interface.version == 4 and interface.network.prefixlen < 31:
-        if interface.ip in (interface.network.network_address, interface.network.broadcast_address):
-            yield Problem(at, f"{text} is the network's own or its broadcast address", "use a host address")
+    elif _is_network_itself(interface):
+        yield Problem(at, f"{text} is the network's own or its broadcast address", "use a host address")
+
+
+def _is_network_itself(interface: IPv4Interface | IPv6Interface) -> bool:
+    if interface.version == 6 or interface.network.prefixlen >= 31:
+        return False
+    return interface.ip in (interface.network.network_address, interface.network.broadcast_address)
 
 
 def _gateway_problems(nic: Nic, value: str, version: int, at: str) -> Iterator[Problem]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The declarative base and the column types every table uses. Times are epoch seconds (UTC) as floats."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from sqlalchemy import JSON, MetaData, String, Text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -30,4 +30,4 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {JsonDict: Json, JsonList: Json}
+    type_annotation_map: ClassVar = {JsonDict: Json, JsonList: Json}

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a job moves on: pure decisions from (job, what happened, now) to the changes one transaction writes.
+
+Worker, recorder, sweeper and the people's controls (cancel, retry, roll back) all decide here and nowhere else.
+A job with undos left (`job.undo`) is walking back; its present step is the first of them.
+"""
+
+from dataclasses import replace
+
+from services.common.contracts.errors import IllegalMove, InnkeeperError, NoHost
+from services.common.contracts.events import JobEventKind as K
+from services.common.contracts.flow import FLOWS, UNDO_STEPS, Flow, Step, task_name, undo_path
+from services.common.contracts.journal import Bell, Changes, Done, JobView, JsonDict, NewEvent, Park
+from services.common.contracts.states import JOB_MOVES, JobState, VmState, moved
+
+# A step that can't be done now is tried again after 0.2 s, then twice as late each time, up to this.
+LONGEST_PAUSE_S = 15.0
+
+
+def flow_of(job: JobView) -> Flow:
+    """The flow of a job."""
+    return FLOWS[job.kind]
+
+
+def step_of(job: JobView) -> Step:
+    """The step a job is at, forward or undo."""
+    return UNDO_STEPS[job.step] if job.undo else flow_of(job).step(job.step)
+
+
+def finished(job: JobView, done: Done) -> Changes:
+    """The present step is done: on to the next one, or to the end."""
+    if job.undo:
+        return _undone(job, done)
+    flow = flow_of(job)
+    facts = {**job.facts, job.step: done.facts}
+    ended = NewEvent(K.STEP_FINISHED, job.step, data=done.facts)
+    following = flow.after_step(job.step)
+    if following is None:
+        return Changes(
+            state=moved(JOB_MOVES, job.state, JobState.SUCCEEDED),
+            step=job.step,
+            facts=facts,
+            step_ended=job.step,
+            step_outcome="done",
+            events=(ended, NewEvent(K.SUCCEEDED, data=_vm_data(done.vm_state or flow.after))),
+            vm_state=done.vm_state or flow.after,
+            write=done.write,
+        )
+    return Changes(
+        state=moved(JOB_MOVES, job.state, JobState.RUNNING),
+        step=following.name,
+        facts=facts,
+        step_ended=job.step,
+        step_outcome="done",
+        events=(ended,),
+        bells=(bell(job, following),),
+        write=done.write,
+    )
+
+
+def parked(job: JobView, park: Park, now: float, deadline_s: float) -> Changes:
+    """The step goes on elsewhere; a report, or the deadline, ends it."""
+    step = step_of(job)
+    return Changes(
+        state=moved(JOB_MOVES, job.state, JobState.UNDO_WAITING if job.undo else JobState.WAITING),
+        step=job.step,
+        attempt=job.attempt,
+        facts={**job.facts, job.step: park.facts} if park.facts else None,
+        deadline_at=job.deadline_at or now + deadline_s,
+        resend_at=now + step.resend_s if step.resend_s else None,
+        events=(NewEvent(K.STEP_PARKED, job.step),),
+        command=park.command,
+    )
+
+
+def failed(job: JobView, error: InnkeeperError) -> Changes:
+    """The present step can't be done: walk back what was left behind; where an undo fails, people must look."""
+    told = error_data(error)
+    event = NewEvent(K.STEP_FAILED, job.step, error.detail, {"code": error.code})
+    if job.undo:
+        return stalled(job, f"undo {job.step!r} failed: {error.detail}", told)
+    path = undo_path(flow_of(job), job.step)
+    return _walk_back(job, path, JobState.FAILED, told, (event,))
+
+
+def again(job: JobView, error: InnkeeperError, now: float) -> Changes:
+    """The step can't be done now: try later, until its deadline is over."""
+    if job.deadline_at is not None and now > job.deadline_at:
+        return failed(job, error)
+    attempt = job.attempt + 1
+    pause = min(LONGEST_PAUSE_S, 0.2 * 2 ** min(attempt - 1, 10))
+    # Every try is counted; only the 1st, 2nd, 4th, 8th ... is told, so that a long wait doesn't fill the journal.
+    told = attempt & (attempt - 1) == 0
+    event = NewEvent(K.STEP_RETRIED, job.step, error.detail, {"attempt": attempt, "pause_s": pause})
+    return Changes(
+        state=job.state,
+        step=job.step,
+        attempt=attempt,
+        due_at=now + pause,
+        deadline_at=job.deadline_at,
+        events=(event,) if told else (),
+    )
+
+
+def stalled(job: JobView, reason: str, evidence: JsonDict | None = None) -> Changes:
+    """No progress beyond the deadline: say so with evidence; the owner cancels, retries or rolls back."""
+    return Changes(
+        state=moved(JOB_MOVES, job.state, JobState.STALLED),
+        step=job.step,
+        attempt=job.attempt,
+        error={
+            "code": "stalled",
+            "title": "No progress",
+            "detail": reason,
+            **({"evidence": evidence} if evidence else {}),
+        },
+        events=(NewEvent(K.STALLED, job.step, reason, evidence or {}),),
+    )
+
+
+def cancelled(job: JobView, ends_as: JobState, reason: str) -> Changes:
+    """Somebody asked for it: walk back from wherever the job is."""
+    if job.state in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED):
+        raise IllegalMove(f"the job is over ({job.state})")
+    if job.undo:
+        if job.state != JobState.STALLED:
+            raise IllegalMove("the job is being rolled back already")
+        return resumed(job)
+    if job.kind == "vm.delete":
+        raise IllegalMove("a deletion can't be taken back; retry it")
+    path = undo_path(flow_of(job), job.step)
+    error = {"code": str(ends_as), "title": reason, "detail": reason}
+    return _walk_back(job, path, ends_as, error, ())
+
+
+def resumed(job: JobView) -> Changes:
+    """Take a stalled job up again at the step where it stands."""
+    if job.state != JobState.STALLED:
+        raise IllegalMove(f"only a stalled job can be resumed; this one is {job.state}")
+    return Changes(
+        state=JobState.UNDOING if job.undo else JobState.RUNNING,
+        step=job.step,
+        events=(NewEvent(K.RESUMED, job.step),),
+        bells=(bell(job, step_of(job)),),
+        error={} if not job.undo else None,
+    )
+
+
+def restarted(job: JobView) -> Changes:
+    """Begin a failed job anew, from its first step."""
+    first = flow_of(job).steps[0]
+    return Changes(
+        state=moved(JOB_MOVES, job.state, JobState.QUEUED),
+        step=first.name,
+        facts={},
+        error={},
+        undo=(),
+        events=(NewEvent(K.QUEUED, text="tried again"),),
+        bells=(bell(job, first),),
+        vm_state=flow_of(job).during,
+    )
+
+
+def bell(job: JobView, step: Step) -> Bell:
+    """The bell that rings for `step` of this job."""
+    return Bell(step.queue, task_name(step), job.id)
+
+
+def error_data(error: InnkeeperError) -> JsonDict:
+    """What the job keeps of an error: for people and for clients."""
+    data: JsonDict = {"code": error.code, "title": error.title, "detail": error.detail}
+    if error.problems:
+        data["errors"] = [{"pointer": p.pointer, "detail": p.detail, "fix": p.fix} for p in error.problems]
+    if isinstance(error, NoHost):
+        data["placement"] = error.extra.get("explanation")
+    elif error.extra:
+        data["evidence"] = error.extra
+    return data
+
+
+def _undone(job: JobView, done: Done) -> Changes:
+    left = job.undo[1:]
+    ended = NewEvent(K.STEP_FINISHED, job.step, data={"undo": True})
+    if left:
+        step = UNDO_STEPS[left[0]]
+        return Changes(
+            state=moved(JOB_MOVES, job.state, JobState.UNDOING),
+            step=step.name,
+            undo=left,
+            step_ended=job.step,
+            step_outcome="undone",
+            events=(ended,),
+            bells=(bell(job, step),),
+            write=done.write,
+        )
+    last = _over(job, job.ends_as, (ended,))
+    return replace(last, step_ended=job.step, step_outcome="undone", write=done.write)
+
+
+def _walk_back(
+    job: JobView, path: tuple[Step, ...], ends_as: JobState, error: JsonDict, events: tuple[NewEvent, ...]
+) -> Changes:
+    if not path:
+        return replace(_over(job, ends_as, events), error=error, step_ended=job.step, step_outcome="failed")
+    begun = NewEvent(K.UNDO_STARTED, job.step, error.get("detail", ""), {"undo": [s.name for s in path]})
+    return Changes(
+        state=moved(JOB_MOVES, job.state, JobState.UNDOING),
+        step=path[0].name,
+        error=error,
+        undo=tuple(s.name for s in path),
+        ends_as=ends_as,
+        step_ended=job.step,
+        step_outcome="failed",
+        events=(*events, begun),
+        bells=(bell(job, path[0]),),
+    )
+
+
+def _over(job: JobView, ends_as: JobState, events: tuple[NewEvent, ...]) -> Changes:
+    vm_state = flow_of(job).failed
+    kind = K.CANCELLED if ends_as == JobState.CANCELLED else K.FAILED
+    return Changes(
+        state=moved(JOB_MOVES, job.state, ends_as),
+        step=job.step,
+        undo=(),
+        events=(*events, NewEvent(kind, data=_vm_data(vm_state))),
+        vm_state=vm_state,
+        vm_back=vm_state is None,
+    )
+
+
+def _vm_data(state: VmState | None) -> JsonDict:
+    return {"vm_state": str(state)} if state else {}
