@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Acts on one host: takes signed commands, drives its hypervisor, reports facts."""

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The driver contract: what an adapter to one kind of hypervisor promises. Values in and out are ours.
+
+Every method may be called from any thread, for different vms at the same time; for one vm the caller makes one
+call at a time. Every method may be repeated, after a crash in the middle too: it meets its own half-done work and
+finishes it. Raises HostFailed (with the vendor's own words) when the hypervisor refuses for good, TryAgain when
+it can't be reached right now; nothing else. A vm without our owner mark is never touched and never listed.
+"""
+
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from services.common.contracts.commands import DeployPlan
+from services.common.contracts.events import HostFacts, InventoryItem
+from services.common.contracts.network import NetworkPlan
+
+
+class Power:
+    """How a vm is, as every driver says it."""
+
+    ON = "on"
+    OFF = "off"
+    PAUSED = "paused"
+    CRASHED = "crashed"
+    ABSENT = "absent"  # not on the hypervisor; files may be left
+
+
+class Capability:
+    """What not every driver can do; a driver declares its own in `capabilities`."""
+
+    NAT = "network-nat"
+    ISOLATED = "network-isolated"
+    BRIDGE = "network-bridge"
+    DIRECT_KERNEL = "direct-kernel"
+    UEFI = "uefi"
+    GUEST_CHANNEL = "guest-channel"
+    CONSOLE_LOG = "console-log"
+    SCREENSHOT = "screenshot"
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What a host has. 0: as the hypervisor sees it."""
+
+    vcpus: int = 0
+    memory_mib: int = 0
+    disk_gib: int = 0
+
+
+@dataclass(frozen=True)
+class DriverSettings:
+    """What a driver is made of. `directory` is the agent's own: masters/, vms/<id>/, ports/."""
+
+    directory: Path
+    platform: str
+    uri: str = ""
+    accelerator: str = "auto"  # auto | kvm | tcg
+    capacity: Capacity = Capacity()
+    power_curve: tuple[float, ...] = ()
+    fake: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose a vm is: the mark every driver leaves on the hypervisor."""
+
+    platform: str
+    vm: str
+    fence: int
+
+
+@dataclass(frozen=True)
+class Usage:
+    """How busy the host is. Percentages 0..100."""
+
+    cpu_percent: float
+    memory_used_mib: int
+    disk_used_gib: float
+    running_vms: int
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What can be seen of a vm from outside: the serial console's tail, and a PNG where there is a screen."""
+
+    console: str = ""
+    screenshot: bytes = b""
+
+
+PowerSeen = Callable[[str, str], None]  # vm, power
+
+
+class Driver(ABC):
+    """One hypervisor on one host."""
+
+    name: ClassVar[str]
+    capabilities: ClassVar[frozenset[str]]
+
+    @abstractmethod
+    def facts(self) -> HostFacts:
+        """What the host is and can do; capacity is real cores and memory, overcommit is the policy's matter."""
+
+    @abstractmethod
+    def usage(self) -> Usage:
+        """How busy the host is since the last call (the first one: since boot)."""
+
+    @abstractmethod
+    def inventory(self) -> list[InventoryItem]:
+        """Every vm that carries our owner mark, and every vm's directory that has no vm (power "absent")."""
+
+    @abstractmethod
+    def ensure_network(self, plan: NetworkPlan) -> None:
+        """Make the network exist and run. One with the same definition is left alone; a foreign one is refused."""
+
+    @abstractmethod
+    def deploy(self, plan: DeployPlan, owner: Owner, files: Mapping[str, Path]) -> None:
+        """Make volumes and definition, not running. `files` maps the sha256 of each artifact to its local path.
+
+        A volume that exists keeps its content; a vm that exists takes the owner's fence and stays as it is when it
+        runs. HostFailed when a name or UUID belongs to somebody else.
+        """
+
+    @abstractmethod
+    def start(self, vm: str) -> None:
+        """Power on; returns when it runs. One that runs is left alone. HostFailed when it isn't there."""
+
+    @abstractmethod
+    def press_power(self, vm: str) -> None:
+        """Press the power button once (ACPI). The guest may miss or ignore it: the caller presses again."""
+
+    @abstractmethod
+    def force_stop(self, vm: str) -> None:
+        """Pull the plug; returns when it is off. One that is off, or was never there, is fine."""
+
+    @abstractmethod
+    def erase(self, vm: str) -> None:
+        """Remove vm, volumes, directory. What was never there is fine. HostFailed for what isn't ours."""
+
+    @abstractmethod
+    def power(self, vm: str) -> str:
+        """How the vm is now: a Power."""
+
+    @abstractmethod
+    def watch(self, seen: PowerSeen, resync: Callable[[], None]) -> None:
+        """Call `seen` at every power change of our vms, `resync` when changes may have been missed. Once a driver."""
+
+    @abstractmethod
+    def guest_channel(self, vm: str) -> socket.socket | None:
+        """A connected, non-blocking stream to the guest's port, or None while there is nobody to connect to."""
+
+    @abstractmethod
+    def evidence(self, vm: str) -> Evidence:
+        """What can be seen of the vm now; empty parts where nothing can."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the hypervisor. VMs keep running."""

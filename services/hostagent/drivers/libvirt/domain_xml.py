@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A vm's definition in libvirt's words, built as a tree (never as text). Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lxml import etree
+
+from services.common.contracts.commands import DeployPlan
+from services.common.contracts.guest import PORT_NAME
+from services.hostagent.drivers.base import Owner
+from services.hostagent.drivers.libvirt.mark import vm_mark
+from services.hostagent.drivers.libvirt.network_xml import network_name
+from services.hostagent.drivers.libvirt.qcow2 import Base
+
+_GUEST_DRIVER = {"kvm": "kvm", "tcg": "qemu"}
+
+
+@dataclass(frozen=True)
+class DiskFile:
+    """A disk as it lies on the host. `base` is the file under a copy-on-write overlay."""
+
+    path: Path
+    format: str  # qcow2 | raw
+    cdrom: bool = False
+    bootable: bool = True
+    base: Base | None = None
+
+
+@dataclass(frozen=True)
+class Files:
+    """Every path a definition names."""
+
+    disks: Sequence[DiskFile]
+    port: Path
+    console: Path
+    kernel: Path | None = None
+    initrd: Path | None = None
+
+
+def domain_xml(plan: DeployPlan, owner: Owner, files: Files, accelerator: str) -> str:
+    """The whole definition; `accelerator` is kvm or tcg."""
+    domain = etree.Element("domain", type=_GUEST_DRIVER[accelerator])
+    _text(domain, "name", plan.name)
+    _text(domain, "uuid", plan.uuid)
+    etree.SubElement(domain, "metadata").append(vm_mark(owner))
+    _text(domain, "memory", str(plan.memory_mib), unit="MiB")
+    _text(domain, "vcpu", str(plan.vcpus))
+    _add_os(domain, plan, files)
+    features = etree.SubElement(domain, "features")
+    etree.SubElement(features, "acpi")
+    etree.SubElement(features, "apic")
+    etree.SubElement(domain, "cpu", mode="host-passthrough" if accelerator == "kvm" else "maximum")
+    etree.SubElement(domain, "clock", offset="utc")
+    for event, action in (("on_poweroff", "destroy"), ("on_reboot", "restart"), ("on_crash", "destroy")):
+        _text(domain, event, action)
+    _add_devices(etree.SubElement(domain, "devices"), plan, files)
+    return etree.tostring(domain, encoding="unicode")
+
+
+def _add_os(domain: etree._Element, plan: DeployPlan, files: Files) -> None:
+    os = etree.SubElement(domain, "os")
+    if plan.firmware == "uefi":
+        os.set("firmware", "efi")
+    _text(os, "type", "hvm", arch="x86_64", machine="q35")
+    if plan.firmware == "uefi":
+        firmware = etree.SubElement(os, "firmware")
+        etree.SubElement(firmware, "feature", enabled="no", name="secure-boot")
+    if files.kernel:
+        _text(os, "kernel", str(files.kernel))
+        if files.initrd:
+            _text(os, "initrd", str(files.initrd))
+        if plan.cmdline:
+            _text(os, "cmdline", plan.cmdline)
+
+
+def _add_devices(devices: etree._Element, plan: DeployPlan, files: Files) -> None:
+    boot = 0
+    for index, disk in enumerate(files.disks):
+        if disk.bootable and not files.kernel:
+            boot += 1
+            _add_disk(devices, disk, index, boot)
+        else:
+            _add_disk(devices, disk, index, 0)
+    if any(disk.cdrom for disk in files.disks):
+        etree.SubElement(devices, "controller", type="scsi", model="virtio-scsi")
+    for nic in plan.nics:
+        interface = etree.SubElement(devices, "interface", type="network")
+        etree.SubElement(interface, "mac", address=nic.mac)
+        etree.SubElement(interface, "source", network=network_name(nic.network.id))
+        etree.SubElement(interface, "model", type="virtio")
+        if nic.mtu:
+            etree.SubElement(interface, "mtu", size=str(nic.mtu))
+    serial = etree.SubElement(devices, "serial", type="pty")
+    # append='off' would come out empty after a restore or a migration.
+    etree.SubElement(serial, "log", file=str(files.console), append="on")
+    channel = etree.SubElement(devices, "channel", type="unix")
+    etree.SubElement(channel, "source", mode="bind", path=str(files.port))
+    etree.SubElement(channel, "target", type="virtio", name=PORT_NAME)
+    rng = etree.SubElement(devices, "rng", model="virtio")
+    _text(rng, "backend", "/dev/urandom", model="random")
+    # A screen costs the firmware time; a directly booted kernel speaks on the serial console only.
+    video = etree.SubElement(devices, "video")
+    etree.SubElement(video, "model", type="none" if files.kernel else "vga")
+
+
+def _add_disk(devices: etree._Element, disk: DiskFile, index: int, boot: int) -> None:
+    element = etree.SubElement(devices, "disk", type="file", device="cdrom" if disk.cdrom else "disk")
+    driver = etree.SubElement(element, "driver", name="qemu", type=disk.format)
+    etree.SubElement(element, "source", file=str(disk.path))
+    if disk.base is not None:
+        _add_backing(element, disk.base)
+    letter = chr(ord("a") + index)
+    if disk.cdrom:
+        # virtio-scsi: Debian's cloud kernel has no driver for q35's SATA.
+        etree.SubElement(element, "target", dev=f"sd{letter}", bus="scsi")
+        etree.SubElement(element, "readonly")
+    else:
+        driver.set("discard", "unmap")
+        etree.SubElement(element, "target", dev=f"vd{letter}", bus="virtio")
+    if boot:
+        etree.SubElement(element, "boot", order=str(boot))
+
+
+def _add_backing(disk: etree._Element, base: Base) -> None:
+    """Name the chain and its end, so that libvirt never guesses a format from a guest's bytes."""
+    backing = etree.SubElement(disk, "backingStore", type="file")
+    etree.SubElement(backing, "format", type=base.format)
+    etree.SubElement(backing, "source", file=str(base.path))
+    etree.SubElement(backing, "backingStore")
+
+
+def _text(parent: etree._Element, tag: str, text: str, **attributes: str) -> None:
+    etree.SubElement(parent, tag, attrib=attributes).text = text

@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The libvirt driver: QEMU with KVM or TCG, files in the agent's directory, UUIDs derived from our ids."""
+
+import shutil
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import libvirt
+
+from services.common.contracts.commands import DeployPlan
+from services.common.contracts.errors import HostFailed
+from services.common.contracts.events import HostFacts, InventoryItem
+from services.common.contracts.network import NetworkPlan
+from services.common.contracts.vm import hypervisor_uuid
+from services.common.runtime.failpoints import hit
+from services.hostagent.drivers.base import (
+    Capability,
+    Driver,
+    DriverSettings,
+    Evidence,
+    Owner,
+    Power,
+    PowerSeen,
+    Usage,
+)
+from services.hostagent.drivers.libvirt.accelerator import choose_accelerator
+from services.hostagent.drivers.libvirt.connection import Connection
+from services.hostagent.drivers.libvirt.domain_xml import domain_xml
+from services.hostagent.drivers.libvirt.domains import Domains
+from services.hostagent.drivers.libvirt.lifecycle import Lifecycle, power_of
+from services.hostagent.drivers.libvirt.networks import Networks
+from services.hostagent.drivers.libvirt.screen import console_tail, screenshot
+from services.hostagent.drivers.libvirt.vendor_errors import code, translated
+from services.hostagent.drivers.libvirt.volumes import make_files
+from services.hostagent.drivers.machine import Machine
+from services.hostagent.drivers.vm_files import VmFiles
+
+_WIDTH = 4  # libvirtd starts no more vms a second with more callers
+_GONE = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+_GONE |= libvirt.VIR_DOMAIN_UNDEFINE_NVRAM | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+
+
+class LibvirtDriver(Driver):
+    """See Driver. At most four calls that start, stop or define are at libvirtd at any time."""
+
+    name: ClassVar[str] = "libvirt"
+    capabilities: ClassVar[frozenset[str]] = frozenset(
+        {
+            Capability.NAT,
+            Capability.ISOLATED,
+            Capability.BRIDGE,
+            Capability.DIRECT_KERNEL,
+            Capability.UEFI,
+            Capability.GUEST_CHANNEL,
+            Capability.CONSOLE_LOG,
+            Capability.SCREENSHOT,
+        }
+    )
+
+    def __init__(self, settings: DriverSettings) -> None:
+        self._settings = settings
+        self._files = VmFiles(settings.directory)
+        self._files.prepare()
+        self._machine = Machine(self._files)
+        self._networks = Networks(settings.platform)
+        self._domains = Domains(settings.platform)
+        self._seen: PowerSeen = _nobody
+        self._resync: Callable[[], None] = _nothing
+        self._turn = threading.BoundedSemaphore(_WIDTH)
+        self._lifecycle = Lifecycle(self._on_power, self._networks.forget)
+        self._connection = Connection(settings.uri, self._on_connected)
+        conn = self._connection.get()
+        with translated("asking libvirt what this host can do"):
+            self._accelerator = choose_accelerator(conn, settings.accelerator)
+
+    def facts(self) -> HostFacts:
+        conn, capacity = self._connection.get(), self._settings.capacity
+        with translated("asking libvirt for the host"):
+            node, version = conn.getInfo(), conn.getLibVersion()
+        return HostFacts(
+            driver=self.name,
+            version=f"{version // 1_000_000}.{version // 1000 % 1000}.{version % 1000}",
+            vcpus=capacity.vcpus or node[2],
+            memory_mib=capacity.memory_mib or node[1],
+            disk_gib=capacity.disk_gib or shutil.disk_usage(self._files.root).total >> 30,
+            capabilities=tuple(sorted(self.capabilities)),
+            traits=(node[0], self._accelerator),
+            accelerator=self._accelerator,
+            hypervisor_uri=self._settings.uri,
+            power_curve=self._settings.power_curve,
+        )
+
+    def usage(self) -> Usage:
+        with translated("counting vms"):
+            running = self._connection.get().numOfDomains()
+        return self._machine.usage(running)
+
+    def inventory(self) -> list[InventoryItem]:
+        conn = self._connection.get()
+        with translated("listing vms"):
+            stats = conn.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_STATE, 0)
+            items = [item for domain, state in stats if (item := self._item(domain, state)) is not None]
+        absent = self._files.known() - {item.vm for item in items}
+        return items + [InventoryItem(vm, 0, Power.ABSENT, "", self._settings.platform) for vm in sorted(absent)]
+
+    def ensure_network(self, plan: NetworkPlan) -> None:
+        with self._turn:
+            self._networks.ensure(self._connection.get(), plan)
+
+    def deploy(self, plan: DeployPlan, owner: Owner, files: Mapping[str, Path]) -> None:
+        made = make_files(plan, self._files.vm(owner.vm), self._files.port(owner.vm), files)
+        xml = domain_xml(plan, owner, made, self._accelerator)
+        conn = self._connection.get()
+        with self._turn, translated(f"defining {plan.name}"):
+            existing = self._domains.find(conn, owner.vm)
+            if existing is not None and existing.isActive():
+                self._domains.remark(existing, owner)
+                return
+            hit("agent.before-define")
+            conn.defineXML(xml)
+            hit("agent.after-define")
+            self._domains.learn(owner)
+
+    def start(self, vm: str) -> None:
+        conn = self._connection.get()
+        with self._turn, translated(f"starting vm {vm}"):
+            domain = self._domains.need(conn, vm)
+            hit("agent.before-start")
+            try:
+                domain.create()
+            except libvirt.libvirtError as error:
+                if code(error) == libvirt.VIR_ERR_OPERATION_INVALID and domain.isActive():
+                    return
+                self._networks.forget()  # perhaps one of its networks has gone
+                raise
+            hit("agent.after-start")
+
+    def press_power(self, vm: str) -> None:
+        with translated(f"pressing the power button of vm {vm}"):
+            domain = self._domains.need(self._connection.get(), vm)
+            try:
+                domain.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN)
+            except libvirt.libvirtError as error:
+                if code(error) != libvirt.VIR_ERR_OPERATION_INVALID or domain.isActive():
+                    raise
+
+    def force_stop(self, vm: str) -> None:
+        conn = self._connection.get()
+        with self._turn, translated(f"stopping vm {vm}"):
+            domain = self._domains.find(conn, vm)
+            if domain is not None:
+                hit("agent.before-destroy")
+                _destroy(domain)
+                hit("agent.after-destroy")
+
+    def erase(self, vm: str) -> None:
+        self.force_stop(vm)
+        conn = self._connection.get()
+        with self._turn, translated(f"erasing vm {vm}"):
+            domain = self._domains.find(conn, vm)
+            if domain is not None:
+                hit("agent.before-undefine")
+                _undefine(domain)
+                hit("agent.after-undefine")
+            self._domains.forget(vm)
+        try:
+            self._files.erase(vm)
+        except OSError as error:
+            raise HostFailed(f"the files of vm {vm} can't be removed: {error}") from error
+        hit("agent.after-remove-files")
+
+    def power(self, vm: str) -> str:
+        with translated(f"looking at vm {vm}"):
+            domain = self._domains.find(self._connection.get(), vm)
+            if domain is None:
+                return Power.ABSENT
+            state, reason = domain.state()
+            return power_of(state, reason)
+
+    def watch(self, seen: PowerSeen, resync: Callable[[], None]) -> None:
+        self._seen, self._resync = seen, resync
+
+    def guest_channel(self, vm: str) -> socket.socket | None:
+        stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        stream.setblocking(False)
+        try:
+            stream.connect(str(self._files.port(vm)))
+        except (FileNotFoundError, ConnectionRefusedError, BlockingIOError):
+            stream.close()
+            return None
+        except OSError as error:
+            stream.close()
+            raise HostFailed(f"the guest port of vm {vm} can't be opened: {error}") from error
+        return stream
+
+    def evidence(self, vm: str) -> Evidence:
+        console = console_tail(self._files.vm(vm) / "console.log")
+        conn = self._connection.get()
+        with translated(f"looking at the screen of vm {vm}"):
+            domain = self._domains.find(conn, vm)
+            return Evidence(console, screenshot(conn, domain) if domain is not None else b"")
+
+    def close(self) -> None:
+        self._connection.close()
+        self._lifecycle.close()
+
+    def _item(self, domain: libvirt.virDomain, state: Mapping[str, int]) -> InventoryItem | None:
+        owner = self._domains.owner(domain)
+        if owner is None:
+            return None
+        power = power_of(state.get("state.state", -1), state.get("state.reason", -1))
+        return InventoryItem(owner.vm, owner.fence, power, domain.name(), owner.platform)
+
+    def _on_connected(self, conn: libvirt.virConnect) -> None:
+        self._networks.forget()
+        self._lifecycle.register(conn)
+        # Not on this thread: whoever opened the connection holds its lock.
+        threading.Thread(target=self._resync, name="libvirt-resync", daemon=True).start()
+
+    def _on_power(self, uuid: str, power: str) -> None:
+        vm = self._domains.vm_of(uuid)
+        if vm is None:
+            vm = next((v for v in self._files.known() if hypervisor_uuid(v) == uuid), None)
+        if vm is not None:
+            self._seen(vm, power)
+
+
+def _nobody(_vm: str, _power: str) -> None:
+    """Until somebody watches."""
+
+
+def _nothing() -> None:
+    """Until somebody watches."""
+
+
+def _destroy(domain: libvirt.virDomain) -> None:
+    try:
+        domain.destroy()
+    except libvirt.libvirtError as error:
+        if code(error) not in (libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_DOMAIN):
+            raise
+
+
+def _undefine(domain: libvirt.virDomain) -> None:
+    try:
+        domain.undefineFlags(_GONE)
+    except libvirt.libvirtError as error:
+        if code(error) != libvirt.VIR_ERR_NO_DOMAIN:
+            raise

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where an agent keeps what: masters by content, a directory for each vm, a short path for each guest port."""
+
+import shutil
+from pathlib import Path
+from uuid import UUID
+
+from services.common.contracts.errors import HostFailed
+
+_SOCKET_PATH_MAX = 107  # sun_path, less the final zero
+_PORT_NAME = "ports/0123456789abcdef"
+
+
+class VmFiles:
+    """The paths under an agent's directory. Ids are parsed as UUIDs first, so no name can lead out of it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.masters = root / "masters"
+        self.vms = root / "vms"
+        self.ports = root / "ports"
+
+    def prepare(self) -> None:
+        """Make the directories; a hypervisor's own user may pass through (0711), only we may list."""
+        for directory in (self.root, self.masters, self.vms, self.ports):
+            directory.mkdir(parents=True, exist_ok=True)
+            directory.chmod(0o711)
+
+    def vm(self, vm: str) -> Path:
+        """The vm's own directory, which may not exist. HostFailed when `vm` is no id."""
+        return self.vms / _canonical(vm)
+
+    def port(self, vm: str) -> Path:
+        """The socket of the vm's guest port: short, since a socket's path may have 107 bytes."""
+        return self.ports / _canonical(vm).replace("-", "")[-16:]
+
+    def known(self) -> set[str]:
+        """The ids of all vms that have a directory."""
+        return {entry.name for entry in self.vms.iterdir() if entry.is_dir()} if self.vms.is_dir() else set()
+
+    def erase(self, vm: str) -> None:
+        """Remove the vm's directory and port; what was never there is fine."""
+        directory = self.vm(vm)
+        if directory.exists():
+            shutil.rmtree(directory)
+        self.port(vm).unlink(missing_ok=True)
+
+    def used_bytes(self) -> int:
+        """Bytes really allocated on disk under the directory; a file that vanishes meanwhile counts nothing."""
+        return sum(_allocated(path) for path in self.root.rglob("*"))
+
+
+def path_too_long(root: Path) -> int:
+    """By how many bytes `root` is too long for its guest ports' sockets; 0 when it fits."""
+    return max(0, len(str(root / _PORT_NAME).encode()) - _SOCKET_PATH_MAX)
+
+
+def _canonical(vm: str) -> str:
+    try:
+        return str(UUID(vm))
+    except ValueError as error:
+        raise HostFailed(f"{vm!r} is not the id of a vm") from error
+
+
+def _allocated(path: Path) -> int:
+    try:
+        return path.lstat().st_blocks * 512
+    except FileNotFoundError:
+        return 0
