@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The control plane's door to the broker: ring bells, send commands, keep the topology, hear the agents."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import amqp.exceptions
+from kombu import Connection, Consumer, Exchange, Message, Producer, Queue
+from kombu.exceptions import OperationalError
+
+from services.common.contracts.flow import QUEUES
+from services.common.contracts.topics import AGENT_EXCHANGE, AGENT_QUEUE, host_queue
+from services.common.runtime.celery_app import QUORUM, job_queue, make_celery
+from services.common.runtime.log import get_logger
+
+log = get_logger(__name__)
+AGENT_EVENTS = Exchange(AGENT_EXCHANGE, type="topic", durable=True)
+# Everything a broker that is away, restarting or wiped makes kombu raise.
+BROKER_AWAY = (OSError, OperationalError, amqp.exceptions.AMQPError)
+
+
+def commands_queue(host_id: str) -> Queue:
+    """The queue of one host's commands; each is worthless once it has expired."""
+    name = host_queue(host_id)
+    arguments = {**QUORUM, "x-message-ttl": 120_000}
+    return Queue(name, Exchange("", type="direct"), routing_key=name, durable=True, queue_arguments=arguments)
+
+
+def agent_events_queue() -> Queue:
+    """Where every agent's events arrive."""
+    return Queue(AGENT_QUEUE, AGENT_EVENTS, routing_key="#", durable=True, queue_arguments=QUORUM)
+
+
+class Publisher:
+    """Publishes with confirms over one connection, made again when it breaks. Not for several threads."""
+
+    def __init__(self, broker_url: str):
+        self._url = broker_url
+        self._app = make_celery(broker_url)
+        self._connection: Connection | None = None
+        self._producer: Producer | None = None
+
+    def _ready(self) -> Producer:
+        if self._producer is None:
+            self._connection = Connection(
+                self._url, heartbeat=0, connect_timeout=3, transport_options={"confirm_publish": True}
+            )
+            self._connection.ensure_connection(max_retries=1, timeout=3)
+            self._producer = Producer(self._connection.channel())
+        return self._producer
+
+    def ring(self, queue: str, task: str, job_id: str) -> None:
+        """Ring for a job; returns once the broker has it on disk. Raises one of BROKER_AWAY."""
+        self._guarded(
+            lambda: self._app.send_task(
+                task, args=(job_id,), queue=job_queue(queue), producer=self._ready(), retry=False, ignore_result=True
+            )
+        )
+
+    def command(self, host_id: str, token: str) -> None:
+        """Give a host a signed command; returns once the broker has it. Raises one of BROKER_AWAY."""
+        queue = commands_queue(host_id)
+        self._guarded(
+            lambda: self._ready().publish(
+                token,
+                routing_key=queue.name,
+                exchange="",
+                declare=[queue],
+                delivery_mode=2,
+                content_type="application/jose",
+                content_encoding="ascii",
+                retry=False,
+            )
+        )
+
+    def declare(self, host_ids: Sequence[str]) -> None:
+        """Make every exchange and queue that is missing: after the broker's disk was wiped, too."""
+
+        def everything() -> None:
+            channel = self._ready().channel
+            for queue in [*(job_queue(q) for q in QUEUES), agent_events_queue(), *map(commands_queue, host_ids)]:
+                queue(channel).declare()
+
+        self._guarded(everything)
+
+    def drop_host(self, host_id: str) -> None:
+        """Delete a host's queue."""
+        self._guarded(lambda: commands_queue(host_id)(self._ready().channel).delete())
+
+    def _guarded(self, action: Callable[[], Any]) -> None:
+        try:
+            action()
+        except BROKER_AWAY:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let the connection go; the next call makes a new one."""
+        connection, self._connection, self._producer = self._connection, None, None
+        if connection is not None:
+            try:
+                connection.release()
+            except BROKER_AWAY as error:
+                log.debug("closing a broken connection", reason=str(error))
+
+
+class AgentEvents:
+    """Hears every agent: batches of (host vouched for by the broker, payload), acknowledged once handled."""
+
+    def __init__(self, broker_url: str, handle: Callable[[list[tuple[str, str]]], None]):
+        self._url = broker_url
+        self._handle = handle
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Consume until `stop`; connects again for ever."""
+        while not self._stopping.is_set():
+            try:
+                self._session()
+            except BROKER_AWAY as error:
+                log.warning("the broker is away", reason=str(error))
+                self._stopping.wait(0.5)
+
+    def stop(self) -> None:
+        """End `run` soon."""
+        self._stopping.set()
+
+    def _session(self) -> None:
+        with Connection(self._url, heartbeat=10, connect_timeout=3) as connection, connection.channel() as channel:
+            batch: list[Message] = []
+            queue = agent_events_queue()(channel)
+            queue.declare()
+            consumer = Consumer(channel, [queue], on_message=batch.append, prefetch_count=200)
+            beat = time.monotonic()
+            with consumer:
+                while not self._stopping.is_set():
+                    self._drain(connection, batch)
+                    if batch:
+                        self._handle([(_sender(m), _text(m)) for m in batch])
+                        for message in batch:
+                            message.ack()
+                        batch.clear()
+                    if time.monotonic() - beat > 3:
+                        connection.heartbeat_check()
+                        beat = time.monotonic()
+
+    def _drain(self, connection: Connection, batch: list[Message]) -> None:
+        try:
+            connection.drain_events(timeout=0.5)
+            while len(batch) < 100:
+                connection.drain_events(timeout=0.0005)
+        except TimeoutError:
+            return
+
+
+def _sender(message: Message) -> str:
+    key = str(message.delivery_info.get("routing_key", ""))
+    return key.removeprefix("host.")
+
+
+def _text(message: Message) -> str:
+    body = message.body
+    return body if isinstance(body, str) else bytes(body).decode("utf-8", "replace")
+
+
+def encode(value: Any) -> str:
+    """Compact JSON, as it travels."""
+    return json.dumps(value, separators=(",", ":"))

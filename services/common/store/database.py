@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The way in: read and write sessions on PostgreSQL or SQLite, and what is told after a commit.
+
+Writers on SQLite begin IMMEDIATE, so that two of them queue instead of failing. What a transaction appended to
+the journal or put into the outbox is announced once it is committed, never before.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from services.common.contracts.errors import TryAgain
+
+# Told after a commit: the events written (as sent to readers), and whether the outbox has something new.
+Announce = Callable[[list[dict[str, Any]], bool], None]
+
+EVENTS, RANG = "events", "rang"
+BUSY_MS = 15_000
+
+
+def _silent(_events: list[dict[str, Any]], _rang: bool) -> None:
+    return None
+
+
+class Database:
+    """One database; make one per process and hand it down."""
+
+    def __init__(self, url: str, announce: Announce = _silent, pool_size: int = 8):
+        self.url = make_url(url)
+        self.announce = announce
+        self.engine = _sqlite(url) if self.is_sqlite else _postgresql(url, pool_size)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether this is the embedded database."""
+        return self.url.get_backend_name() == "sqlite"
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session that sees one consistent state and writes nothing."""
+        with Session(self.engine, expire_on_commit=False, autoflush=False) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """One transaction: committed at the end of the block, rolled back by an exception."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            if self.is_sqlite:
+                session.connection(execution_options={"begin": "IMMEDIATE"})
+            yield session
+            session.commit()
+            events, rang = session.info.get(EVENTS, []), session.info.get(RANG, False)
+        if events or rang:
+            self.announce(events, rang)
+
+    def answers(self) -> bool:
+        """Whether a trivial query works."""
+        try:
+            with self.read() as session:
+                session.connection().exec_driver_sql("SELECT 1")
+        except OperationalError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Let every connection go."""
+        self.engine.dispose()
+
+
+def database_from_url(url: str, announce: Announce = _silent) -> Database:
+    """The database of a URL; `postgresql://` speaks through psycopg 3."""
+    return Database(url, announce)
+
+
+def _postgresql(url: str, pool_size: int) -> Engine:
+    parsed = make_url(url)
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    return create_engine(parsed, pool_size=pool_size, max_overflow=56, pool_pre_ping=False, pool_recycle=600)
+
+
+def _sqlite(url: str) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": BUSY_MS / 1000, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_MS}"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        mode = connection.get_execution_options().get("begin", "DEFERRED")
+        connection.exec_driver_sql(f"BEGIN {mode}")
+
+    return engine
+
+
+def retried(action: Callable[[], Any], tries: int = 4) -> Any:
+    """Do a whole transaction again when the database was busy or away; raises TryAgain in the end."""
+    for attempt in range(tries):
+        try:
+            return action()
+        except OperationalError as error:
+            if attempt == tries - 1:
+                raise TryAgain(f"the database does not answer: {type(error.orig).__name__}") from error
+            time.sleep(0.05 * 2**attempt)
+    return None

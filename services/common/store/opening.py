@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Opening a job: its row, its first event and its first bell, in the transaction that writes the intent."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from services.common.contracts.errors import Conflict
+from services.common.contracts.events import JobEventKind
+from services.common.contracts.flow import FLOWS, Flow, task_name
+from services.common.contracts.ids import new_id
+from services.common.contracts.journal import Bell, NewEvent
+from services.common.contracts.states import VM_MOVES, JobState, VmState, moved
+from services.common.store import outbox
+from services.common.store.appending import append_events, write_events
+from services.common.store.jobs import Job
+from services.common.store.vms import Vm
+
+
+@dataclass(frozen=True)
+class Opening:
+    """Who asks for what. `supersede` ends the vm's active job first (a delete during a create)."""
+
+    kind: str
+    project_id: str
+    media_id: str | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+    requested_by: str = ""
+    trace_id: str = ""
+    supersede: bool = False
+
+
+def open_job(session: Session, opening: Opening, vm: Vm | None = None) -> Job:
+    """Write the job; `vm` must be in the session (flushed). Raises Conflict where the vm has an active job."""
+    now = time.time()
+    flow = FLOWS[opening.kind]
+    before = vm.state if vm else ""
+    if vm is not None:
+        _take_vm(session, vm, opening, flow, now)
+    first = flow.steps[0]
+    job = Job(
+        id=new_id(),
+        project_id=opening.project_id,
+        vm_id=vm.id if vm else None,
+        media_id=opening.media_id,
+        kind=opening.kind,
+        state=str(JobState.QUEUED),
+        step=first.name,
+        queue=first.queue,
+        vm_fence=vm.fence if vm else 0,
+        rung_at=now,
+        last_seq=1,
+        params=opening.params,
+        facts={},
+        undo=[],
+        vm_before=before,
+        requested_by=opening.requested_by,
+        trace_id=opening.trace_id,
+        created_at=now,
+        # Defaults are spelt out: the row is answered to the user without being read back.
+        attempt=0,
+        fence=0,
+        lease_owner="",
+        lease_until=0.0,
+        due_at=0.0,
+        deadline_at=None,
+        resend_at=None,
+        error=None,
+        ends_as=str(JobState.FAILED),
+        started_at=None,
+        finished_at=None,
+    )
+    columns = {c.key: getattr(job, c.key) for c in Job.__table__.columns}
+    session.execute(insert(Job).values(**columns))
+    if vm is not None:
+        vm.job_id = job.id
+    key = (job.id, job.project_id, job.vm_id)
+    write_events(session, key, 1, [NewEvent(JobEventKind.QUEUED)], job.state)
+    outbox.put(session, [Bell(first.queue, task_name(first), job.id)])
+    return job
+
+
+def _take_vm(session: Session, vm: Vm, opening: Opening, flow: Flow, now: float) -> None:
+    if vm.job_id:
+        if not opening.supersede:
+            raise Conflict(f"vm {vm.name!r} is busy with job {vm.job_id}; wait for it, or cancel it")
+        _end_superseded(session, vm.job_id, opening.kind, now)
+    if flow.during is not None:
+        vm.state = str(moved(VM_MOVES, VmState(vm.state), flow.during))
+    vm.fence += 1
+    vm.version += 1
+    vm.updated_at = now
+
+
+def _end_superseded(session: Session, job_id: str, kind: str, now: float) -> None:
+    old = session.scalars(select(Job).where(Job.id == job_id)).one()
+    if old.kind == kind:
+        raise Conflict(f"job {job_id} does that already")
+    session.execute(
+        update(Job)
+        .where(Job.id == job_id)
+        .values(
+            state=str(JobState.CANCELLED),
+            fence=Job.fence + 1,
+            lease_owner="",
+            lease_until=0.0,
+            finished_at=now,
+            error={"code": "superseded", "title": "Superseded", "detail": f"ended by a {kind} job"},
+        )
+    )
+    append_events(session, job_id, [NewEvent(JobEventKind.CANCELLED, text=f"superseded by {kind}")])

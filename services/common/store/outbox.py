@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The outbox: what is to be published is written in the transaction that wants it, and deleted once confirmed."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.orm import Session
+
+from services.common.contracts.codec import dump
+from services.common.contracts.commands import Command
+from services.common.contracts.journal import Bell
+from services.common.contracts.topics import host_queue
+from services.common.store.database import RANG
+from services.common.store.jobs import Outbox
+
+BELL, COMMAND = "bell", "command"
+
+
+def bell_row(bell: Bell) -> dict[str, Any]:
+    """The outbox row of a bell."""
+    return {"kind": BELL, "target": bell.queue, "payload": asdict(bell), "created_at": time.time()}
+
+
+def command_row(command: Command) -> dict[str, Any]:
+    """The outbox row of a command: unsigned, it is signed when it is published."""
+    return {
+        "kind": COMMAND,
+        "target": host_queue(command.host),
+        "payload": dump(command),
+        "created_at": time.time(),
+    }
+
+
+def put(session: Session, bells: Sequence[Bell] = (), command: Command | None = None) -> None:
+    """Have these published after this transaction."""
+    rows = [bell_row(b) for b in bells] + ([command_row(command)] if command else [])
+    if rows:
+        session.execute(insert(Outbox), rows)
+        session.info[RANG] = True
+
+
+def pending(session: Session, limit: int = 200) -> Sequence[Outbox]:
+    """What is not confirmed yet, oldest first."""
+    return session.scalars(select(Outbox).order_by(Outbox.id).limit(limit)).all()
+
+
+def confirmed(session: Session, ids: Sequence[int]) -> None:
+    """The broker has these."""
+    session.execute(delete(Outbox).where(Outbox.id.in_(ids)))
+
+
+def depth(session: Session) -> int:
+    """How much waits."""
+    return session.scalar(select(func.count()).select_from(Outbox)) or 0
