@@ -40,7 +40,5 @@ def read_json(path: Path, default: Any) -> Any:
 def secret(path: Path) -> str:
     """The random password kept in `path` (mode 0600), made at first use."""
     if not path.exists():
-        write(
-            path, secrets.token_urlsafe(24).replace("-", "x").replace("_", "y") + "\n"
-        )
+        write(path, secrets.token_urlsafe(24).replace("-", "x").replace("_", "y") + "\n")
     return path.read_text().strip()

@@ -46,11 +46,7 @@ class Pid:
     def alive(self) -> bool:
         """Whether exactly this process still runs; a zombie doesn't."""
         stat = _stat(self.pid)
-        return (
-            stat is not None
-            and stat.state not in "ZX"
-            and Pid(self.pid, stat.started, boot_id()) == self
-        )
+        return stat is not None and stat.state not in "ZX" and Pid(self.pid, stat.started, boot_id()) == self
 
     def send(self, number: signal.Signals) -> None:
         """Signal exactly this process; a process that is gone or another one under its number is left alone."""
@@ -100,26 +96,16 @@ def _stat(pid: int) -> _Stat | None:
 def family(roots: Iterable[Pid]) -> list[Pid]:
     """The living processes among `roots`, their descendants, and everything in the sessions the living lead."""
     leaders = {root.pid for root in roots if root.alive()}
-    stats = [
-        stat
-        for name in os.listdir("/proc")
-        if name.isdigit() and (stat := _stat(int(name)))
-    ]
+    stats = [stat for name in os.listdir("/proc") if name.isdigit() and (stat := _stat(int(name)))]
     found = set(leaders)
     size = -1
     while size != len(found):
         size = len(found)
         found |= {s.pid for s in stats if s.parent in found or s.session in leaders}
-    return sorted(
-        Pid(s.pid, s.started, boot_id())
-        for s in stats
-        if s.pid in found and s.state not in "ZX"
-    )
+    return sorted(Pid(s.pid, s.started, boot_id()) for s in stats if s.pid in found and s.state not in "ZX")
 
 
-def end(
-    pids: Iterable[Pid], grace: float, first: signal.Signals = signal.SIGTERM
-) -> list[Pid]:
+def end(pids: Iterable[Pid], grace: float, first: signal.Signals = signal.SIGTERM) -> list[Pid]:
     """Ask each process to end, wait `grace` seconds, then SIGKILL the rest; returns those that had to be killed."""
     rest = [pid for pid in pids if pid.alive()]
     for pid in rest:

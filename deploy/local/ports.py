@@ -40,9 +40,7 @@ def reserve(path: Path, names: Sequence[str]) -> dict[str, int]:
     ports: dict[str, int] = {}
     for name in names:
         port = known.get(name, 0)
-        ports[name] = (
-            port if port and is_free(port) else pick({*known.values(), *ports.values()})
-        )
+        ports[name] = port if port and is_free(port) else pick({*known.values(), *ports.values()})
     if ports != known:
         write_json(path, ports)
     return ports

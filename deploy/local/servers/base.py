@@ -133,25 +133,23 @@ class Server(ABC):
     def _wait_ready(self, timeout: float) -> None:
         deadline = time.monotonic() + timeout
         while not self.ready():
-            if self._child is not None and self._child.poll() is not None:
+            if failure := self._failed():
                 self.kill()
-                raise ServerError(
-                    f"{self.name} ended with code {self._child.returncode} at its start.\n{self.tail()}"
-                )
+                raise ServerError(f"{self.name} {failure}.\n{self.tail()}")
             if time.monotonic() > deadline:
                 self.kill()
-                raise ServerError(
-                    f"{self.name} isn't ready after {timeout:.0f} s; ended it.\n{self.tail()}"
-                )
+                raise ServerError(f"{self.name} isn't ready after {timeout:.0f} s; ended it.\n{self.tail()}")
             time.sleep(0.05)
+
+    def _failed(self) -> str:
+        """Why waiting for it is in vain; empty while there is hope."""
+        if self._child is None or self._child.poll() is None:
+            return ""
+        return f"ended with code {self._child.returncode} at its start"
 
     def tail(self, lines: int = 15) -> str:
         """The end of the server's log, for an error message."""
-        try:
-            text = self.log.read_text(errors="replace").splitlines()[-lines:]
-        except FileNotFoundError:
-            text = []
-        return "\n".join([f"Last lines of {self.log}:", *text])
+        return "\n".join([f"Last lines of {self.log}:", *last_lines(self.log, lines)])
 
     def _finish(self, first: signal.Signals, grace: float) -> None:
         roots = self._roots()
@@ -171,18 +169,22 @@ class Server(ABC):
         return self.directory / "pids.json"
 
 
+def last_lines(path: Path, lines: int) -> list[str]:
+    """The end of a log; empty when it can't be read."""
+    try:
+        return path.read_text(errors="replace").splitlines()[-lines:]
+    except OSError:
+        return []
+
+
 def need(*candidates: str, package: str) -> str:
     """The first of these programs that exists (PATH and sbin searched); ServerError names the Debian package."""
-    path = os.pathsep.join(
-        [os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"]
-    )
+    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
     for candidate in candidates:
         found = shutil.which(candidate, path=path)
         if found:
             return found
-    raise ServerError(
-        f"{candidates[0]} isn't installed. Run `make up`, or: apt-get install {package}"
-    )
+    raise ServerError(f"{candidates[0]} isn't installed. Run `make up`, or: apt-get install {package}")
 
 
 def private(directory: Path) -> Path:

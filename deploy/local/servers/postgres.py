@@ -26,9 +26,7 @@ class Postgres(Server):
     """
 
     name: ClassVar[str] = "postgres"
-    stop_signal: ClassVar[signal.Signals] = (
-        signal.SIGINT
-    )  # "fast": doesn't wait for clients to leave
+    stop_signal: ClassVar[signal.Signals] = signal.SIGINT  # "fast": doesn't wait for clients to leave
 
     def __init__(self, directory: Path, durable: bool = True) -> None:
         super().__init__(directory)
@@ -66,9 +64,7 @@ class Postgres(Server):
             "synchronous_commit": "on" if self._durable else "off",
             "full_page_writes": "on" if self._durable else "off",
         }
-        options = [
-            word for key, value in settings.items() for word in ("-c", f"{key}={value}")
-        ]
+        options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
         return [
             *self._as_user,
             str(self._bin / "postgres"),
@@ -136,9 +132,7 @@ class Postgres(Server):
             check=False,
         )
         if done.returncode:
-            raise ServerError(
-                f"{Path(command[0]).name} failed with code {done.returncode}:\n{done.stdout}"
-            )
+            raise ServerError(f"{Path(command[0]).name} failed with code {done.returncode}:\n{done.stdout}")
 
     def _client(self, program: str, *words: str) -> None:
         where = ["-h", "127.0.0.1", "-p", str(self.ports["postgres"]), "-U", _USER]
@@ -149,9 +143,7 @@ class Postgres(Server):
             *words,
         ]
         env = plain_env(PGPASSWORD=self._password)
-        done = subprocess.run(
-            command, env=env, text=True, capture_output=True, check=False
-        )
+        done = subprocess.run(command, env=env, text=True, capture_output=True, check=False)
         if done.returncode:
             raise ServerError(f"{program} failed: {done.stderr.strip()}")
 
@@ -180,9 +172,7 @@ class Postgres(Server):
                 return pwd.getpwnam(name)
             except KeyError:
                 continue
-        raise ServerError(
-            "PostgreSQL refuses to run as root, and neither user postgres nor nobody exists."
-        )
+        raise ServerError("PostgreSQL refuses to run as root, and neither user postgres nor nobody exists.")
 
     @property
     def _as_user(self) -> list[str]:

@@ -71,9 +71,7 @@ class RabbitMQ(Server):
 
     def prepare(self) -> None:
         if not _SCRIPT.exists():
-            raise ServerError(
-                "RabbitMQ isn't installed. Run `make up`, or: apt-get install rabbitmq-server"
-            )
+            raise ServerError("RabbitMQ isn't installed. Run `make up`, or: apt-get install rabbitmq-server")
         private(self.directory)
         private(self.directory / "data")
         self.reserve_ports("amqp", "admin", "epmd", "dist")
@@ -121,9 +119,7 @@ class RabbitMQ(Server):
 
     def _speaks_amqp(self) -> bool:
         try:
-            with socket.create_connection(
-                ("127.0.0.1", self.ports["amqp"]), 0.5
-            ) as connection:
+            with socket.create_connection(("127.0.0.1", self.ports["amqp"]), 0.5) as connection:
                 connection.settimeout(2)
                 connection.sendall(b"AMQP\x00\x00\x09\x01")
                 return connection.recv(1) == b"\x01"  # a method frame: Connection.Start
@@ -132,13 +128,9 @@ class RabbitMQ(Server):
 
     def _admin_answers(self) -> bool:
         login = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
-        connection = http.client.HTTPConnection(
-            "127.0.0.1", self.ports["admin"], timeout=2
-        )
+        connection = http.client.HTTPConnection("127.0.0.1", self.ports["admin"], timeout=2)
         try:
-            connection.request(
-                "GET", "/api/whoami", headers={"Authorization": f"Basic {login}"}
-            )
+            connection.request("GET", "/api/whoami", headers={"Authorization": f"Basic {login}"})
             return connection.getresponse().status == http.client.OK
         except (OSError, http.client.HTTPException):
             return False

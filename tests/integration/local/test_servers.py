@@ -20,9 +20,7 @@ ALL = [Redis, Postgres, RabbitMQ]
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_a_server_comes_back_after_a_kill_on_the_same_url(
-    kind: type[Server], tmp_path: Path, start: Start
-) -> None:
+def test_a_server_comes_back_after_a_kill_on_the_same_url(kind: type[Server], tmp_path: Path, start: Start) -> None:
     server = start(kind(tmp_path / "server"))
     url, before = server.url, server.pids()
     server.kill()
@@ -56,9 +54,7 @@ def test_a_wiped_server_starts_empty_with_the_same_credentials(
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_no_secret_is_on_a_command_line(
-    kind: type[Server], tmp_path: Path, start: Start
-) -> None:
+def test_no_secret_is_on_a_command_line(kind: type[Server], tmp_path: Path, start: Start) -> None:
     server = start(kind(tmp_path / "server"))
     password = (tmp_path / "server" / "password").read_text().strip()
     for pid in server.pids():
@@ -74,31 +70,20 @@ def test_a_recycled_pid_is_never_signalled(tmp_path: Path, start: Start) -> None
     assert pid.alive() and not stranger.alive()
 
 
-def test_rabbitmq_takes_quorum_queues_and_knows_no_guest(
-    tmp_path: Path, start: Start
-) -> None:
+def test_rabbitmq_takes_quorum_queues_and_knows_no_guest(tmp_path: Path, start: Start) -> None:
     server = start(RabbitMQ(tmp_path / "server"))
     assert isinstance(server, RabbitMQ)
-    with kombu.Connection(server.url) as connection:
-        queue = kombu.Queue(
-            "q",
-            queue_arguments={"x-queue-type": "quorum"},
-            channel=connection.channel(),
-        )
-        queue.declare()
-        connection.Producer().publish("hello", routing_key="q", retry=True)
-        server.kill()
+    queue = kombu.Queue("q", queue_arguments={"x-queue-type": "quorum"})
+    with kombu.Connection(server.url, transport_options={"confirm_publish": True}) as connection:
+        connection.Producer().publish("hello", routing_key="q", declare=[queue])
+    server.kill()
     start(server)
-    with (
-        kombu.Connection(server.url) as connection,
-        connection.SimpleQueue(queue) as simple,
-    ):
-        assert simple.get(timeout=20).payload == "hello"
+    with kombu.Connection(server.url) as connection:
+        message = queue(connection.channel()).get(no_ack=True)
+        assert message is not None and message.payload == "hello"
     api = httpx.get(f"{server.admin_url}/api/users")
     assert [user["name"] for user in api.json()] == ["innkeeper"]
-    guest = httpx.get(
-        f"http://127.0.0.1:{server.ports['admin']}/api/whoami", auth=("guest", "guest")
-    )
+    guest = httpx.get(f"http://127.0.0.1:{server.ports['admin']}/api/whoami", auth=("guest", "guest"))
     assert guest.status_code == httpx.codes.UNAUTHORIZED
 
 
@@ -106,27 +91,21 @@ def test_rabbitmq_listens_on_loopback_alone(tmp_path: Path, start: Start) -> Non
     server = start(RabbitMQ(tmp_path / "server"))
     ports = {f"{port:04X}" for port in server.ports.values()}
     sockets = [
-        line.split()
-        for name in ("tcp", "tcp6")
-        for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]
+        line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]
     ]
     listening = [fields[1].split(":") for fields in sockets if fields[3] == "0A"]
     assert {address for address, port in listening if port in ports} == {"0100007F"}
     assert {port for _, port in listening} >= ports
 
 
-def test_redis_refuses_a_client_without_the_password(
-    tmp_path: Path, start: Start
-) -> None:
+def test_redis_refuses_a_client_without_the_password(tmp_path: Path, start: Start) -> None:
     server = start(Redis(tmp_path / "server"))
     assert redis.Redis.from_url(server.url).ping()
     with pytest.raises(redis.AuthenticationError):
         redis.Redis(port=server.ports["redis"]).ping()
 
 
-def test_postgres_keeps_rows_across_a_kill_and_makes_databases(
-    tmp_path: Path, start: Start
-) -> None:
+def test_postgres_keeps_rows_across_a_kill_and_makes_databases(tmp_path: Path, start: Start) -> None:
     server = start(Postgres(tmp_path / "server"))
     assert isinstance(server, Postgres)
     url = server.create_database("books").replace("+psycopg", "")
