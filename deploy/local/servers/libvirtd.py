@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A private system-mode libvirtd beside the machine's own: its own directories, its own /dev, optionally its own network.
+"""A private system-mode libvirtd beside the machine's own: own directories, own /dev, optionally an own network.
 
 Guests, their networks and their log daemon outlive `stop()` and `kill()` and are met again by the next `start()` on the
 same directory; `purge()` ends them.

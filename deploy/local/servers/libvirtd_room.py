@@ -133,7 +133,7 @@ class Keeper:
         while not self._stopping:
             self._reap()
             self._revive()
-if select.select([waker], [], [], 1.0)[0]:
+            if select.select([waker], [], [], 1.0)[0]:
                 os.read(waker, 4096)
         self._end("libvirtd", 20)
         if not any(is_guest(pid) for pid in members(self._directory)):

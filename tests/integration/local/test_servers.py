@@ -26,7 +26,8 @@ def test_a_server_comes_back_after_a_kill_on_the_same_url(kind: type[Server], tm
     server.kill()
     assert not any(pid.alive() for pid in before)
     start(server)
-    assert server.ready() and server.url == url
+    assert server.ready()
+    assert server.url == url
     assert not {pid.pid for pid in server.pids()} & {pid.pid for pid in before}
 
 
@@ -36,10 +37,13 @@ def test_another_object_on_the_same_directory_sees_and_stops_it(
 ) -> None:
     first = start(kind(tmp_path / "server"))
     second = kind(tmp_path / "server")
-    assert second.alive() and second.pids() == first.pids()
+    assert second.alive()
+    assert second.pids() == first.pids()
     assert second.start().pids()[0] == first.pids()[0]
     second.stop()
-    assert not first.alive() and not first.pids() and not first.ready()
+    assert not first.alive()
+    assert not first.pids()
+    assert not first.ready()
 
 
 @pytest.mark.parametrize("kind", ALL)
@@ -50,7 +54,8 @@ def test_a_wiped_server_starts_empty_with_the_same_credentials(
     url = server.url
     server.wipe()
     assert not (tmp_path / "server" / "data").exists()
-    assert start(server).url == url and server.ready()
+    assert start(server).url == url
+    assert server.ready()
 
 
 @pytest.mark.parametrize("kind", ALL)
@@ -67,7 +72,8 @@ def test_a_recycled_pid_is_never_signalled(tmp_path: Path, start: Start) -> None
     pid = server.pids()[0]
     stranger = type(pid)(pid.pid, pid.started + 1, pid.boot)
     stranger.send(signal.SIGKILL)
-    assert pid.alive() and not stranger.alive()
+    assert pid.alive()
+    assert not stranger.alive()
 
 
 def test_rabbitmq_takes_quorum_queues_and_knows_no_guest(tmp_path: Path, start: Start) -> None:
@@ -80,7 +86,8 @@ def test_rabbitmq_takes_quorum_queues_and_knows_no_guest(tmp_path: Path, start: 
     start(server)
     with kombu.Connection(server.url) as connection:
         message = queue(connection.channel()).get(no_ack=True)
-        assert message is not None and message.payload == "hello"
+        assert message is not None
+        assert message.payload == "hello"
     api = httpx.get(f"{server.admin_url}/api/users")
     assert [user["name"] for user in api.json()] == ["innkeeper"]
     guest = httpx.get(f"http://127.0.0.1:{server.ports['admin']}/api/whoami", auth=("guest", "guest"))
