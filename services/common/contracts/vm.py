@@ -64,8 +64,8 @@ def hypervisor_uuid(vm_id: str) -> str:
 
 
 def hypervisor_name(vm_id: str, name: str) -> str:
-    """The name a vm has on every hypervisor: readable, and unique by its id."""
-    return f"{name}-{vm_id.replace('-', '')[:8]}"
+    """The name a vm has on every hypervisor: readable, and unique by its id's end (ids of one minute begin alike)."""
+    return f"{name}-{vm_id.replace('-', '')[-8:]}"
 
 
 def nic_mac(vm_id: str, index: int) -> str:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How busy this machine is, as Linux tells it."""
 
-import os
 from pathlib import Path
 
 from services.hostagent.drivers.base import Usage
@@ -35,11 +34,13 @@ class Machine:
         return round(min(100.0, max(0.0, 100.0 * spent / passed)), 1) if passed > 0 else 0.0
 
     def _memory_used_mib(self) -> int:
-        lines = (self._proc / "meminfo").read_text().splitlines()
-        kib = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
+        kib = self._meminfo()
         return max(0, kib["MemTotal"] - kib["MemAvailable"]) >> 10
 
+    def memory_mib(self) -> int:
+        """The memory of the machine. (libvirt's own figure misses memory that was plugged in after the boot.)"""
+        return self._meminfo()["MemTotal"] >> 10
 
-def local_cores() -> int:
-    """CPUs this machine has."""
-    return os.cpu_count() or 1
+    def _meminfo(self) -> dict[str, int]:
+        lines = (self._proc / "meminfo").read_text().splitlines()
+        return {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}

@@ -4,12 +4,11 @@
 from dataclasses import replace
 
 import libvirt
-from lxml import etree
 
 from services.common.contracts.errors import HostFailed
 from services.common.contracts.vm import hypervisor_uuid
 from services.hostagent.drivers.base import Owner
-from services.hostagent.drivers.libvirt.mark import NAMESPACE, PREFIX, read_vm_mark, vm_mark
+from services.hostagent.drivers.libvirt.mark import NAMESPACE, PREFIX, bare_vm_mark, read_vm_mark
 from services.hostagent.drivers.libvirt.vendor_errors import code
 
 
@@ -70,8 +69,7 @@ class Domains:
         if self._owners.get(domain.UUIDString()) == owner:
             return
         flags = libvirt.VIR_DOMAIN_AFFECT_CONFIG | libvirt.VIR_DOMAIN_AFFECT_LIVE
-        text = etree.tostring(vm_mark(owner), encoding="unicode")
-        domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, text, PREFIX, NAMESPACE, flags)
+        domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, bare_vm_mark(owner), PREFIX, NAMESPACE, flags)
         self.learn(owner)
 
     def _read(self, domain: libvirt.virDomain) -> Owner | None:

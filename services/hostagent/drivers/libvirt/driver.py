@@ -84,7 +84,7 @@ class LibvirtDriver(Driver):
             driver=self.name,
             version=f"{version // 1_000_000}.{version // 1000 % 1000}.{version % 1000}",
             vcpus=capacity.vcpus or node[2],
-            memory_mib=capacity.memory_mib or node[1],
+            memory_mib=capacity.memory_mib or self._machine.memory_mib(),
             disk_gib=capacity.disk_gib or shutil.disk_usage(self._files.root).total >> 30,
             capabilities=tuple(sorted(self.capabilities)),
             traits=(node[0], self._accelerator),

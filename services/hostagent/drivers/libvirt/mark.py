@@ -11,11 +11,12 @@ PREFIX = "innkeeper"
 
 def vm_mark(owner: Owner) -> etree._Element:
     """The mark of a vm."""
-    mark = etree.Element(f"{{{NAMESPACE}}}vm", nsmap={PREFIX: NAMESPACE})
-    mark.set("platform", owner.platform)
-    mark.set("id", owner.vm)
-    mark.set("fence", str(owner.fence))
-    return mark
+    return _fill(etree.Element(f"{{{NAMESPACE}}}vm", nsmap={PREFIX: NAMESPACE}), owner)
+
+
+def bare_vm_mark(owner: Owner) -> str:
+    """The mark for setMetadata, which adds the namespace itself and fails on one that is there."""
+    return etree.tostring(_fill(etree.Element("vm"), owner), encoding="unicode")
 
 
 def network_mark(platform: str, digest: str) -> etree._Element:
@@ -41,6 +42,13 @@ def read_network_mark(xml: str) -> tuple[str, str] | None:
     """The platform and the digest of a network's definition; None when it carries no mark of ours."""
     mark = _find(xml, "network")
     return None if mark is None else (mark.get("platform", ""), mark.get("digest", ""))
+
+
+def _fill(mark: etree._Element, owner: Owner) -> etree._Element:
+    mark.set("platform", owner.platform)
+    mark.set("id", owner.vm)
+    mark.set("fence", str(owner.fence))
+    return mark
 
 
 def _find(xml: str, name: str) -> etree._Element | None:

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fake driver: a host of any size on any machine. It keeps the whole contract, and fails when told to."""
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+from services.common.contracts.codec import dump
+from services.common.contracts.commands import DeployPlan
+from services.common.contracts.errors import HostFailed
+from services.common.contracts.events import HostFacts, InventoryItem
+from services.common.contracts.network import NetworkPlan
+from services.common.runtime.failpoints import hit
+from services.hostagent.drivers.base import (
+    Capability,
+    Driver,
+    DriverSettings,
+    Evidence,
+    Owner,
+    Power,
+    PowerSeen,
+    Usage,
+)
+from services.hostagent.drivers.fake import faults
+from services.hostagent.drivers.fake.guest import FakeGuests
+from services.hostagent.drivers.fake.seed import links, read_network_config
+from services.hostagent.drivers.fake.state import FakeState, FakeVm, read_state, write_state
+from services.hostagent.drivers.vm_files import VmFiles
+
+
+class FakeDriver(Driver):
+    """See Driver. State lies in `fake.json` in the agent's directory; nothing runs anywhere."""
+
+    name: ClassVar[str] = "fake"
+    capabilities: ClassVar[frozenset[str]] = frozenset(
+        {Capability.NAT, Capability.ISOLATED, Capability.BRIDGE, Capability.DIRECT_KERNEL, Capability.GUEST_CHANNEL}
+    )
+
+    def __init__(self, settings: DriverSettings) -> None:
+        self._settings = settings
+        self._files = VmFiles(settings.directory)
+        self._files.prepare()
+        self._path = settings.directory / "fake.json"
+        self._habits = faults.read_habits(settings.fake)
+        self._state = read_state(self._path)
+        self._lock = threading.RLock()
+        self._seen: PowerSeen = lambda _vm, _power: None
+        self._guests = FakeGuests(self._habits, self._find)
+        self._timers: set[threading.Timer] = set()
+
+    def facts(self) -> HostFacts:
+        capacity = self._settings.capacity
+        return HostFacts(
+            driver=self.name,
+            version="1",
+            vcpus=capacity.vcpus or 64,
+            memory_mib=capacity.memory_mib or 262144,
+            disk_gib=capacity.disk_gib or 4096,
+            capabilities=tuple(sorted(self.capabilities)),
+            traits=("fake",),
+            accelerator="",
+            hypervisor_uri="fake://",
+            power_curve=self._settings.power_curve,
+        )
+
+    def usage(self) -> Usage:
+        running = [vm for vm in self._state.vms.values() if vm.power == Power.ON]
+        facts = self.facts()
+        return Usage(
+            cpu_percent=round(min(100.0, 2.0 + 50.0 * sum(vm.vcpus for vm in running) / facts.vcpus), 1),
+            memory_used_mib=sum(vm.memory_mib for vm in running),
+            disk_used_gib=float(sum(vm.disk_gib for vm in self._state.vms.values())),
+            running_vms=len(running),
+        )
+
+    def inventory(self) -> list[InventoryItem]:
+        with self._lock:
+            mine = [vm for vm in self._state.vms.values() if vm.platform == self._settings.platform]
+        items = [InventoryItem(vm.id, vm.fence, vm.power, vm.name, vm.platform) for vm in mine]
+        absent = self._files.known() - {item.vm for item in items}
+        return items + [InventoryItem(vm, 0, Power.ABSENT, "", self._settings.platform) for vm in sorted(absent)]
+
+    def ensure_network(self, plan: NetworkPlan) -> None:
+        text = json.dumps({key: value for key, value in dump(plan).items() if key != "name"}, sort_keys=True)
+        with self._lock:
+            if self._state.networks.get(plan.id) != text:
+                self._write(replace(self._state, networks={**self._state.networks, plan.id: text}))
+
+    def deploy(self, plan: DeployPlan, owner: Owner, files: Mapping[str, Path]) -> None:
+        _wait(self._habits.deploy_s)
+        if self._habits.has(faults.DEPLOY_FAILS, plan.name):
+            raise HostFailed(f"defining {plan.name}: the fake host was told to refuse")
+        self._files.vm(owner.vm).mkdir(exist_ok=True)
+        seed = next((disk.base for disk in plan.disks if disk.role == "seed" and disk.base), None)
+        network = read_network_config(files[seed.sha256]) if seed else None
+        vm = FakeVm(
+            id=owner.vm,
+            uuid=plan.uuid,
+            name=plan.name,
+            platform=owner.platform,
+            fence=owner.fence,
+            vcpus=plan.vcpus,
+            memory_mib=plan.memory_mib,
+            disk_gib=sum(disk.size_gib for disk in plan.disks),
+            os=plan.os,
+            links=links(plan, network),
+        )
+        with self._lock:
+            self._define(vm)
+
+    def start(self, vm: str) -> None:
+        found = self._need(vm)
+        if found.power == Power.ON:
+            return
+        _wait(self._habits.start_s)
+        if self._habits.has(faults.START_FAILS, found.name):
+            raise HostFailed(f"starting {found.name}: the fake host was told to refuse")
+        hit("agent.before-start")
+        self._change(vm, power=Power.ON, started_at=time.time(), boots=found.boots + 1)
+        hit("agent.after-start")
+        if self._habits.has(faults.CRASHES, found.name):
+            self._later(self._habits.boot_s / 2, lambda: self._change(vm, power=Power.CRASHED))
+
+    def press_power(self, vm: str) -> None:
+        found = self._need(vm)
+        if found.power == Power.ON and not self._habits.has(faults.IGNORES_ACPI, found.name):
+            self._later(self._habits.stop_s, lambda: self._change(vm, power=Power.OFF))
+
+    def force_stop(self, vm: str) -> None:
+        found = self._find(vm)
+        if found is not None and self._is_mine(found) and found.power != Power.OFF:
+            self._change(vm, power=Power.OFF)
+
+    def erase(self, vm: str) -> None:
+        found = self._find(vm)
+        if found is not None and not self._is_mine(found):
+            raise HostFailed(f"vm {vm} on this host belongs to platform {found.platform}")
+        if found is not None and self._habits.has(faults.ERASE_FAILS, found.name):
+            raise HostFailed(f"erasing {found.name}: the fake host was told to refuse")
+        self.force_stop(vm)
+        if found is not None:
+            hit("agent.before-undefine")
+            with self._lock:
+                self._write(replace(self._state, vms={k: v for k, v in self._state.vms.items() if k != vm}))
+            hit("agent.after-undefine")
+            self._seen(vm, Power.ABSENT)
+        self._files.erase(vm)
+        hit("agent.after-remove-files")
+
+    def power(self, vm: str) -> str:
+        found = self._find(vm)
+        return found.power if found is not None else Power.ABSENT
+
+    def watch(self, seen: PowerSeen, resync: Callable[[], None]) -> None:
+        self._seen = seen
+
+    def guest_channel(self, vm: str) -> socket.socket | None:
+        found = self._find(vm)
+        return self._guests.connect(found) if found is not None and found.power == Power.ON else None
+
+    def evidence(self, vm: str) -> Evidence:
+        found = self._find(vm)
+        return Evidence(console=f"fake console of {found.name}, boot {found.boots}\n" if found else "")
+
+    def close(self) -> None:
+        for timer in list(self._timers):
+            timer.cancel()
+        self._guests.close()
+
+    def _define(self, vm: FakeVm) -> None:
+        existing = self._state.vms.get(vm.id)
+        if existing is not None:
+            if not self._is_mine(existing):
+                raise HostFailed(f"the UUID {vm.uuid} on this host belongs to platform {existing.platform}")
+            vm = replace(vm, power=existing.power, started_at=existing.started_at, boots=existing.boots)
+        if any(other.name == vm.name and other.id != vm.id for other in self._state.vms.values()):
+            raise HostFailed(f"defining {vm.name}: another vm on this host has that name")
+        hit("agent.before-define")
+        self._write(replace(self._state, vms={**self._state.vms, vm.id: vm}))
+        hit("agent.after-define")
+
+    def _find(self, vm: str) -> FakeVm | None:
+        return self._state.vms.get(vm)
+
+    def _need(self, vm: str) -> FakeVm:
+        found = self._find(vm)
+        if found is None or not self._is_mine(found):
+            raise HostFailed(f"vm {vm} is not on this host", extra={"power": "absent"})
+        return found
+
+    def _is_mine(self, vm: FakeVm) -> bool:
+        return vm.platform == self._settings.platform
+
+    def _change(self, vm: str, **fields: Any) -> None:
+        with self._lock:
+            found = self._find(vm)
+            if found is None:
+                return
+            changed = replace(found, **fields)
+            self._write(replace(self._state, vms={**self._state.vms, vm: changed}))
+        if changed.power != found.power:
+            self._seen(vm, changed.power)
+
+    def _write(self, state: FakeState) -> None:
+        write_state(self._path, state)
+        self._state = state
+
+    def _later(self, seconds: float, what: Callable[[], None]) -> None:
+        if seconds <= 0:
+            what()
+            return
+        timer = threading.Timer(seconds, what)
+        timer.daemon = True
+        self._timers = {t for t in self._timers if t.is_alive()} | {timer}
+        timer.start()
+
+
+def _wait(seconds: float) -> None:
+    if seconds > 0:
+        time.sleep(seconds)

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fake host's memory: one JSON file, written whole and atomically, so it survives a kill of the agent."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.common.contracts.codec import dump, load
+from services.hostagent.drivers.base import Power
+from services.hostagent.drivers.fake.seed import FakeLink
+
+
+@dataclass(frozen=True)
+class FakeVm:
+    """A vm on the fake host. `boots` counts its starts; a guest's boot id is made of it."""
+
+    id: str
+    uuid: str
+    name: str
+    platform: str
+    fence: int
+    vcpus: int
+    memory_mib: int
+    disk_gib: int
+    os: str
+    links: tuple[FakeLink, ...]
+    power: str = Power.OFF
+    started_at: float = 0.0
+    boots: int = 0
+
+
+@dataclass(frozen=True)
+class FakeState:
+    """All there is. Networks by id, as JSON text of their plan."""
+
+    vms: dict[str, FakeVm]
+    networks: dict[str, str]
+
+
+def read_state(path: Path) -> FakeState:
+    """What an earlier agent left; empty at first."""
+    if not path.exists():
+        return FakeState({}, {})
+    return load(FakeState, json.loads(path.read_text()))
+
+
+def write_state(path: Path, state: FakeState) -> None:
+    """Replace the file; a reader sees the old or the new one."""
+    draft = path.with_suffix(".draft")
+    with draft.open("w") as file:
+        json.dump(dump(state), file)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.rename(path)
