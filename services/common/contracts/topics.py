@@ -20,3 +20,18 @@ def job_channel(job_id: str) -> str:
 def project_channel(project_id: str) -> str:
     """Redis channel of one project's events."""
     return f"innkeeper:project:{project_id}"
+
+
+def question_list(topic: str) -> str:
+    """Redis list of the ids of questions on a topic; whoever answers takes from it (runtime.ask)."""
+    return f"innkeeper:ask:{topic}"
+
+
+def question_key(topic: str, question: str) -> str:
+    """Redis key that holds a question as long as somebody waits for its answer."""
+    return f"innkeeper:ask:{topic}:{question}"
+
+
+def answer_list(topic: str, question: str) -> str:
+    """Redis list that the answer to a question is put into."""
+    return f"innkeeper:ask:{topic}:{question}:answer"

@@ -36,6 +36,7 @@ class Job(Base):
     last_seq: Mapped[int] = mapped_column(default=0)
     params: Mapped[JsonDict] = mapped_column(default=dict)
     facts: Mapped[JsonDict] = mapped_column(default=dict)
+    command: Mapped[JsonDict | None]  # what a host was told and has not answered yet
     error: Mapped[JsonDict | None]
     undo: Mapped[JsonList] = mapped_column(default=list)
     ends_as: Mapped[Word] = mapped_column(default="failed")

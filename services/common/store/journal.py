@@ -5,11 +5,11 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import case, insert, select, update
+from sqlalchemy import case, select, update
 from sqlalchemy.orm import Session
 
 from services.common.contracts.advance import step_of
-from services.common.contracts.codec import load
+from services.common.contracts.codec import dump, load
 from services.common.contracts.events import JobEventKind
 from services.common.contracts.flow import FLOWS, UNDO_STEPS
 from services.common.contracts.journal import Changes, JobView, NewEvent, VmView
@@ -183,6 +183,7 @@ def _advance(job: JobView, changes: Changes, now: float) -> Any:
         "rung_at": now,
         "deadline_at": changes.deadline_at,
         "resend_at": changes.resend_at,
+        "command": dump(changes.command) if changes.command else None,
         "lease_owner": "",
         "lease_until": 0.0,
         "last_seq": Job.last_seq + len(changes.events),
@@ -222,8 +223,3 @@ def _move_vm(session: Session, job: JobView, changes: Changes, vm_before: str, n
     if final:
         values["job_id"] = None
     session.execute(update(Vm).where(Vm.id == job.vm.id).values(**values))
-
-
-def insert_job(session: Session, values: dict[str, Any]) -> None:
-    """Write a new job's row."""
-    session.execute(insert(Job).values(**values))

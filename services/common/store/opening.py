@@ -68,6 +68,7 @@ def open_job(session: Session, opening: Opening, vm: Vm | None = None) -> Job:
         due_at=0.0,
         deadline_at=None,
         resend_at=None,
+        command=None,
         error=None,
         ends_as=str(JobState.FAILED),
         started_at=None,

@@ -115,6 +115,7 @@ def upgrade() -> None:
         sa.Column("last_seq", sa.Integer(), nullable=False),
         sa.Column("params", Json, nullable=False),
         sa.Column("facts", Json, nullable=False),
+        sa.Column("command", Json, nullable=True),
         sa.Column("error", Json, nullable=True),
         sa.Column("undo", Json, nullable=False),
         sa.Column("ends_as", sa.String(length=64), nullable=False),

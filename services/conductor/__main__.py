@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m services.conductor`: relay, recorder, sweeper, reconciler and topology, a thread each."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+from sqlalchemy import delete
+
+from services.common.assembly import open_database
+from services.common.contracts.events import AgentEventKind
+from services.common.runtime import log, metrics
+from services.common.runtime.broker_admin import BrokerAdmin
+from services.common.runtime.bus import AgentEvents, Publisher
+from services.common.runtime.feed import Feed
+from services.common.runtime.keys import Keys
+from services.common.runtime.settings import Settings
+from services.common.store.database import Database
+from services.common.store.journal import SqlJournal
+from services.common.store.projects import IdempotencyKey, RevokedToken
+from services.conductor import gauges
+from services.conductor.guests import Guests
+from services.conductor.leadership import Leadership
+from services.conductor.reconciler import Reconciler, repair_claims
+from services.conductor.recorder import Recorder
+from services.conductor.relay import Relay
+from services.conductor.sweeper import Sweeper
+from services.conductor.topology import Topology
+
+logger = log.get_logger(__name__)
+Work = Callable[[], object]
+KEYS_KEPT_S = 24 * 3600
+
+
+def forget_old(database: Database) -> None:
+    """Idempotency keys live a day; revoked tokens until they would have expired anyway."""
+    now = time.time()
+    with database.write() as session:
+        session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < now - KEYS_KEPT_S))
+        session.execute(delete(RevokedToken).where(RevokedToken.expires_at < now))
+
+
+def repeat(stopping: threading.Event, leadership: Leadership, table: list[tuple[float, Work]]) -> None:
+    """Do each piece of work at its interval while the role is ours; one that fails doesn't stop the others."""
+    due = [0.0 for _ in table]
+    while not stopping.wait(0.1):
+        try:
+            if not leadership.held():
+                continue
+        except Exception:
+            logger.exception("leadership could not be looked at")
+            continue
+        for n, (every_s, work) in enumerate(table):
+            if time.monotonic() < due[n]:
+                continue
+            due[n] = time.monotonic() + every_s
+            try:
+                work()
+            except Exception:
+                logger.exception("a sweep failed", work=getattr(work, "__name__", str(work)))
+
+
+def main() -> None:
+    """Wire and run until SIGTERM."""
+    settings = Settings.from_env()
+    log.setup("conductor", settings.log_level)
+    metrics.serve(settings.metrics_port)
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    feed = Feed(settings.redis_url)
+    database = open_database(settings, feed)
+    journal = SqlJournal(database)
+    sweeper = Sweeper(database, journal)
+    reconciler = Reconciler(database, journal, feed, settings.orphan_grace_s)
+    others = {
+        AgentEventKind.GUEST: Guests(database, journal, sweeper).record,
+        AgentEventKind.INVENTORY: reconciler.inventory,
+        AgentEventKind.LIFECYCLE: reconciler.lifecycle,
+    }
+    recorder = Recorder(database, journal, feed, sweeper.resend_to, others)
+    events = AgentEvents(settings.broker_url, recorder.handle)
+    relay = Relay(database, Publisher(settings.broker_url), Keys.load(settings.keys_dir), feed)
+    topology = Topology(database, Publisher(settings.broker_url), BrokerAdmin(settings.broker_admin_url))
+    table: list[tuple[float, Work]] = [
+        (0.25, sweeper.ring_overdue),
+        (0.5, sweeper.resend_commands),
+        (0.5, sweeper.finish_boots),
+        (1.0, sweeper.stall_overdue),
+        (2.0, lambda: sweeper.mark_silent_hosts(settings.host_timeout_s)),
+        (30.0, lambda: repair_claims(database)),
+        (600.0, lambda: forget_old(database)),
+    ]
+    anyone: list[tuple[float, Work]] = [(0.5, topology.keep), (5.0, lambda: gauges.refresh(database))]
+    threads = [
+        threading.Thread(target=relay.run, args=(stopping,), name="relay", daemon=True),
+        threading.Thread(target=events.run, name="recorder", daemon=True),
+        threading.Thread(target=repeat, args=(stopping, Leadership(database, "sweeper"), table), name="sweeper"),
+        threading.Thread(target=repeat, args=(stopping, Leadership(database, "keeper"), anyone), name="keeper"),
+    ]
+    for thread in threads:
+        thread.start()
+    logger.info("conductor runs")
+    stopping.wait()
+    events.stop()
+    for thread in threads:
+        thread.join(timeout=5)
+
+
+if __name__ == "__main__":
+    main()

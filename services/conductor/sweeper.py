@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sweeper: rings again for every overdue, unfinished job; sends unanswered commands again; ends waits.
+
+It is what makes a lost, dropped or wiped message cost time only.
+"""
+
+import time
+
+from sqlalchemy import and_, or_, select, update
+from sqlalchemy.orm import Session
+
+from services.common.contracts import advance
+from services.common.contracts.codec import load
+from services.common.contracts.commands import Command
+from services.common.contracts.flow import FLOWS, UNDO_STEPS, task_name
+from services.common.contracts.journal import Bell, Done, JobView
+from services.common.contracts.observed import mismatches
+from services.common.contracts.states import JOB_DUE, JOB_PARKED, HostState, JobState
+from services.common.runtime.log import get_logger
+from services.common.runtime.metrics import RERUNG
+from services.common.store import outbox
+from services.common.store.database import Database
+from services.common.store.hosts import Host
+from services.common.store.jobs import Job
+from services.common.store.journal import SqlJournal, view_of
+from services.common.store.network_plans import network_plans
+from services.common.store.vms import Vm
+
+log = get_logger(__name__)
+# A bell is given this long before it is rung again.
+PATIENCE_S = 2.0
+# A guest whose first report isn't as asked gets this long to get there.
+SETTLE_S = 30.0
+BATCH = 200
+
+
+class Sweeper:
+    """Every method is one pass; all of them may run at any time, on any conductor."""
+
+    def __init__(self, database: Database, journal: SqlJournal):
+        self._database = database
+        self._journal = journal
+
+    def ring_overdue(self) -> int:
+        """Ring for jobs that are due, in nobody's hands, and not rung for lately."""
+        now = time.time()
+        overdue = and_(
+            Job.state.in_([str(s) for s in JOB_DUE]),
+            Job.lease_until < now,
+            Job.due_at <= now,
+            or_(Job.rung_at < now - PATIENCE_S, Job.due_at > Job.rung_at),
+        )
+        with self._database.read() as session:
+            if not session.scalars(select(Job.id).where(overdue).limit(1)).first():
+                return 0
+        with self._database.write() as session:
+            jobs = session.scalars(select(Job).where(overdue).limit(BATCH)).all()
+            session.execute(update(Job).where(Job.id.in_([j.id for j in jobs])).values(rung_at=now))
+            outbox.put(session, [self._bell(job) for job in jobs])
+        RERUNG.labels("bell").inc(len(jobs))
+        return len(jobs)
+
+    def _bell(self, job: Job) -> Bell:
+        step = UNDO_STEPS[job.step] if job.undo else FLOWS[job.kind].step(job.step)
+        return Bell(step.queue, task_name(step), job.id)
+
+    def resend_commands(self) -> int:
+        """Send commands again that their host has not answered in time."""
+        now = time.time()
+        waiting = and_(Job.state.in_([str(s) for s in JOB_PARKED]), Job.resend_at <= now)
+        with self._database.read() as session:
+            if not session.scalars(select(Job.id).where(waiting).limit(1)).first():
+                return 0
+        with self._database.write() as session:
+            jobs = session.scalars(select(Job).where(waiting).limit(BATCH)).all()
+            for job in jobs:
+                self._resend(session, job, now)
+        return len(jobs)
+
+    def _resend(self, session: Session, job: Job, now: float) -> None:
+        step = UNDO_STEPS[job.step] if job.undo else FLOWS[job.kind].step(job.step)
+        session.execute(update(Job).where(Job.id == job.id).values(resend_at=now + step.resend_s))
+        if job.command:
+            outbox.put(session, command=load(Command, job.command))
+            RERUNG.labels("command").inc()
+
+    def resend_to(self, host_id: str) -> None:
+        """A host's agent has just come (back): send it what it has not answered, and take up what stalled on it."""
+        with self._database.write() as session:
+            parked = [str(s) for s in (*JOB_PARKED, JobState.STALLED)]
+            query = select(Job).join(Vm, Vm.id == Job.vm_id).where(Vm.host_id == host_id, Job.state.in_(parked))
+            for job in session.scalars(query).all():
+                if job.state == JobState.STALLED and FLOWS[job.kind].kind == "vm.delete":
+                    view = view_of(session, job, self._journal.platform(session))
+                    self._journal.apply_in(session, view, advance.resumed(view))
+                elif job.state != JobState.STALLED:
+                    self._resend(session, job, time.time())
+
+    def finish_boots(self) -> None:
+        """End waits for guests that have reported what was asked for, or that are past their time."""
+        now = time.time()
+        with self._database.read() as session:
+            waiting = session.scalars(select(Job).where(Job.state == JobState.WAITING, Job.step == "boot")).all()
+            views = [
+                (view_of(session, job, self._journal.platform(session)), job.deadline_at or 0.0) for job in waiting
+            ]
+        for view, deadline in views:
+            self.finish_boot(view, deadline, now)
+
+    def finish_boot(self, job: JobView, deadline: float, now: float) -> None:
+        """End one wait if it is over."""
+        if job.vm is None:
+            return
+        with self._database.read() as session:
+            vm = session.get(Vm, job.vm.id)
+            networks = network_plans(session, (n.network for n in job.vm.spec.nics))
+        observed = (vm.observed if vm else None) or {}
+        before = next(
+            (f["boot_before"] for f in job.facts.values() if f.get("boot_before") and not f.get("already")), ""
+        )
+        if not observed or (before and observed.get("boot_id") == before):
+            return
+        over = now > min(deadline, float(observed.get("at", now)) + SETTLE_S)
+        if over or not mismatches(job.vm.spec.nics, observed, networks):
+            self._journal.apply(job, advance.finished(job, Done({"boot_id": observed.get("boot_id", "")})))
+
+    def stall_overdue(self) -> None:
+        """Say so where a wait is past its deadline."""
+        now = time.time()
+        late = and_(Job.state.in_([str(s) for s in JOB_PARKED]), Job.deadline_at < now)
+        with self._database.read() as session:
+            jobs = session.scalars(select(Job).where(late).limit(BATCH)).all()
+            views = [(view_of(session, j, self._journal.platform(session)), self._evidence(session, j)) for j in jobs]
+        for view, evidence in views:
+            waited = round(now - (view.deadline_at or now))
+            who = "the guest" if view.step == "boot" else "the host"
+            reason = f"{who} did not finish {view.step!r} in time ({waited} s over)"
+            if self._journal.apply(view, advance.stalled(view, reason, evidence)):
+                log.warning("job stalled", job=view.id, step=view.step)
+
+    def _evidence(self, session: Session, job: Job) -> dict[str, object]:
+        vm = session.get(Vm, job.vm_id) if job.vm_id else None
+        host = session.get(Host, vm.host_id) if vm and vm.host_id else None
+        now = time.time()
+        return {
+            "host": host.name if host else None,
+            "host_state": host.state if host else None,
+            "host_heartbeat_age_s": round(now - host.heartbeat_at, 1) if host and host.heartbeat_at else None,
+            "power": vm.power if vm else None,
+            "guest_last_seen_s": round(now - vm.seen_at, 1) if vm and vm.seen_at else None,
+            "observed": vm.observed if vm else None,
+        }
+
+    def mark_silent_hosts(self, timeout_s: float) -> None:
+        """A host whose heartbeat is overdue is down: nothing is placed on it."""
+        late = and_(
+            Host.state.in_([str(HostState.UP), str(HostState.DRAINING)]), Host.heartbeat_at < time.time() - timeout_s
+        )
+        with self._database.read() as session:
+            silent = session.scalars(select(Host.id).where(late)).all()
+        if silent:
+            with self._database.write() as session:
+                session.execute(update(Host).where(Host.id.in_(silent), late).values(state=str(HostState.DOWN)))
+            log.warning("hosts are silent", hosts=list(silent))

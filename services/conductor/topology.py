@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keeps the broker's queues and users as they must be, also after its disk was wiped."""
+
+import time
+
+from sqlalchemy import select
+
+from services.common.contracts.errors import TryAgain
+from services.common.runtime.broker_admin import BrokerAdmin
+from services.common.runtime.bus import BROKER_AWAY, Publisher
+from services.common.runtime.log import get_logger
+from services.common.store.database import Database
+from services.common.store.hosts import Host
+
+log = get_logger(__name__)
+QUEUES_EVERY_S = 2.0
+USERS_EVERY_S = 5.0
+
+
+class Topology:
+    """Declares queues every few seconds, and users whenever they might be gone."""
+
+    def __init__(self, database: Database, publisher: Publisher, admin: BrokerAdmin):
+        self._database = database
+        self._publisher = publisher
+        self._admin = admin
+        self._queues_at = 0.0
+        self._users_at = 0.0
+
+    def keep(self) -> None:
+        """Do what is due; a broker that is away is looked for again at the next call."""
+        now = time.monotonic()
+        try:
+            if now - self._queues_at >= QUEUES_EVERY_S:
+                with self._database.read() as session:
+                    hosts = session.execute(select(Host.id, Host.broker_password_hash)).all()
+                self._publisher.declare([host for host, _ in hosts])
+                self._queues_at = now
+                if now - self._users_at >= USERS_EVERY_S:
+                    for host, password_hash in hosts:
+                        if password_hash:
+                            self._admin.ensure_host(host, password_hash)
+                    self._users_at = now
+        except BROKER_AWAY as error:
+            log.warning("the broker is away", reason=str(error))
+        except TryAgain as error:
+            log.warning("the broker's users could not be looked after", reason=error.detail)

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m services.worker`: the Celery worker of queue `worker`."""
+
+from services.common.assembly import open_database
+from services.common.contracts.flow import Queue
+from services.common.runtime import log, metrics
+from services.common.runtime.settings import Settings
+from services.common.runtime.steps import run_worker
+from services.common.store.journal import SqlJournal
+from services.worker.steps import HostSteps
+
+
+def main() -> None:
+    """Wire and run until SIGTERM."""
+    settings = Settings.from_env()
+    log.setup("worker", settings.log_level)
+    metrics.serve(settings.metrics_port)
+    database = open_database(settings)
+    run_worker(Queue.WORKER, HostSteps(database).handlers(), settings, SqlJournal(database))
+
+
+if __name__ == "__main__":
+    main()

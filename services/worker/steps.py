@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The steps of queue `worker`: commands to a host, then boot and verify, which the guest answers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from services.common.contracts.journal import Done, Handler, Outcome, Park, StepContext
+from services.common.contracts.observed import mismatches
+from services.common.contracts.states import VmState
+from services.common.store.database import Database
+from services.common.store.network_plans import network_plans
+from services.common.store.vms import Vm
+from services.worker.commands import command_for, deploy_plan, host_of
+
+
+class HostSteps:
+    """Handlers that need to read what is known of networks and of the guest."""
+
+    def __init__(self, database: Database):
+        self._database = database
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """Step name to handler."""
+        return {
+            "deploy": self.deploy,
+            "start": self.power_on,
+            "reboot": self.power_on,
+            "stop": self.power_off,
+            "force-stop": self.power_off,
+            "erase": self.erase,
+            "boot": self.boot,
+            "verify": self.verify,
+        }
+
+    def deploy(self, context: StepContext) -> Outcome:
+        """Volumes and definition on the host that was chosen."""
+        with self._database.read() as session:
+            networks = network_plans(session, (n.network for n in context.vm.spec.nics))
+        return Park(command_for(context.job, host_of(context.job), deploy_plan(context.job, networks)))
+
+    def power_on(self, context: StepContext) -> Outcome:
+        """Start or reboot; remembers which boot the guest was in, so that a later report is known to be new."""
+        with self._database.read() as session:
+            before = (self._observed(session, context) or {}).get("boot_id", "")
+        return Park(command_for(context.job, host_of(context.job)), {"boot_before": before})
+
+    def power_off(self, context: StepContext) -> Outcome:
+        """Stop, politely or not."""
+        return Park(command_for(context.job, host_of(context.job)))
+
+    def erase(self, context: StepContext) -> Outcome:
+        """Take everything of the vm off its host; where it never had one there is nothing to do."""
+        host = host_of(context.job)
+        return Park(command_for(context.job, host)) if host else Done()
+
+    def boot(self, context: StepContext) -> Outcome:
+        """Wait for the guest to report the network that was asked for."""
+        if not context.vm.spec.guest_agent:
+            return Done({"unverified": "the image has no guest agent"})
+        return Park()
+
+    def verify(self, context: StepContext) -> Outcome:
+        """Compare what the guest saw with what was asked for."""
+        unverified = context.job.facts.get("boot", {}).get("unverified")
+        if unverified:
+            return Done({"verified": False, "reason": unverified}, vm_state=VmState.READY_UNVERIFIED)
+        with self._database.read() as session:
+            networks = network_plans(session, (n.network for n in context.vm.spec.nics))
+            observed = self._observed(session, context) or {}
+        wrong = mismatches(context.vm.spec.nics, observed, networks)
+        if wrong:
+            return Done({"verified": False, "mismatches": wrong}, vm_state=VmState.NETWORK_MISMATCH)
+        return Done({"verified": True, "addresses": _addresses(observed)}, vm_state=VmState.READY)
+
+    def _observed(self, session: Session, context: StepContext) -> dict[str, Any] | None:
+        row = session.get(Vm, context.vm.id)
+        return row.observed if row else None
+
+
+def _addresses(observed: Mapping[str, Any]) -> dict[str, list[str]]:
+    return {str(i.get("mac")): list(i.get("addresses", [])) for i in observed.get("interfaces", [])}
