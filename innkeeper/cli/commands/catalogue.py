@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""inn os list, inn flavor list, inn network list"""
+
+from collections.abc import Sequence
+
+import click
+
+from innkeeper.cli import options as shared
+from innkeeper.cli.output import Column, show
+from innkeeper.cli.session import Session
+from innkeeper.cli.words import memory
+
+
+def _lister(noun: str, resource: str, text: str, columns: Sequence[Column]) -> click.Group:
+    """A noun that can only be listed."""
+
+    @click.group(noun, help=text)
+    def group() -> None: ...
+
+    @group.command("list", help=text)
+    @shared.output
+    @click.pass_obj
+    def list_(session: Session, form: str) -> None:
+        with session.client() as client:
+            show(list(getattr(client, resource).list()), columns, form, empty="None.")
+
+    return group
+
+
+os = _lister(
+    "os",
+    "os",
+    "The operating systems a vm can have.",
+    (
+        Column("ID", lambda o: o.id),
+        Column("NAME", lambda o: o.name),
+        Column("FAMILY", lambda o: o.family),
+        Column("VERSION", lambda o: o.version),
+    ),
+)
+flavor = _lister(
+    "flavor",
+    "flavors",
+    "The sizes a vm can have.",
+    (
+        Column("NAME", lambda f: f.name or f.id),
+        Column("VCPUS", lambda f: str(f.vcpus)),
+        Column("MEMORY", lambda f: memory(f.memory_mib)),
+        Column("DISK", lambda f: f"{f.disk_gib} GiB"),
+    ),
+)
+network = _lister(
+    "network",
+    "networks",
+    "The networks a vm can be plugged into.",
+    (
+        Column("NAME", lambda n: n.name or n.id),
+        Column("KIND", lambda n: n.kind),
+        Column("CIDR", lambda n: n.cidr),
+        Column("GATEWAY", lambda n: n.gateway),
+        Column("DNS", lambda n: ", ".join(n.dns)),
+    ),
+)

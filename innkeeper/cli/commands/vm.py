@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""inn vm ..."""
+
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from innkeeper.cli import options as shared
+from innkeeper.cli.output import Column, as_json, as_yaml, facts, show, show_one
+from innkeeper.cli.session import Session
+from innkeeper.cli.spec import described, spec
+from innkeeper.cli.wait import followed
+from innkeeper.cli.words import age, memory, pairs, span
+from innkeeper.models.vm import Nic, Vm
+
+COLUMNS = (
+    Column("NAME", lambda v: v.name),
+    Column("STATE", lambda v: v.state, state=True),
+    Column("OS", lambda v: v.os),
+    Column("FLAVOR", lambda v: v.flavor),
+    Column("ADDRESSES", lambda v: ", ".join(v.addresses)),
+    Column("HOST", lambda v: v.host),
+    Column("AGE", lambda v: age(v.created_at, datetime.now(UTC))),
+)
+
+
+@click.group()
+def vm() -> None:
+    """Virtual machines."""
+
+
+@vm.command()
+@click.argument("name")
+@described
+@click.option("--dry-run", is_flag=True, help="Only say what would be done: host and why, addresses, time.")
+@shared.waiting
+@shared.output
+@click.pass_obj
+def create(
+    session: Session, /, name: str, dry_run: bool, wait: bool, timeout: float | None, form: str, **options: Any
+) -> None:
+    """Make a vm called NAME and follow it until it is ready."""
+    body = spec(name, options)
+    with session.client() as client:
+        if dry_run:
+            plan = client.vms.plan(body)
+            click.echo(as_json(plan) if form == "json" else as_yaml(dict(plan)).rstrip())
+            return
+        created = client.vms.create(body)
+        if not wait:
+            shown = created.job if form in ("table", "name") else created.vm
+            show_one(shown, lambda job: str(job.id), form)
+            return
+        followed(client, {created.job.id: name}, form, timeout)
+        show_one(client.vms.get(created.vm.id), _summary, form)
+
+
+@vm.command("list")
+@shared.output
+@click.pass_obj
+def list_(session: Session, form: str) -> None:
+    """The project's vms."""
+    with session.client() as client:
+        show(list(client.vms.list()), COLUMNS, form, empty="No vms yet: inn vm create NAME --os ID --flavor NAME")
+
+
+@vm.command("show")
+@click.argument("name")
+@shared.output
+@click.pass_obj
+def show_(session: Session, name: str, form: str) -> None:
+    """One vm: what was asked for and what was seen from inside."""
+    with session.client() as client:
+        show_one(client.vms.find(name), _details, form)
+
+
+@vm.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option("-y", "--yes", is_flag=True, help="Don't ask.")
+@shared.waiting
+@shared.output
+@click.pass_obj
+def delete(session: Session, names: tuple[str, ...], yes: bool, wait: bool, timeout: float | None, form: str) -> None:
+    """Remove vms and their disks."""
+    with session.client() as client:
+        found = [client.vms.find(name) for name in names]
+        _confirm(found, yes)
+        jobs = {client.vms.delete(v.id, etag=v.etag).id: v.name for v in found}
+        if wait:
+            followed(client, jobs, form, timeout)
+        else:
+            click.echo("\n".join(jobs))
+
+
+def _confirm(vms: list[Vm], yes: bool) -> None:
+    if yes:
+        return
+    what = ", ".join(v.name for v in vms)
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"deleting {what} needs --yes where nobody can be asked")
+    click.confirm(f"Delete {what} with all disks?", abort=True)
+
+
+def _action(verb: str, text: str) -> click.Command:
+    """A command that has the server do one thing to some vms."""
+
+    @click.command(verb, help=text)
+    @click.argument("names", nargs=-1, required=True, metavar="NAME...")
+    @shared.waiting
+    @shared.output
+    @click.pass_obj
+    def act(session: Session, names: tuple[str, ...], wait: bool, timeout: float | None, form: str) -> None:
+        with session.client() as client:
+            found = [client.vms.find(name) for name in names]
+            jobs = {client.vms.act(v.id, verb).id: v.name for v in found}
+            if not wait:
+                click.echo("\n".join(jobs))
+                return
+            followed(client, jobs, form, timeout)
+            show([client.vms.get(v.id) for v in found], COLUMNS, form)
+
+    return act
+
+
+for _verb, _text in {
+    "start": "Switch vms on and follow them until they are ready.",
+    "stop": "Ask guests to shut down.",
+    "force-stop": "Cut the power; unwritten data is lost.",
+    "reboot": "Ask guests to restart.",
+}.items():
+    vm.add_command(_action(_verb, _text))
+
+
+def _summary(v: Vm) -> str:
+    hostname = v.observed.hostname if v.observed else ""
+    seen = "seen from inside" if v.observed else "as asked for"
+    return facts(
+        [
+            ("vm", v.name),
+            ("state", v.state),
+            ("hostname", hostname),
+            (f"addresses ({seen})", ", ".join(v.addresses)),
+            ("host", v.host),
+        ]
+    )
+
+
+def _details(v: Vm) -> str:
+    size = ", ".join(p for p in (f"{v.vcpus} vCPU", memory(v.memory_mib), f"{v.disk_gib} GiB disk") if p)
+    lines = [
+        ("name", v.name),
+        ("id", v.id),
+        ("state", v.state),
+        ("os", v.os),
+        ("flavor", v.flavor),
+        ("size", size),
+        ("host", v.host),
+        ("project", v.project),
+        ("job", v.job),
+        ("labels", pairs(v.labels)),
+        ("created", v.created_at.isoformat(timespec="seconds") if v.created_at else ""),
+    ]
+    lines += [(f"asked nic {n}", _nic(nic)) for n, nic in enumerate(v.nics)]
+    if v.observed:
+        since = (datetime.now(UTC) - v.observed.at).total_seconds() if v.observed.at else 0.0
+        lines.append(("seen", f"{span(max(since, 0.0))} ago, hostname {v.observed.hostname or '?'}"))
+        lines += [(f"seen {i.name}", ", ".join((i.mac, *i.addresses))) for i in v.observed.interfaces]
+        lines.append(("seen dns", ", ".join(v.observed.dns)))
+    return facts(lines)
+
+
+def _nic(nic: Nic) -> str:
+    gateway = f"gateway {nic.gateway}" if nic.gateway else ""
+    dns = f"dns {' '.join(nic.dns)}" if nic.dns else ""
+    return ", ".join(w for w in (nic.network, nic.mac, nic.method, *nic.addresses, gateway, dns) if w)

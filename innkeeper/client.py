@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The client: one object, one server, its nouns as attributes."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import httpx
+
+from innkeeper.credentials import Credentials
+from innkeeper.models.account import Tokens
+from innkeeper.models.catalogue import Flavor, Network, Os
+from innkeeper.models.host import Host
+from innkeeper.models.shape import load
+from innkeeper.resources.accounts import Projects, Users
+from innkeeper.resources.collection import Collection
+from innkeeper.resources.events import Events
+from innkeeper.resources.jobs import Jobs
+from innkeeper.resources.media import MediaLibrary
+from innkeeper.resources.placements import Placements
+from innkeeper.resources.vms import Vms
+from innkeeper.retry import RetryPolicy
+from innkeeper.transport import Call, Transport
+from innkeeper.watch import WatchPolicy
+
+
+@dataclass(frozen=True)
+class Manners:
+    """How patient a client is; `timeout_s` is for one answer, a job may take as long as it takes."""
+
+    timeout_s: float = 30.0
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    watch: WatchPolicy = field(default_factory=WatchPolicy)
+    keep_tokens: Callable[[Tokens], None] | None = None  # told of every new pair of tokens
+
+
+class Client:
+    """Thread-safe. Raises what innkeeper.errors names; ValueError for an address that is no HTTP URL."""
+
+    def __init__(
+        self,
+        base_url: str = "http://127.0.0.1:8080",
+        tokens: Tokens | str | None = None,
+        project: str = "",
+        manners: Manners | None = None,
+    ):
+        manners = manners or Manners()
+        if isinstance(tokens, str):
+            tokens = Tokens(access_token=tokens)
+        self._credentials = Credentials(tokens, manners.keep_tokens)
+        self._transport = Transport(_http(base_url, manners.timeout_s), self._credentials, project, manners.retry)
+        self.vms = Vms(self._transport)
+        self.jobs = Jobs(self._transport, manners.watch)
+        self.hosts = Collection(self._transport, "/v1/hosts", Host)
+        self.os = Collection(self._transport, "/v1/os", Os)
+        self.flavors = Collection(self._transport, "/v1/flavors", Flavor)
+        self.networks = Collection(self._transport, "/v1/networks", Network)
+        self.media = MediaLibrary(self._transport)
+        self.users = Users(self._transport)
+        self.projects = Projects(self._transport)
+        self.placements = Placements(self._transport)
+        self.events = Events(self._transport)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    def login(self, username: str, password: str) -> Tokens:
+        """Sign in; the tokens are used from now on. Raises NotSignedIn for a wrong name or password."""
+        tokens = self._tokens("/v1/auth/token", {"username": username, "password": password})
+        self._credentials.replace(tokens)
+        return tokens
+
+    def logout(self) -> None:
+        """End the session at the server, so that its refresh token is worth nothing any more."""
+        if self._credentials.refresh:
+            body = {"refresh_token": self._credentials.refresh}
+            self._transport.send(Call("POST", "/v1/auth/revoke", json=body))
+        self._credentials.replace(None)
+
+    def me(self) -> Mapping[str, Any]:
+        """Who is signed in, and in which projects."""
+        answer: Mapping[str, Any] = self._transport.json(Call("GET", "/v1/me"))
+        return answer
+
+    def _tokens(self, path: str, body: Mapping[str, str]) -> Tokens:
+        return load(Tokens, self._transport.json(Call("POST", path, json=dict(body), signed=False)))
+
+
+def _http(base_url: str, timeout_s: float) -> httpx.Client:
+    """No limit on connections: each followed job holds one."""
+    if not base_url.startswith(("http://", "https://")):
+        raise ValueError(f"{base_url!r} is not an address like http://127.0.0.1:8080")
+    try:
+        return httpx.Client(
+            base_url=base_url,
+            timeout=httpx.Timeout(timeout_s, connect=5.0),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=8),
+        )
+    except httpx.InvalidURL as error:
+        raise ValueError(f"{base_url!r} is not an address: {error}") from error

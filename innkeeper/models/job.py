@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A job, its steps, and the events of its journal."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from innkeeper.models.shape import Answer
+
+FINAL_STATES = frozenset({"succeeded", "failed", "cancelled"})
+FINAL_KINDS = frozenset({"job.succeeded", "job.failed", "job.cancelled"})
+PROGRESS = "progress"  # the one kind without a seq: not in the journal, never replayed
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobError(Answer):
+    """Why a job failed."""
+
+    code: str = ""
+    title: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobStep(Answer):
+    """One step; state is pending, running, done, failed or undone; `expected_s` is learned from history."""
+
+    name: str
+    state: str = "pending"
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    expected_s: float | None = None
+    percent: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(Answer):
+    """Work that was asked for, and how far it has come."""
+
+    id: str
+    kind: str
+    state: str
+    step: str = ""
+    vm: str = ""
+    project: str = ""
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    error: JobError | None = None
+    steps: tuple[JobStep, ...] = ()
+    expected_s: float | None = None
+    fence: int = 0
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more will happen, unless somebody retries it."""
+        return self.state in FINAL_STATES
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it ended well."""
+        return self.state == "succeeded"
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobEvent(Answer):
+    """One line of a job's journal, in the past tense; `seq` is None for progress."""
+
+    kind: str
+    job: str = ""
+    vm: str = ""
+    seq: int | None = None
+    at: datetime | None = None
+    step: str = ""
+    text: str = ""
+    percent: float | None = None
+    state: str = ""
+    vm_state: str = ""
