@@ -9,6 +9,7 @@ InnkeeperError
 ├── NotFound             404
 ├── Conflict             409
 │   ├── IllegalMove      409  the state table has no such move
+│   ├── QuotaExceeded    409  the project has no more room; carries which figure
 │   └── StillRunning     409  the same Idempotency-Key is being answered right now
 ├── PreconditionFailed   412
 ├── TooLarge             413
@@ -79,6 +80,10 @@ class Conflict(InnkeeperError):
 
 class IllegalMove(Conflict):
     code, title = "illegal-state", "Not possible in the present state"
+
+
+class QuotaExceeded(Conflict):
+    code, title = "quota-exceeded", "The project has no room for this"
 
 
 class StillRunning(Conflict):
