@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m services.scheduler`: the worker of the queue `scheduler`, and the answers to "explain"."""
+
+import sys
+
+from prometheus_client import REGISTRY
+
+from services.common.assembly import open_database
+from services.common.contracts.errors import Invalid
+from services.common.contracts.flow import Queue
+from services.common.runtime import log, metrics
+from services.common.runtime.ask import Answerer
+from services.common.runtime.settings import Settings, SettingsError
+from services.common.runtime.steps import run_worker
+from services.common.store.journal import SqlJournal
+from services.scheduler.explain import TOPIC, Explainer
+from services.scheduler.metrics import ClaimsCollector
+from services.scheduler.policy_file import Shelf
+from services.scheduler.steps import handlers
+
+
+def main() -> int:
+    """Run until SIGTERM; 2 where settings or policy are wrong."""
+    try:
+        settings = Settings.from_env()
+        shelf = Shelf(settings.policy_file)
+    except (SettingsError, Invalid) as error:
+        print(error, file=sys.stderr)
+        return 2
+    log.setup("scheduler", settings.log_level)
+    database = open_database(settings)
+    REGISTRY.register(ClaimsCollector(database))
+    metrics.serve(settings.metrics_port)
+    answerer = Answerer(settings.redis_url, TOPIC, Explainer(database, shelf).answer).start()
+    try:
+        run_worker(Queue.SCHEDULER, handlers(database, shelf), settings, SqlJournal(database))
+    finally:
+        answerer.stop()
+        database.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

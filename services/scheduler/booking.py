@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The end of the place step: the claim, the decision behind it and the vm's host, in one transaction or not at all."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from services.common.contracts.codec import dump
+from services.common.contracts.errors import TryAgain
+from services.common.contracts.ids import derived_id
+from services.common.contracts.journal import JobView, JsonDict
+from services.common.contracts.placement import Decision
+from services.common.store.hosts import Claim, Host, StoredDecision
+from services.common.store.jobs import Job
+from services.common.store.vms import Vm
+from services.scheduler.choose import choose
+from services.scheduler.claims import Claimant, hold
+from services.scheduler.inventory import Inventory, load_inventory
+from services.scheduler.metrics import CONFLICTS
+from services.scheduler.policy import Policy
+
+TRIES = 3
+
+
+@dataclass(frozen=True)
+class Booking:
+    """A choice on its way into the database. `facts` is what the step tells of it."""
+
+    job: JobView
+    policy: Policy
+    inventory: Inventory
+    decision: Decision
+    now: float
+    facts: JsonDict
+
+    def write(self, session: Session) -> None:
+        """Claim the chosen host, or the runner-up where others were faster; TryAgain when they all were."""
+        decision = self._claim(session)
+        store_decision(session, self.job, decision, self.now)
+        set_host(session, self.job, decision.host, self.now)
+
+    def _claim(self, session: Session) -> Decision:
+        inventory, decision = self.inventory, self.decision
+        claimant = Claimant(decision.request.id, self.job.id, self.now)
+        for _ in range(TRIES):
+            host = inventory.host(decision.host)
+            if host is None:
+                break
+            if hold(session, claimant, decision.request, host, self.policy.capacity.limits(host)):
+                if decision is not self.decision:
+                    self._correct(session, facts_of(decision, inventory))
+                return decision
+            CONFLICTS.inc()
+            inventory = inventory.refreshed(load_inventory(session, self.now, only=[host.id]))
+            decision = choose(decision.request, inventory.hosts, self.policy, inventory.generation)
+        raise TryAgain("others took the room on every host that was tried; choosing again")
+
+    def _correct(self, session: Session, facts: JsonDict) -> None:
+        """The runner-up was taken: the event, still to be written, and the job, already written, must say so."""
+        self.facts.clear()
+        self.facts.update(facts)
+        whole = {**self.job.facts, self.job.step: facts}
+        session.execute(update(Job).where(Job.id == self.job.id).values(facts=whole))
+
+
+def facts_of(decision: Decision, inventory: Inventory) -> JsonDict:
+    """What the place step tells: host, host_name, score, watts (None: unknown), policy."""
+    host = inventory.host(decision.host)
+    return {
+        "host": decision.host,
+        "host_name": host.name if host else "",
+        "score": decision.candidates[0].score,
+        "watts": decision.watts,
+        "policy": decision.policy,
+    }
+
+
+def facts_again(session: Session, claim: Claim) -> JsonDict:
+    """The facts of a claim that was made before, as they were told then."""
+    name = session.scalars(select(Host.name).where(Host.id == claim.host_id)).one()
+    query = select(StoredDecision.explanation).where(
+        StoredDecision.vm_id == claim.vm_id, StoredDecision.host_id == claim.host_id
+    )
+    told = session.scalars(query.order_by(StoredDecision.created_at.desc()).limit(1)).first() or {}
+    best: dict[str, Any] = next(iter(told.get("candidates", ())), {})
+    return {
+        "host": claim.host_id,
+        "host_name": name,
+        "score": best.get("score"),
+        "watts": told.get("watts"),
+        "policy": told.get("policy", ""),
+    }
+
+
+def store_decision(session: Session, job: JobView, decision: Decision, now: float) -> None:
+    """Keep the whole explanation; the same try of the same job keeps one, the last."""
+    key = derived_id(job.id, "decision", job.fence)
+    session.execute(delete(StoredDecision).where(StoredDecision.id == key))
+    session.execute(
+        insert(StoredDecision).values(
+            id=key,
+            project_id=job.project,
+            job_id=job.id,
+            vm_id=decision.request.id,
+            host_id=decision.host or None,
+            policy=decision.policy,
+            policy_sha=decision.policy_sha,
+            generation=decision.generation,
+            explanation=dump(decision),
+            created_at=now,
+        )
+    )
+
+
+def set_host(session: Session, job: JobView, host_id: str | None, now: float) -> None:
+    """Write the vm's host down, or that it has none."""
+    vm_id = job.vm.id if job.vm else ""
+    session.execute(
+        update(Vm)
+        .where(Vm.id == vm_id, Vm.host_id.is_distinct_from(host_id))
+        .values(host_id=host_id, version=Vm.version + 1, updated_at=now)
+    )

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Chooses a host and says why: pure and deterministic, the same input always gives the same decision.
+
+Each host is judged by every filter, not only up to the first that refuses it: the explanation is part of the answer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.common.contracts.placement import Decision, FilterCount, HostView, Miss, Request, Scored
+from services.scheduler.energy import watts_added
+from services.scheduler.policy import Policy
+from services.scheduler.relax import relaxations
+from services.scheduler.rule import Refusal
+
+_GRAIN = 2.0**20  # terms are multiples of 1/2**20: floats add those up exactly, in any order
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What every filter says of one host; no refusals means it can take the vm."""
+
+    host: HostView
+    refusals: dict[str, Refusal]
+
+
+def choose(request: Request, hosts: Sequence[HostView], policy: Policy, generation: int) -> Decision:
+    """The best host for the request among `hosts`, in any order; `generation` names the state they were read at."""
+    verdicts = [judge(request, host, policy) for host in sorted(hosts, key=lambda h: h.id)]
+    ranked = _rank(request, [v.host for v in verdicts if not v.refusals], policy)
+    refused = [v for v in verdicts if v.refusals]
+    nearest = sorted(refused, key=lambda v: _distance(request, v))
+    winner = ranked[0] if ranked else None
+    watts = watts_added(request, winner[1], policy.capacity) if winner else None
+    return Decision(
+        request,
+        policy.name,
+        policy.sha256,
+        generation,
+        winner[1].id if winner else "",
+        candidates=tuple(scored for scored, _ in ranked[: policy.top]),
+        filters=_counts(verdicts, policy),
+        misses=tuple(miss(v) for v in nearest[: policy.top]),
+        relaxations=() if winner else relaxations(request, [(v.host, v.refusals.values()) for v in refused]),
+        watts=None if watts is None else round(watts, 3),
+    )
+
+
+def judge(request: Request, host: HostView, policy: Policy) -> Verdict:
+    """What each filter of the policy says of this host."""
+    said = ((f.name, f.refuse(request, host)) for f in policy.filters)
+    return Verdict(host, {name: refusal for name, refusal in said if refusal is not None})
+
+
+def score(request: Request, host: HostView, policy: Policy) -> Scored:
+    """What this host is worth: its terms sum to the score exactly."""
+    terms = {
+        w.weigher.name: round(w.multiplier * w.weigher.norm(request, host) * _GRAIN) / _GRAIN for w in policy.weighers
+    }
+    return Scored(host.id, sum(terms.values()), terms)
+
+
+def miss(verdict: Verdict) -> Miss:
+    """Why the host was refused, in one sentence with everything that stands in the way."""
+    lacks = {field: amount for r in verdict.refusals.values() for field, amount in r.lacks.items()}
+    reasons = ", ".join(r.reason for r in verdict.refusals.values())
+    return Miss(verdict.host.id, next(iter(verdict.refusals)), f"{verdict.host.name} {reasons}", lacks)
+
+
+def _rank(request: Request, hosts: Sequence[HostView], policy: Policy) -> list[tuple[Scored, HostView]]:
+    scored = [(score(request, host, policy), host) for host in hosts]
+    return sorted(scored, key=lambda pair: (-pair[0].score, pair[1].vms, pair[1].id))
+
+
+def _distance(request: Request, verdict: Verdict) -> tuple[int, int, float, str]:
+    """How far a host is from taking the vm: what can't be changed weighs most, then how many rules, then how much."""
+    hopeless = sum(r.change is None for r in verdict.refusals.values())
+    short = sum(
+        amount / max(1, getattr(request, field)) for r in verdict.refusals.values() for field, amount in r.lacks.items()
+    )
+    return hopeless, len(verdict.refusals), short, verdict.host.id
+
+
+def _counts(verdicts: Sequence[Verdict], policy: Policy) -> tuple[FilterCount, ...]:
+    counts, left = [], list(verdicts)
+    for rule in policy.filters:
+        by_this = [v for v in left if rule.name in v.refusals]
+        alone = sum(len(v.refusals) == 1 for v in by_this)
+        counts.append(FilterCount(rule.name, len(left), len(by_this), alone))
+        left = [v for v in left if rule.name not in v.refusals]
+    return tuple(counts)

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answers "where would this vm go, and why?" without claiming anything.
+
+A question is dump(Request) plus, each optional: "why_not" (a host's id or name), "policy" (a name; the active one
+otherwise) and "mask" (true hides hosts' names, unless the request names one itself). The answer is dump(Decision).
+With why_not that host is in the answer whatever its rank: first among the misses where it is refused, else among
+the candidates.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from services.common.contracts.codec import dump, load
+from services.common.contracts.errors import Invalid, NotFound, Problem
+from services.common.contracts.placement import Decision, HostView, Request
+from services.common.store.database import Database
+from services.scheduler.choose import choose, judge, miss, score
+from services.scheduler.inventory import Inventory, load_inventory
+from services.scheduler.policy import Policy
+from services.scheduler.policy_file import Shelf
+
+TOPIC = "explain"
+JsonDict = dict[str, Any]
+
+
+class Explainer:
+    """Reads the hosts afresh for every question."""
+
+    def __init__(self, database: Database, shelf: Shelf, clock: Callable[[], float] = time.time):
+        self._database = database
+        self._shelf = shelf
+        self._clock = clock
+
+    def answer(self, payload: JsonDict) -> JsonDict:
+        """The decision as plain values; raises Invalid for a bad question, NotFound for an unknown host."""
+        asked = dict(payload)
+        why_not, name, mask = asked.pop("why_not", None), asked.pop("policy", None), asked.pop("mask", False)
+        try:
+            request = load(Request, asked)
+        except ValueError as error:
+            problem = Problem("/", str(error), "send a Request as services.common.contracts.placement has it")
+            raise Invalid("the question can't be read", [problem]) from error
+        policy = self._shelf.get(name or "")
+        with self._database.read() as session:
+            inventory = load_inventory(session, self._clock())
+        if mask and not request.host:
+            inventory = inventory.masked()
+        decision = choose(request, inventory.hosts, policy, inventory.generation)
+        if why_not:
+            decision = with_host(decision, _host(inventory, why_not), policy)
+        plain: JsonDict = dump(decision)
+        return plain
+
+
+def with_host(decision: Decision, host: HostView, policy: Policy) -> Decision:
+    """The decision with what it says of this host, which its short lists may have left out."""
+    verdict = judge(decision.request, host, policy)
+    if verdict.refusals:
+        others = (m for m in decision.misses if m.host != host.id)
+        return replace(decision, misses=(miss(verdict), *others))
+    if any(c.host == host.id for c in decision.candidates):
+        return decision
+    return replace(decision, candidates=(*decision.candidates, score(decision.request, host, policy)))
+
+
+def _host(inventory: Inventory, id_or_name: str) -> HostView:
+    host = inventory.host(id_or_name)
+    if host is None:
+        raise NotFound(f"there is no host {id_or_name!r}", [Problem("/why_not", "no such host", "name a known host")])
+    return host

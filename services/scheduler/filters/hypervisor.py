@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hosts with the hypervisor that was asked for, and with one the policy admits."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from services.common.contracts.placement import HostView, Request
+from services.scheduler.capacity import Capacity
+from services.scheduler.policy_text import Section
+from services.scheduler.rule import Filter, Refusal
+
+
+@dataclass(frozen=True)
+class HypervisorFilter(Filter):
+    """Looks at `request.hypervisor`, a driver's name; `any_of` limits the drivers for everybody (empty: all)."""
+
+    name: ClassVar[str] = "hypervisor"
+    any_of: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, section: Section, capacity: Capacity) -> Self:
+        return cls(section.words("any_of", ()))
+
+    def refuse(self, request: Request, host: HostView) -> Refusal | None:
+        if self.any_of and host.driver not in self.any_of:
+            return Refusal(f"runs {host.driver}; the policy admits {', '.join(self.any_of)}")
+        if request.hypervisor in ("", host.driver):
+            return None
+        return Refusal(f"runs {host.driver}, not {request.hypervisor}", change={"hypervisor": host.driver})

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hosts in the zone that was asked for."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from services.common.contracts.placement import HostView, Request
+from services.scheduler.capacity import Capacity
+from services.scheduler.policy_text import Section
+from services.scheduler.rule import Filter, Refusal
+
+
+@dataclass(frozen=True)
+class ZoneFilter(Filter):
+    """Looks at `request.zone`; empty means any."""
+
+    name: ClassVar[str] = "zone"
+
+    @classmethod
+    def read(cls, section: Section, capacity: Capacity) -> Self:
+        return cls()
+
+    def refuse(self, request: Request, host: HostView) -> Refusal | None:
+        if request.zone in ("", host.zone):
+            return None
+        return Refusal(f"is in zone {host.zone or '(none)'}, not {request.zone}", change={"zone": host.zone})

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The hosts as the scheduler sees them, read in one query."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from services.common.contracts.placement import HostView
+from services.common.store.hosts import Claim, Host
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """Every host at one moment. `generation` goes up with each claim and release anywhere."""
+
+    hosts: tuple[HostView, ...]
+    generation: int
+
+    def host(self, id_or_name: str) -> HostView | None:
+        """The host of that id or, failing that, of that name."""
+        by_id = (h for h in self.hosts if h.id == id_or_name)
+        by_name = (h for h in self.hosts if h.name == id_or_name)
+        return next(by_id, None) or next(by_name, None)
+
+    def refreshed(self, fresh: "Inventory") -> "Inventory":
+        """This inventory with the hosts of `fresh` in place of their older views."""
+        newer = {h.id: h for h in fresh.hosts}
+        hosts = tuple(newer.get(h.id, h) for h in self.hosts)
+        return Inventory(hosts, max(self.generation, fresh.generation))
+
+    def masked(self) -> "Inventory":
+        """The same hosts without their names and ids, in the same order: for people who may not know them."""
+        ordered = sorted(self.hosts, key=lambda h: h.id)
+        width = len(str(len(ordered)))
+        labels = [f"host-{n:0{width}d}" for n in range(1, len(ordered) + 1)]
+        hosts = (replace(h, id=label, name=label) for h, label in zip(ordered, labels, strict=True))
+        return Inventory(tuple(hosts), self.generation)
+
+
+def load_inventory(session: Session, now: float, only: Sequence[str] = ()) -> Inventory:
+    """Every host, or those with the ids in `only`; `now` (epoch seconds) is what heartbeats' ages are told from."""
+    counts = select(Claim.host_id, func.count().label("vms")).group_by(Claim.host_id).subquery()
+    query = select(Host, func.coalesce(counts.c.vms, 0)).outerjoin(counts, counts.c.host_id == Host.id)
+    if only:
+        query = query.where(Host.id.in_(only))
+    # A session keeps what it has read; a host is refreshed here because somebody else changed it.
+    rows = session.execute(query.execution_options(populate_existing=True)).all()
+    return Inventory(tuple(_view(host, vms, now) for host, vms in rows), sum(host.generation for host, _ in rows))
+
+
+def _view(host: Host, vms: int, now: float) -> HostView:
+    telemetry: dict[str, Any] = host.telemetry or {}
+    measured = telemetry.get("watts_source", "curve") != "curve"
+    return HostView(
+        id=host.id,
+        name=host.name,
+        driver=host.driver,
+        state=host.state,
+        zone=host.zone,
+        traits=tuple(host.traits),
+        vcpus=host.vcpus,
+        memory_mib=host.memory_mib,
+        disk_gib=host.disk_gib,
+        used_vcpus=host.used_vcpus,
+        used_memory_mib=host.used_memory_mib,
+        used_disk_gib=host.used_disk_gib,
+        vms=vms,
+        cpu_percent=telemetry.get("cpu_percent"),
+        watts=telemetry.get("watts") if measured else None,
+        heartbeat_age_s=None if host.heartbeat_at is None else max(0.0, now - host.heartbeat_at),
+        power_curve=tuple(host.power_curve or host.facts.get("power_curve", ())),
+    )

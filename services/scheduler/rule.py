@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a filter and a weigher promise: pure, absolute, and each read from one entry of the policy."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Self
+
+from services.common.contracts.placement import HostView, Request
+from services.scheduler.capacity import Capacity
+from services.scheduler.policy_text import Section
+
+Wish = int | str | tuple[str, ...]  # the value of a field of a Request
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a filter refuses a host.
+
+    `reason` goes on after the host's name ("lacks 2048 MiB of memory"). `change` maps fields of the request to the
+    nearest values this filter would accept; None where no change of the request helps.
+    """
+
+    reason: str
+    lacks: Mapping[str, float] = field(default_factory=dict)
+    change: Mapping[str, Wish] | None = None
+
+
+class Filter(ABC):
+    """A hard rule. It looks at one field or more of the request that no other filter looks at."""
+
+    name: ClassVar[str]
+
+    @classmethod
+    @abstractmethod
+    def read(cls, section: Section, capacity: Capacity) -> Self:
+        """The filter an entry of the policy describes; problems are added to the section's."""
+
+    @abstractmethod
+    def refuse(self, request: Request, host: HostView) -> Refusal | None:
+        """Why this host can't take the vm, or None where it can."""
+
+
+class Weigher(ABC):
+    """A preference. Its scale is absolute: other hosts never change what a host is worth."""
+
+    name: ClassVar[str]
+
+    @classmethod
+    @abstractmethod
+    def read(cls, section: Section, capacity: Capacity) -> Self:
+        """The weigher an entry of the policy describes; problems are added to the section's."""
+
+    @abstractmethod
+    def norm(self, request: Request, host: HostView) -> float:
+        """How well the vm would be placed on this host by this rule: 0 worst, 1 best."""

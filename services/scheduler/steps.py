@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The scheduler's steps: `place` finds a vm a host and holds room there, `release` gives it back."""
+
+from collections.abc import Mapping
+
+from sqlalchemy import delete
+from sqlalchemy.orm import Session
+
+from services.common.contracts.codec import dump
+from services.common.contracts.errors import NoHost
+from services.common.contracts.journal import Done, Handler, StepContext, VmView
+from services.common.contracts.placement import Decision, Request
+from services.common.runtime.log import get_logger
+from services.common.store.catalogue import AddressLease
+from services.common.store.database import Database
+from services.scheduler.booking import Booking, facts_again, facts_of, set_host, store_decision
+from services.scheduler.choose import choose
+from services.scheduler.claims import held, release
+from services.scheduler.inventory import Inventory, load_inventory
+from services.scheduler.metrics import DECISION_SECONDS, DECISIONS
+from services.scheduler.policy import Policy
+from services.scheduler.policy_file import Shelf
+
+log = get_logger(__name__)
+
+
+def handlers(database: Database, shelf: Shelf) -> Mapping[str, Handler]:
+    """The handlers of the queue `scheduler` by step name."""
+    placer = Placer(database, shelf)
+    return {"place": placer.place, "release": placer.release}
+
+
+class Placer:
+    """Runs the steps against one database with the policies on one shelf."""
+
+    def __init__(self, database: Database, shelf: Shelf):
+        self._database = database
+        self._shelf = shelf
+
+    def place(self, context: StepContext) -> Done:
+        """Choose and claim. A vm that holds a claim keeps its host. Raises NoHost with the explanation."""
+        policy = self._shelf.get(context.vm.spec.policy)
+        with self._database.read() as session:
+            claim = held(session, context.vm.id)
+            facts = facts_again(session, claim) if claim else {}
+            inventory = load_inventory(session, context.now)
+        if claim:
+            host = claim.host_id
+            return Done(facts, write=lambda s: set_host(s, context.job, host, context.now))
+        decision = timed_choice(request_of(context.vm), inventory, policy)
+        if not decision.host:
+            self._keep(context, decision)
+            raise no_host(context.vm, inventory, policy)
+        facts = facts_of(decision, inventory)
+        log.info("host chosen", host=decision.host, score=facts["score"], policy=policy.name)
+        booking = Booking(context.job, policy, inventory, decision, context.now, facts)
+        return Done(facts, write=booking.write)
+
+    def release(self, context: StepContext) -> Done:
+        """Give back the vm's capacity and its static addresses; fine where it held none."""
+        vm = context.vm.id
+
+        def write(session: Session) -> None:
+            if release(session, vm):
+                log.info("claim released")
+            session.execute(delete(AddressLease).where(AddressLease.vm_id == vm))
+            set_host(session, context.job, None, context.now)
+
+        return Done(write=write)
+
+    def _keep(self, context: StepContext, decision: Decision) -> None:
+        # A step that fails has no transaction of its own at its end; kept twice it is the same row.
+        with self._database.write() as session:
+            store_decision(session, context.job, decision, context.now)
+
+
+def timed_choice(request: Request, inventory: Inventory, policy: Policy) -> Decision:
+    """choose(), counted and timed."""
+    with DECISION_SECONDS.time():
+        decision = choose(request, inventory.hosts, policy, inventory.generation)
+    DECISIONS.labels("placed" if decision.host else "no-host").inc()
+    return decision
+
+
+def request_of(vm: VmView) -> Request:
+    """What this vm needs of a host."""
+    spec = vm.spec
+    return Request(
+        id=vm.id,
+        vcpus=spec.vcpus,
+        memory_mib=spec.memory_mib,
+        disk_gib=spec.disk_gib,
+        hypervisor=spec.hypervisor,
+        host=spec.host,
+        zone=spec.zone,
+        traits=spec.traits,
+        os=spec.os,
+        project=vm.project,
+        labels=dict(spec.labels),
+    )
+
+
+def no_host(vm: VmView, inventory: Inventory, policy: Policy) -> NoHost:
+    """The error for the job. Its readers may not know hosts by name, unless they named one themselves."""
+    request = request_of(vm)
+    shown = inventory if request.host else inventory.masked()
+    told = choose(request, shown.hosts, policy, shown.generation)
+    if not shown.hosts:
+        reason = "no host is registered yet; register one, then retry"
+    else:
+        near = "; ".join(m.reason for m in told.misses[:2])
+        way = told.relaxations[0].sentence if told.relaxations else "no change of the request would help"
+        reason = f"none of {len(shown.hosts)} host(s) can take {vm.name!r}: {near}; nearest way: {way}"
+    return NoHost(reason, extra={"explanation": dump(told)})

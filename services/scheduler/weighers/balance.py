@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Prefer hosts where CPU and memory run out together: what is left of one without the other is stranded."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from services.common.contracts.placement import HostView, Request
+from services.scheduler.capacity import Capacity
+from services.scheduler.policy_text import Section
+from services.scheduler.rule import Weigher
+
+
+@dataclass(frozen=True)
+class BalanceWeigher(Weigher):
+    """1 is a host with equal shares of CPU and memory claimed once the vm is there."""
+
+    name: ClassVar[str] = "balance"
+    capacity: Capacity
+
+    @classmethod
+    def read(cls, section: Section, capacity: Capacity) -> Self:
+        return cls(capacity)
+
+    def norm(self, request: Request, host: HostView) -> float:
+        shares = self.capacity.shares_with(request, host)
+        return 1.0 - abs(shares["cpu"] - shares["memory"])
