@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A migrated database of each kind: the same suite runs on SQLite and on PostgreSQL."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from deploy.local.servers.postgres import Postgres
+from services.common.store.database import Database
+from services.common.store.migrate import upgrade
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    with Postgres(tmp_path_factory.mktemp("pg")) as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    url = f"sqlite:///{tmp_path / 'innkeeper.db'}"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres").create_database(f"t{uuid4().hex[:12]}")
+    found = Database(url)
+    upgrade(found)
+    yield found
+    found.close()
