@@ -126,3 +126,9 @@ def wait_gone(pids: Iterable[Pid], seconds: float) -> list[Pid]:
         time.sleep(0.02)
         rest = [pid for pid in rest if pid.alive()]
     return rest
+
+
+def session(leader: int) -> list[Pid]:
+    """The living processes of one session without its leader; only while the leader can't be recycled."""
+    stats = [stat for name in os.listdir("/proc") if name.isdigit() and (stat := _stat(int(name)))]
+    return [Pid(s.pid, s.started, boot_id()) for s in stats if s.session == leader and s.pid != leader]
