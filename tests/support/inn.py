@@ -43,7 +43,8 @@ class Inn:
 
     def add_vm(self, name: str, **spec: Any) -> tuple[str, str]:
         """A vm asked for by the default project, with its create job due; (vm id, job id)."""
-        wish = VmSpec(name, name, "mini", **{"vcpus": 1, "memory_mib": 256, "disk_gib": 1, "nics": ()} | spec)
+        values: dict[str, Any] = {"vcpus": 1, "memory_mib": 256, "disk_gib": 1, "nics": (), **spec}
+        wish = VmSpec(name, name, "mini", **values)
         with self.database.write() as session:
             project = session.scalars(select(Project.id)).first()
             stamps = {"created_at": NOW, "updated_at": NOW}
