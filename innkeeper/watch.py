@@ -18,6 +18,8 @@ from innkeeper.transport import Call, Transport
 
 # The server speaks at least every 15 s (a comment, if nothing else): silence this long is a dead connection.
 SILENCE_S = 45.0
+# A stream that held this long does work, even if nothing happened meanwhile.
+IDLE_S = 5.0
 _PASSING = (Unreachable, Busy, ServerFault)
 
 
@@ -64,7 +66,7 @@ class Watch:
         """Events until the job is final; raises WaitTimeout, or Unreachable after `patience_s` of silence."""
         fruitless = 0
         while fruitless < self._policy.stream_tries:
-            before = self._seq
+            before, opened = self._seq, self._clock()
             try:
                 yield from self._streamed()
             except NotTheContract:
@@ -73,7 +75,8 @@ class Watch:
                 self._endure(error)
             if (yield from self._caught_up(always=False)):
                 return
-            fruitless = 0 if self._seq > before else fruitless + 1
+            useful = self._seq > before or self._clock() - opened >= IDLE_S
+            fruitless = 0 if useful else fruitless + 1
             self._pause(self._policy.pause_s)
         while not (yield from self._caught_up(always=True)):
             self._pause(self._policy.poll_s)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _MANY = {"address": "addresses", "dns": "dns", "search": "search"}
-_ONE = ("gateway", "mac", "method", "mtu")
+_ONE = ("gateway", "gateway6", "mac", "method", "mtu")
 _METHODS = ("dhcp", "static", "none")
 
 

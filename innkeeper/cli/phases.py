@@ -57,7 +57,7 @@ class View:
 
 def opened(job: Job, label: str = "") -> View:
     """The view of a job before its journal is replayed."""
-    phases = tuple(Phase(s.name, expected_s=s.expected_s) for s in job.steps)
+    phases = tuple(Phase(s.name, expected_s=s.expected_s) for s in job.steps if not s.undo)
     return View(job.id, label or job.id, job.kind, job.state, phases, began=job.created_at, expected_s=job.expected_s)
 
 
@@ -66,6 +66,7 @@ def closed(view: View, job: Job) -> View:
     phases = tuple(
         Phase(s.name, s.state, s.started_at, s.finished_at, s.expected_s, 100.0 if s.state == "done" else s.percent)
         for s in job.steps
+        if not s.undo or s.state != "pending"
     )
     text = f"{job.error.title}: {job.error.detail}" if job.error else view.text
     ended = job.finished_at or view.ended

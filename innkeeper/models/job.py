@@ -22,7 +22,10 @@ class JobError(Answer):
 
 @dataclass(frozen=True, kw_only=True)
 class JobStep(Answer):
-    """One step; state is pending, running, done, failed or undone; `expected_s` is learned from history."""
+    """One step; state is pending, running, done, failed or undone; `expected_s` is learned from history.
+
+    An `undo` step takes back what another left behind: it is pending until the job has to walk back.
+    """
 
     name: str
     state: str = "pending"
@@ -30,6 +33,7 @@ class JobStep(Answer):
     finished_at: datetime | None = None
     expected_s: float | None = None
     percent: float | None = None
+    undo: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

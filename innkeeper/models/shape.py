@@ -72,3 +72,8 @@ def _list(value: Any, where: str) -> list[Any]:
     if not isinstance(value, list | tuple):
         raise NotTheContract(f"the answer's {where} is not a list")
     return list(value)
+
+
+def part(body: Any, key: str) -> Any:
+    """`body[key]` where the body is an envelope, else the body itself."""
+    return body[key] if isinstance(body, Mapping) and isinstance(body.get(key), Mapping) else body

@@ -42,9 +42,9 @@ class Observed(Answer):
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Every address of every link but loopback and link-local ones, with its prefix length."""
+        """Every address of every link, with its prefix length; loopback and link-local ones tell nothing."""
         found = (a for i in self.interfaces if i.name != "lo" for a in i.addresses)
-        return tuple(a for a in found if not a.lower().startswith("fe80:"))
+        return tuple(a for a in found if not a.lower().startswith(("fe80:", "127.", "::1/")))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,13 +31,12 @@ class Collection(Generic[A]):
 
     def find(self, name_or_id: str) -> A:
         """The item of that id, else of that name; raises NotFound."""
-        if _is_id(name_or_id):
+        if is_id(name_or_id):
             return self.get(name_or_id)
         for item in self.list():
             if name_or_id in (getattr(item, "name", ""), getattr(item, "id", "")):
                 return item
-        noun = self._kind.__name__.lower()
-        raise NotFound(404, {"title": "There is no such thing", "detail": f"no {noun} is called {name_or_id!r} here"})
+        raise missing(self._kind, name_or_id)
 
     def _at(self, item_id: str, *more: str) -> str:
         return "/".join((self._path, quote(item_id, safe=""), *more))
@@ -59,7 +58,14 @@ def pages(transport: Transport, path: str, filters: Mapping[str, Any]) -> Iterat
         params["cursor"] = page["next"]
 
 
-def _is_id(text: str) -> bool:
+def missing(kind: type[Answer], name: str) -> NotFound:
+    """What the API would say, had it been asked by name."""
+    detail = f"no {kind.__name__.lower()} is called {name!r} here"
+    return NotFound(404, {"title": "There is no such thing", "detail": detail})
+
+
+def is_id(text: str) -> bool:
+    """Whether this can be an id; names are looked up."""
     try:
         UUID(text)
     except ValueError:

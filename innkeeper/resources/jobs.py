@@ -7,7 +7,7 @@ from typing import Any
 
 from innkeeper.errors import JobFailed
 from innkeeper.models.job import Job, JobEvent
-from innkeeper.models.shape import load
+from innkeeper.models.shape import load, part
 from innkeeper.resources.collection import Collection, pages
 from innkeeper.transport import Call, Transport
 from innkeeper.watch import Journal, Watch, WatchPolicy
@@ -22,7 +22,7 @@ class Jobs(Collection[Job]):
 
     def events(self, job_id: str) -> list[JobEvent]:
         """The job's journal so far, in order."""
-        return [load(JobEvent, e) for e in pages(self._transport, self._at(job_id, "events"), {})]
+        return [load(JobEvent, event) for event in pages(self._transport, self._at(job_id, "events"), {})]
 
     def watch(self, job_id: str, *, after: int = 0, timeout: float | None = None) -> Iterator[JobEvent]:
         """Every event after seq `after`, as it happens, until the job is final; raises WaitTimeout."""
@@ -52,4 +52,4 @@ class Jobs(Collection[Job]):
 
     def _order(self, job_id: str, verb: str) -> Job:
         body: Any = self._transport.json(Call("POST", self._at(job_id, verb)))
-        return load(Job, body)
+        return load(Job, part(body, "job"))

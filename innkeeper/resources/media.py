@@ -6,7 +6,7 @@ from typing import Any
 
 from innkeeper.models.catalogue import Media
 from innkeeper.models.job import Job
-from innkeeper.models.shape import load
+from innkeeper.models.shape import load, part
 from innkeeper.resources.collection import Collection
 from innkeeper.transport import Call, Transport
 
@@ -20,7 +20,7 @@ class MediaLibrary(Collection[Media]):
     def add(self, spec: Mapping[str, Any]) -> Job:
         """Import a medium (its URL and sha256); the job that does it."""
         body = self._transport.json(Call("POST", self._path, json=dict(spec)))
-        return load(Job, body.get("job", body))
+        return load(Job, part(body, "job"))
 
     def delete(self, media_id: str) -> None:
         """Remove it; vms made from it stay."""

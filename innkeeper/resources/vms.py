@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from innkeeper.models.job import Job
-from innkeeper.models.shape import load
+from innkeeper.models.shape import load, part
 from innkeeper.models.vm import Vm
-from innkeeper.resources.collection import Collection
+from innkeeper.resources.collection import Collection, is_id, missing
 from innkeeper.transport import Call, Transport
 
 ACTIONS = ("start", "stop", "force-stop", "reboot")
@@ -28,11 +28,19 @@ class Vms(Collection[Vm]):
     def __init__(self, transport: Transport):
         super().__init__(transport, "/v1/vms", Vm)
 
+    def find(self, name_or_id: str) -> Vm:
+        """The vm of that id or name, with its etag; raises NotFound."""
+        if is_id(name_or_id):
+            return self.get(name_or_id)
+        for vm in self.list(name=name_or_id):
+            return self.get(vm.id)
+        raise missing(Vm, name_or_id)
+
     def create(self, spec: Mapping[str, Any], *, idempotency_key: str = "") -> Created:
         """Ask for a vm, as API.md's POST /v1/vms describes it. The same key and spec never make a second one."""
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         body = self._transport.json(Call("POST", self._path, json=dict(spec), headers=headers))
-        return Created(load(Vm, body.get("vm")), load(Job, body.get("job")))
+        return Created(load(Vm, part(body, "vm")), load(Job, part(body, "job")))
 
     def plan(self, spec: Mapping[str, Any]) -> Mapping[str, Any]:
         """What create would do (host and why, addresses, predicted time), without any effect."""
@@ -43,14 +51,9 @@ class Vms(Collection[Vm]):
 
     def act(self, vm_id: str, action: str) -> Job:
         """Start, stop, force-stop or reboot it; the job."""
-        return _job(self._transport.json(Call("POST", self._at(vm_id, action))))
+        return load(Job, part(self._transport.json(Call("POST", self._at(vm_id, action))), "job"))
 
     def delete(self, vm_id: str, *, etag: str = "") -> Job:
         """Remove it and its disks; with `etag`, only while it is what you saw (else Conflict). The job."""
-        headers = {"If-Match": etag} if etag else {}
-        return _job(self._transport.json(Call("DELETE", self._at(vm_id), headers=headers)))
-
-
-def _job(body: Any) -> Job:
-    """A 202 carries the job, alone or beside its vm."""
-    return load(Job, body["job"] if isinstance(body, Mapping) and isinstance(body.get("job"), Mapping) else body)
+        headers = {"If-Match": f'"{etag}"'} if etag else {}
+        return load(Job, part(self._transport.json(Call("DELETE", self._at(vm_id), headers=headers)), "job"))

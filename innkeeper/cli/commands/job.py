@@ -109,4 +109,5 @@ def _details(j: Job) -> str:
             ("error", f"{j.error.title}: {j.error.detail}" if j.error else ""),
         ]
     )
-    return f"{head}\n\n{table(j.steps, STEP_COLUMNS)}" if j.steps else head
+    steps = [s for s in j.steps if not s.undo or s.state != "pending"]
+    return f"{head}\n\n{table(steps, STEP_COLUMNS)}" if steps else head
