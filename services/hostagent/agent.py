@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent wired: one function builds its parts and hands them down."""
+
+import threading
+from functools import partial
+
+from services.common.contracts.commands import Command, Verb
+from services.common.contracts.errors import TryAgain
+from services.common.contracts.events import InventoryItem
+from services.common.runtime.agent_bus import AgentBus
+from services.common.runtime.log import get_logger
+from services.common.runtime.signing import verify_command
+from services.hostagent.artifacts import Artifacts
+from services.hostagent.commands import Commands
+from services.hostagent.config import AgentConfig
+from services.hostagent.drivers import open_driver
+from services.hostagent.drivers.base import Driver, DriverSettings, Power
+from services.hostagent.drivers.vm_files import VmFiles
+from services.hostagent.guest_channels import GuestChannels
+from services.hostagent.ledger import Ledger
+from services.hostagent.power_board import PowerBoard
+from services.hostagent.pulse import Pulse, Sources
+from services.hostagent.reports import Publish, Reports
+from services.hostagent.verbs import Hands
+from services.hostagent.watts import POWERCAP, PowerMeter
+
+log = get_logger(__name__)
+_DRAIN_S = 20.0
+_ASKS_AFTER = frozenset({Verb.START, Verb.REBOOT})
+
+
+class Agent:
+    """All of one host's agent but the broker: give it tokens by `take`, it publishes events."""
+
+    def __init__(self, config: AgentConfig, driver: Driver, publish: Publish) -> None:
+        self.driver = driver
+        self._reports = Reports(config.host_id, publish)
+        self._ledger = Ledger(config.directory / "ledger.sqlite")
+        self._artifacts = Artifacts(VmFiles(config.directory))
+        self._board = PowerBoard()
+        self._guests = GuestChannels(driver.guest_channel, self._reports.guest)
+        # A fake host draws what its curve says; the machine under it is none of its business.
+        meter = PowerMeter(config.power_curve, None if driver.name == "fake" else POWERCAP)
+        self._pulse = Pulse(Sources(driver, self._ledger, meter, self._reports, self._found, config.zone))
+        verify = partial(_verify, config)
+        self.commands = Commands(verify, self._ledger, self._reports, self._after)
+        self.commands.use(
+            Hands(
+                driver=driver,
+                artifacts=self._artifacts,
+                ledger=self._ledger,
+                board=self._board,
+                progress=self._reports.progress,
+                yields=self.commands.yields,
+                tell_all=self._tell_all,
+            )
+        )
+
+    def start(self) -> None:
+        """Watch the hypervisor, say hello, and speak regularly from now on."""
+        self.driver.watch(self._power_seen, self._pulse.hurry)
+        self._pulse.start()
+
+    def stop(self) -> None:
+        """Finish what is in hand and let go of everything; vms keep running."""
+        if not self.commands.drain(_DRAIN_S):
+            log.warning("ending with commands in hand; they will be sent again")
+        self._pulse.stop()
+        self._guests.close()
+        self.driver.close()
+        self._artifacts.close()
+        self._ledger.close()
+
+    def _power_seen(self, vm: str, power: str) -> None:
+        if not self._board.note(vm, power):
+            return
+        self._reports.lifecycle(vm, power)
+        if power != Power.ON:
+            self._guests.leave(vm)
+
+    def _found(self, items: list[InventoryItem]) -> None:
+        for item in items:
+            self._board.note(item.vm, item.power)
+            if item.power == Power.ON:
+                self._guests.watch(item.vm, ask=False)
+
+    def _after(self, command: Command) -> None:
+        # After the report, so that nobody hears a guest before its start is known to be done.
+        if command.verb in _ASKS_AFTER:
+            self._guests.watch(command.vm)
+
+    def _tell_all(self) -> None:
+        self._pulse.hello()
+        self._pulse.inventory()
+
+
+def run(config: AgentConfig, stopping: threading.Event) -> None:
+    """Serve until `stopping` is set. A hypervisor that is away at the start is waited for."""
+    driver = _open_patiently(config, stopping)
+    if driver is None:
+        return
+    bus = AgentBus(config.broker_url, config.host_id)
+    agent = Agent(config, driver, bus.publish)
+    agent.start()
+    reader = threading.Thread(target=bus.consume, args=(agent.commands.take,), name="commands", daemon=True)
+    reader.start()
+    stopping.wait()
+    log.info("ending: finishing what is in hand")
+    agent.stop()
+    bus.stop()
+
+
+def _open_patiently(config: AgentConfig, stopping: threading.Event) -> Driver | None:
+    while not stopping.is_set():
+        try:
+            return open_driver(config.driver, _settings(config))
+        except TryAgain as error:
+            log.warning("the hypervisor is away; trying again", detail=error.detail)
+            stopping.wait(2.0)
+    return None
+
+
+def _settings(config: AgentConfig) -> DriverSettings:
+    return DriverSettings(
+        directory=config.directory,
+        platform=config.platform,
+        uri=config.libvirt_uri,
+        accelerator=config.accelerator,
+        capacity=config.capacity,
+        power_curve=config.power_curve,
+        fake=config.fake,
+    )
+
+
+def _verify(config: AgentConfig, token: str) -> Command:
+    command = verify_command(token, config.command_public_key, config.host_id)
+    if command.host != config.host_id or command.platform != config.platform:
+        raise ValueError(f"a command for host {command.host} of platform {command.platform}")
+    return command

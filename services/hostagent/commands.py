@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a token on the queue to an event on the way up: verified, fenced, done once at a time a vm, and answered."""
+
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+
+from services.common.contracts.commands import Command, Verb
+from services.common.contracts.errors import HostFailed, InnkeeperError
+from services.common.runtime.failpoints import hit
+from services.common.runtime.log import bind, get_logger
+from services.hostagent import metrics
+from services.hostagent.lanes import Lanes
+from services.hostagent.ledger import Ledger
+from services.hostagent.reports import Reports
+from services.hostagent.verbs import VERBS, Hands
+
+log = get_logger(__name__)
+Verify = Callable[[str], Command]  # raises ValueError
+WIDTH = 32  # most of them wait: for a download, for a guest to shut down, for their turn at the hypervisor
+
+
+class Commands:
+    """Takes tokens, does what they say, reports each result. A command in hand is not taken twice."""
+
+    def __init__(self, verify: Verify, ledger: Ledger, reports: Reports, done: Callable[[Command], None]) -> None:
+        self._verify = verify
+        self._ledger = ledger
+        self._reports = reports
+        self._done = done  # told after the report of a success
+        self._lanes = Lanes(WIDTH)
+        self._lock = threading.Lock()
+        self._in_hand: set[str] = set()
+        self._stopping = threading.Event()
+        self._hands: Hands | None = None
+
+    def use(self, hands: Hands) -> None:
+        """What the verbs shall work with; before the first token."""
+        self._hands = hands
+
+    def take(self, token: str) -> None:
+        """Accept a token: quick, and never raises. What isn't a valid command for this host is dropped and counted."""
+        try:
+            command = self._verify(token)
+        except ValueError as error:
+            metrics.REJECTED.inc()
+            log.warning("not a valid command for this host", reason=str(error))
+            return
+        with self._lock:
+            if command.id in self._in_hand or self._stopping.is_set():
+                return
+            self._in_hand.add(command.id)
+        self._lanes.put(command.vm, partial(self._carry_out, command))
+
+    def yields(self, command: Command) -> bool:
+        """Whether a command that only waits should make room: another one for its vm is due, or we are to end."""
+        return self._stopping.is_set() or self._lanes.waiting(command.vm) > 0
+
+    def drain(self, timeout_s: float) -> bool:
+        """Take nothing more and finish what is in hand; False when the time was too short (it is sent again)."""
+        self._stopping.set()
+        return self._lanes.drain(timeout_s)
+
+    def _carry_out(self, command: Command) -> None:
+        began = time.monotonic()
+        with bind(vm=command.vm, job=command.job, step=command.step):
+            try:
+                outcome = self._answered(command)
+            finally:
+                with self._lock:
+                    self._in_hand.discard(command.id)
+            seconds = time.monotonic() - began
+            metrics.COMMANDS.labels(command.verb, outcome).inc()
+            metrics.SECONDS.labels(command.verb).observe(seconds)
+            log.info("command carried out", verb=command.verb, outcome=outcome, seconds=round(seconds, 3))
+
+    def _answered(self, command: Command) -> str:
+        if self._hands is None:
+            raise RuntimeError("a command came before the agent was wired")
+        reason = self._ledger.admit(command) if command.verb is not Verb.INVENTORY else ""
+        if reason:
+            self._reports.refused(command, reason)
+            return "refused"
+        try:
+            facts = VERBS[command.verb](self._hands, command)
+        except InnkeeperError as error:
+            return self._failed(command, error)
+        except Exception as error:
+            log.exception("a command broke off", verb=command.verb)
+            return self._failed(command, HostFailed(f"{command.verb}: {type(error).__name__}: {error}"))
+        hit("agent.before-report")
+        self._reports.done(command, facts)
+        self._done(command)
+        return "done"
+
+    def _failed(self, command: Command, error: InnkeeperError) -> str:
+        if self._stopping.is_set() and error.again:
+            return "dropped"  # the next agent gets it again
+        log.warning("command failed", verb=command.verb, code=error.code, detail=error.detail)
+        self._reports.failed(command, error)
+        return "failed"
