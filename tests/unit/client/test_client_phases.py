@@ -2,9 +2,12 @@
 """What a terminal shows of a job, from its events alone."""
 
 import io
+import os
+import pty
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from innkeeper.cli.live import follow
@@ -137,3 +140,22 @@ def test_follow_tells_of_several_jobs_and_returns_how_each_ended(api: CannedApi,
         "12:00:00Z web-1 job.queued",
         "12:00:00Z web-1 job.succeeded",
     ]
+
+
+def test_a_terminal_gets_a_picture_redrawn_in_place(
+    api: CannedApi, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    record = {"id": "j1", "kind": "vm.create", "state": "queued", "steps": [{"name": "place"}]}
+    final = record | {"state": "succeeded", "steps": [{"name": "place", "state": "done"}]}
+    api.on("GET /v1/jobs/j1", Reply(200, record), Reply(200, final))
+    api.on("GET /v1/jobs/j1/events", stream(message(1, "job.succeeded")), Reply(200, {"items": [], "next": None}))
+    near, far = pty.openpty()
+    with os.fdopen(far, "w", encoding="utf-8") as terminal:
+        follow(client, ["j1"], {"j1": "web-1"}, terminal)
+        terminal.flush()
+        shown = os.read(near, 65536).decode()
+    os.close(near)
+    assert "\x1b[" in shown
+    assert "✔" in shown
+    assert "succeeded" in shown
