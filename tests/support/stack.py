@@ -5,7 +5,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,14 @@ def free_port() -> int:
 class Stack:
     """RabbitMQ, Redis, a database, every service; hosts are enrolled through the API like anybody's."""
 
-    def __init__(self, directory: Path, postgres: bool = False, env: Mapping[str, str] | None = None):
+    def __init__(
+        self,
+        directory: Path,
+        postgres: bool = False,
+        env: Mapping[str, str] | None = None,
+        services: Sequence[str] = SERVICES,
+    ):
+        self.services = services
         self.directory = directory
         self.rabbit = RabbitMQ(directory / "rabbitmq")
         self.redis = Redis(directory / "redis")
@@ -58,7 +65,7 @@ class Stack:
         port = self.env["INNKEEPER_API_BIND"]
         argv = [str(Path(sys.executable).parent / "gunicorn"), "-c", str(ROOT / "services/api/gunicorn.conf.py")]
         self._process("api", [*argv, "services.api.wsgi:app"])
-        for name in SERVICES:
+        for name in self.services:
             self._process(name, [sys.executable, "-m", f"services.{name}"])
         for process in self.processes.values():
             process.start()
@@ -186,9 +193,14 @@ class Stack:
 
 
 @contextmanager
-def running(directory: Path, postgres: bool = False, env: Mapping[str, str] | None = None) -> Iterator[Stack]:
+def running(
+    directory: Path,
+    postgres: bool = False,
+    env: Mapping[str, str] | None = None,
+    services: Sequence[str] = SERVICES,
+) -> Iterator[Stack]:
     """A started stack for the length of the block."""
-    stack = Stack(directory, postgres, env)
+    stack = Stack(directory, postgres, env, services)
     try:
         yield stack.start()
     finally:

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How figures are computed and printed."""
+
+import json
+import math
+import os
+import platform
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value below which `share` (0..1) of the values lie (nearest rank)."""
+    ranked = sorted(values)
+    return ranked[min(len(ranked) - 1, math.ceil(share * len(ranked)) - 1)]
+
+
+def median_ratio(ours: Sequence[float], floor: Sequence[float]) -> float:
+    """Ratio of medians."""
+    return statistics.median(ours) / statistics.median(floor)
+
+
+def show(figures: Mapping[str, float], as_json: bool, notes: Mapping[str, Any] | None = None) -> None:
+    """Print the one object, or a table for people."""
+    rounded = {key: round(value, 4) for key, value in figures.items()}
+    if as_json:
+        where = {"machine": f"{os.cpu_count()} x {platform.machine()}", "date": time.strftime("%Y-%m-%d")}
+        click.echo(json.dumps({"figures": rounded, "where": where, "notes": dict(notes or {})}))
+        return
+    for key, value in rounded.items():
+        click.echo(f"{key:20} {value:>12}")
+    for key, note in (notes or {}).items():
+        click.echo(f"  {key}: {note}")
