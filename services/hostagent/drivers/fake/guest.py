@@ -38,7 +38,9 @@ class FakeGuests:
         return ours
 
     def close(self) -> None:
-        """Silence them all."""
+        """Silence them all; may be repeated."""
+        if self._loop.is_closed():
+            return
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(5)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every driver, each on a hypervisor of its own, under one set of promises."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from deploy.local.servers.libvirtd import Libvirtd
+from services.hostagent.drivers import open_driver
+from services.hostagent.drivers.base import Driver, DriverSettings
+from tests.support.hypervisor import PLATFORM, private_libvirtd
+
+
+@dataclass
+class Bench:
+    """A driver under test, what it saw, and a way to open another one on the same hypervisor."""
+
+    driver: Driver
+    directory: Path
+    reopen: Callable[[str], Driver]
+    seen: list[tuple[str, str]] = field(default_factory=list)
+    resyncs: list[bool] = field(default_factory=list)
+
+
+@pytest.fixture(scope="session")
+def libvirtd() -> Iterator[Libvirtd]:
+    with private_libvirtd() as server:
+        yield server
+
+
+@pytest.fixture(params=["fake", "libvirt"])
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    uri = request.getfixturevalue("libvirtd").url if request.param == "libvirt" else ""
+    directory = Path(tempfile.mkdtemp(prefix="ik-"))
+    opened: list[Driver] = []
+
+    def reopen(platform: str = PLATFORM) -> Driver:
+        settings = DriverSettings(directory, platform, uri, accelerator="tcg", power_curve=(1.0,) * 11)
+        opened.append(open_driver(request.param, settings))
+        return opened[-1]
+
+    bench = Bench(reopen(), directory, reopen)
+    bench.driver.watch(lambda vm, power: bench.seen.append((vm, power)), lambda: bench.resyncs.append(True))
+    yield bench
+    cleaner = reopen()
+    for item in cleaner.inventory():
+        cleaner.erase(item.vm)
+    for driver in opened:
+        driver.close()
+    shutil.rmtree(directory, ignore_errors=True)
