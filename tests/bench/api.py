@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -86,12 +87,10 @@ def posts(stack: Stack, rounds: int, count: int) -> tuple[float, dict[str, Any]]
         token = {"Authorization": stack.http.headers["Authorization"]}
         floor = [Poster(bare.env["URL"], "/rows", {}) for _ in range(WIDE)]
         ours = [Poster(stack.api_url, "/v1/vms", token) for _ in range(WIDE)]
-        floor_rates, our_rates, serial = [], [], 0
+        floor_rates, our_rates = [], []
         for number in range(rounds + 1):
-            serial += 1
-            base = f"b{serial}"
-            got_floor = rate(floor, lambda n, base=base: {"name": f"{base}-{n}", "size": 1}, count)
-            got_ours = rate(ours, lambda n, base=base: _vm(f"{base}-{n}"), count)
+            got_floor = rate(floor, partial(_row, number), count)
+            got_ours = rate(ours, partial(_vm, number), count)
             if number:  # the first round warms
                 floor_rates.append(got_floor)
                 our_rates.append(got_ours)
@@ -110,8 +109,12 @@ def _answers(url: str) -> bool:
     return True
 
 
-def _vm(name: str) -> dict[str, Any]:
-    return {"name": name, "os": "mini", "flavor": "tiny", "networks": [{"network": "default"}]}
+def _row(number: int, n: int) -> dict[str, Any]:
+    return {"name": f"b{number}-{n}", "size": 1}
+
+
+def _vm(number: int, n: int) -> dict[str, Any]:
+    return {"name": f"b{number}-{n}", "os": "mini", "flavor": "tiny", "networks": [{"network": "default"}]}
 
 
 def lists(stack: Stack, count: int, looks: int) -> float:

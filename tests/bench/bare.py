@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import libvirt
 
-from services.hostagent.drivers.libvirt.qcow2 import write_overlay
+from services.hostagent.drivers.libvirt.qcow2 import write_qcow2
 from tests.support.stack import Stack
 
 _loop_started = False
@@ -93,7 +93,7 @@ class Bare:
         for n, (path, kept) in enumerate(self._kept.items()):
             copy = home / f"disk-{n}"
             if path.endswith(".qcow2"):
-                write_overlay(copy, 1 << 30, None)
+                write_qcow2(copy, 1 << 30)
             else:
                 shutil.copyfile(kept, copy)
             xml = xml.replace(path, str(copy))

@@ -36,12 +36,15 @@ class Reader(threading.Thread):
 
     def run(self) -> None:
         headers = {**self._stack.http.headers, "Accept": "text/event-stream"}
-        with httpx.Client(trust_env=False, timeout=None) as client:
-            with client.stream("GET", f"{self._stack.api_url}/v1/events", headers=headers) as answer:
-                self.open.set()
-                for line in answer.iter_lines():
-                    if line.startswith("data:"):
-                        self._note(json.loads(line[5:]))
+        url = f"{self._stack.api_url}/v1/events"
+        with (
+            httpx.Client(trust_env=False, timeout=None) as client,
+            client.stream("GET", url, headers=headers) as answer,
+        ):
+            self.open.set()
+            for line in answer.iter_lines():
+                if line.startswith("data:"):
+                    self._note(json.loads(line[5:]))
 
     def _note(self, event: dict[str, Any]) -> None:
         if event.get("seq") and event.get("at"):
@@ -53,9 +56,14 @@ def ours(stack: Stack, started: Started, name: str) -> float:
     begun = time.time()
     made = stack.create(name)
     seconds = started.wait(made["vm"]["id"], 60) - begun
-    until(lambda: stack.vm(made["vm"]["id"])["state"] != "provisioning", 60, "vm settled")
+    settled(stack, made["vm"]["id"], 60)
     remove(stack, made["vm"]["id"])
     return seconds
+
+
+def settled(stack: Stack, vm: str, timeout: float) -> None:
+    """Wait until the create is over."""
+    until(lambda: stack.vm(vm)["state"] != "provisioning", timeout, "vm settled", pause=0.1)
 
 
 def remove(stack: Stack, vm: str) -> None:
@@ -72,7 +80,7 @@ def storm_of_ours(stack: Stack, started: Started, count: int) -> float:
         made = list(pool.map(lambda n: stack.create(f"storm-{n}")["vm"]["id"], range(count)))
     rate = count / (max(started.wait(vm, 300) for vm in made) - begun)
     for vm in made:
-        until(lambda vm=vm: stack.vm(vm)["state"] != "provisioning", 300, "vm settled", pause=0.3)
+        settled(stack, vm, 300)
     for vm in made:
         remove(stack, vm)
     return rate
