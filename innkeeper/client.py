@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The client: one object, one server, its nouns as attributes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 import httpx
 
-from innkeeper.credentials import Credentials
+from innkeeper.credentials import Credentials, Renewal, exchanged
 from innkeeper.models.account import Tokens
 from innkeeper.models.catalogue import Flavor, Network, Os
 from innkeeper.models.host import Host
@@ -31,7 +31,7 @@ class Manners:
     timeout_s: float = 30.0
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     watch: WatchPolicy = field(default_factory=WatchPolicy)
-    keep_tokens: Callable[[Tokens], None] | None = None  # told of every new pair of tokens
+    renewal: Renewal = exchanged  # how tokens that ran out are renewed, and where new ones are kept
 
 
 class Client:
@@ -47,7 +47,7 @@ class Client:
         manners = manners or Manners()
         if isinstance(tokens, str):
             tokens = Tokens(access_token=tokens)
-        self._credentials = Credentials(tokens, manners.keep_tokens)
+        self._credentials = Credentials(tokens, manners.renewal)
         self._transport = Transport(_http(base_url, manners.timeout_s), self._credentials, project, manners.retry)
         self.vms = Vms(self._transport)
         self.jobs = Jobs(self._transport, manners.watch)
@@ -74,7 +74,7 @@ class Client:
     def login(self, username: str, password: str) -> Tokens:
         """Sign in; the tokens are used from now on. Raises NotSignedIn for a wrong name or password."""
         tokens = self._tokens("/v1/auth/token", {"username": username, "password": password})
-        self._credentials.replace(tokens)
+        self._credentials.use(tokens)
         return tokens
 
     def logout(self) -> None:
@@ -82,7 +82,7 @@ class Client:
         if self._credentials.refresh:
             body = {"refresh_token": self._credentials.refresh}
             self._transport.send(Call("POST", "/v1/auth/revoke", json=body))
-        self._credentials.replace(None)
+        self._credentials.use(None)
 
     def me(self) -> Mapping[str, Any]:
         """Who is signed in, and in which projects."""

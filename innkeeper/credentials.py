@@ -3,16 +3,27 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 from innkeeper.models.account import Tokens
 
+Exchange = Callable[[str], Tokens]  # a refresh token for a new pair, at the server
+# Given the tokens that ran out: newer ones, from the server or from another process that was faster.
+Renewal = Callable[[Tokens, Exchange], Tokens]
+
+
+def exchanged(old: Tokens, exchange: Exchange) -> Tokens:
+    """New tokens from the server; one that gives no new refresh token lets the old one live on."""
+    new = exchange(old.refresh_token)
+    return new if new.refresh_token else replace(new, refresh_token=old.refresh_token)
+
 
 class Credentials:
-    """Thread-safe; `keep` is told of every new pair, so that a command line can store it."""
+    """Thread-safe. A refresh token may be good for one use only, so of many threads one renews."""
 
-    def __init__(self, tokens: Tokens | None = None, keep: Callable[[Tokens], None] | None = None):
+    def __init__(self, tokens: Tokens | None = None, renewal: Renewal = exchanged):
         self._tokens = tokens
-        self._keep = keep
+        self._renewal = renewal
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -28,22 +39,13 @@ class Credentials:
         """The refresh token, or ""."""
         return self._tokens.refresh_token if self._tokens else ""
 
-    def replace(self, tokens: Tokens | None) -> None:
-        """Use these from now on, and keep them; None signs out."""
+    def use(self, tokens: Tokens | None) -> None:
+        """Use these from now on; None signs out."""
         self._tokens = tokens
-        if tokens and self._keep:
-            self._keep(tokens)
 
-    def renew(self, refused: str, exchange: Callable[[str], Tokens]) -> bool:
-        """Whether another token than the `refused` one is now in use. Of many threads, one exchanges."""
+    def renew(self, refused: str, exchange: Exchange) -> bool:
+        """Whether another access token than the `refused` one is now in use."""
         with self._lock:
-            if self.access != refused:
-                return bool(self.access)
-            if not self.refresh:
-                return False
-            old = self.refresh
-            new = exchange(old)
-            self.replace(
-                Tokens(access_token=new.access_token, refresh_token=new.refresh_token or old, expires_in=new.expires_in)
-            )
-            return True
+            if self._tokens and self.access == refused and self.refresh:
+                self._tokens = self._renewal(self._tokens, exchange)
+            return bool(self.access) and self.access != refused

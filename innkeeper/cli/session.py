@@ -2,7 +2,6 @@
 """From options, environment and the config file to a client that is signed in."""
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from innkeeper.cli.contexts import Config, Context
 
 if TYPE_CHECKING:
     from innkeeper.client import Client
+    from innkeeper.credentials import Exchange, Renewal
     from innkeeper.models.account import Tokens
 
 
@@ -53,28 +53,36 @@ class Session:
 
         chosen = self.chosen()
         tokens = Tokens(access_token=chosen.access_token, refresh_token=chosen.refresh_token)
-        keep = None if self.token else self._keep
-        return connected(chosen.url, tokens if chosen.access_token else None, chosen.project, keep)
+        return connected(chosen.url, tokens if chosen.access_token else None, chosen.project, self._renewed)
 
-    def _keep(self, tokens: "Tokens") -> None:
+    def _renewed(self, old: "Tokens", exchange: "Exchange") -> "Tokens":
+        """New tokens, kept in the file. Several `inn` may run at once and a refresh token is good for one use, so
+        the file is locked meanwhile, and what another one has just written is used instead."""
+        from innkeeper.credentials import exchanged
+        from innkeeper.models.account import Tokens
+
         with contexts.changing(self.path) as box:
             name = self.name(box[0])
-            found = box[0].contexts.get(name)
-            if found and (not self.url or found.url == self.url):
-                new = replace(found, access_token=tokens.access_token, refresh_token=tokens.refresh_token)
-                box[0] = box[0].having(name, new)
+            found = box[0].contexts.get(name, Context())
+            kept = Tokens(access_token=found.access_token, refresh_token=found.refresh_token)
+            if kept.access_token and kept.access_token != old.access_token:
+                return kept
+            new = exchanged(old, exchange)
+            changed = replace(found, access_token=new.access_token, refresh_token=new.refresh_token)
+            box[0] = box[0].having(name, changed)
+            return new
 
 
 def connected(
     url: str,
     tokens: "Tokens | None" = None,
     project: str = "",
-    keep: "Callable[[Tokens], None] | None" = None,
+    renewal: "Renewal | None" = None,
 ) -> "Client":
     """A client of the server at `url`; raises BrokenConfig for what is no address."""
     from innkeeper.client import Client, Manners
 
     try:
-        return Client(url, tokens, project, Manners(keep_tokens=keep))
+        return Client(url, tokens, project, Manners(renewal=renewal) if renewal else None)
     except ValueError as error:
         raise contexts.BrokenConfig(str(error)) from error

@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import yaml
 
 import innkeeper
 from innkeeper.cli import contexts
-from tests.support.canned_api import CannedApi, Reply, message, problem, stream
+from tests.support.canned_api import Asked, CannedApi, Reply, message, problem, stream
 from tests.unit.client.conftest import Inn
 
 ROOT = Path(__file__).parents[3]
@@ -324,6 +325,20 @@ def test_a_renewed_token_is_kept(api: CannedApi, command: Inn, signed_in: Path) 
     assert command("os", "list").exit_code == 0
     kept = contexts.read(signed_in).contexts["default"]
     assert (kept.access_token, kept.refresh_token) == ("access-2", "refresh-2")
+
+
+def test_a_token_another_inn_has_just_renewed_is_used_and_not_renewed_twice(
+    api: CannedApi, command: Inn, signed_in: Path
+) -> None:
+    def expired(_: Asked) -> Reply:
+        with contexts.changing(signed_in) as box:
+            newer = replace(box[0].contexts["default"], access_token="access-2", refresh_token="refresh-2")
+            box[0] = box[0].having("default", newer)
+        return problem(401, "unauthenticated", "expired")
+
+    api.on("GET /v1/os", expired, Reply(200, {"items": [], "next": None}))
+    assert command("os", "list").exit_code == 0
+    assert [a.headers["authorization"] for a in api.asked] == ["Bearer access-secret", "Bearer access-2"]
 
 
 def test_the_environment_wins_over_the_file(
