@@ -78,3 +78,15 @@ def _first_closed(path: Path, user: str) -> Path | None:
         if not status.st_mode & bit:
             return directory
     return None
+
+
+def guests_with_files_in(directory: Path) -> list[str]:
+    """The UUIDs of guests on the machine's libvirtd that use files of `directory`."""
+    listed = (_virsh("list", "--all", "--uuid") or "").split()
+    return [uuid for uuid in listed if f"{directory}/" in (_virsh("dumpxml", uuid) or "")]
+
+
+def remove_guest(uuid: str) -> None:
+    """End one guest and forget its definition; a guest that is gone is fine."""
+    _virsh("destroy", uuid)
+    _virsh("undefine", uuid, "--nvram", "--managed-save", "--snapshots-metadata")

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The system packages the stack stands on, each with its reason."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Package:
+    """Names are alternatives across releases, the best first; an optional one may be unknown to a release."""
+
+    names: tuple[str, ...]
+    why: str
+    optional: bool = False
+
+
+STACK = [
+    Package(("rabbitmq-server",), "the message broker"),
+    Package(("redis-server", "valkey-server"), "progress events and locks"),
+    Package(("libvirt-daemon-system",), "runs virtual machines"),
+    Package(("libvirt-daemon-driver-qemu",), "libvirt's QEMU driver"),
+    Package(("libvirt-daemon-driver-network",), "libvirt's networks, where a release packs them apart", optional=True),
+    Package(("libvirt-daemon-log",), "libvirt's log daemon, where a release packs it apart", optional=True),
+    Package(("libvirt-clients",), "virsh"),
+    Package(("libvirt-dev",), "to build libvirt's Python binding"),
+    Package(("qemu-system-x86",), "the hypervisor"),
+    Package(("qemu-utils",), "disk images"),
+    Package(("mmdebstrap",), "builds the Debian guest"),
+    Package(("pkg-config", "pkgconf"), "to build libvirt's Python binding"),
+    Package(("python3-dev",), "to build libvirt's Python binding"),
+    Package(("gcc",), "to build libvirt's Python binding"),
+    Package(("libc6-dev",), "to build libvirt's Python binding"),
+    Package(("busybox-static",), "the mini guest"),
+    Package(("dnsmasq-base",), "addresses on the guests' NAT network"),
+    Package(("iptables",), "the guests' NAT network"),
+    Package(("iproute2",), "network interfaces"),
+    Package(("e2fsprogs",), "file systems in images, without loop devices"),
+    Package(("grub-pc-bin",), "a boot loader in images"),
+    Package(("ovmf",), "UEFI for guests"),
+    Package(("python3-venv",), "the virtual environment"),
+    Package(("zstd",), "compressed images"),
+    Package(("cpio",), "initial RAM disks"),
+    Package(("kmod",), "kernel modules of guests"),
+    Package(("ca-certificates",), "to check downloads"),
+]
+
+TESTS = [
+    Package(("postgresql",), "the production database; no cluster of the machine's own is made"),
+    Package(("git",), "the tests of the house itself"),
+    Package(("xorriso",), "reads ISO images back"),
+]
