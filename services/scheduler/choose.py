@@ -26,7 +26,7 @@ class Verdict:
 
 def choose(request: Request, hosts: Sequence[HostView], policy: Policy, generation: int) -> Decision:
     """The best host for the request among `hosts`, in any order; `generation` names the state they were read at."""
-    verdicts = [judge(request, host, policy) for host in sorted(hosts, key=lambda h: h.id)]
+    verdicts = [judge(request, host, policy) for host in hosts]
     ranked = _rank(request, [v.host for v in verdicts if not v.refusals], policy)
     refused = [v for v in verdicts if v.refusals]
     nearest = sorted(refused, key=lambda v: _distance(request, v))

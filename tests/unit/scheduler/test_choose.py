@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is chosen, and what the explanation says."""
 
+from dataclasses import replace
+from itertools import permutations
+
 import pytest
 
 from services.common.contracts.codec import dump, load
@@ -104,6 +107,15 @@ def test_giving_up_less_comes_first() -> None:
 def test_no_relaxation_is_offered_for_a_host_that_is_down_or_has_nothing_left() -> None:
     hosts = [a_host("down", state="down"), a_host("full", used_disk_gib=500)]
     assert choose(a_request(), hosts, PLAIN, 0).relaxations == ()
+
+
+def test_terms_of_awkward_sizes_sum_to_the_score_in_any_order() -> None:
+    hosts = [a_host(f"h{n}", vcpus=n, memory_mib=n * 997, cpu_percent=n / 3, power_curve=CURVE) for n in range(3, 60)]
+    policy = replace(SHELF.active, top=100)
+    candidates = choose(a_request(), hosts, policy, 0).candidates
+    assert len(candidates) > 50
+    for scored in candidates:
+        assert {sum(order) for order in permutations(scored.terms.values())} == {scored.score}
 
 
 def test_a_decision_survives_the_way_through_json() -> None:
