@@ -19,11 +19,11 @@ if sys.version_info < (3, 11):  # noqa: UP036
             _found = False
         if _found:
             _os.execvp(_name, [_name] + sys.argv)  # noqa: RUF005
-    sys.stderr.write(
-        "Innkeeper needs Python 3.11 or newer; this is %d.%d, and no python3.13, python3.12 or python3.11 was found.\n"
+    _help = (
+        "Innkeeper needs Python 3.11 or newer; this is {}.{}, and no python3.13, python3.12 or python3.11 was found.\n"
         "Use Debian 12 or newer, or Ubuntu 24.04 or newer, or install a newer Python and run: PYTHON=python3.12 make\n"
-        % tuple(sys.version_info[:2])
     )
+    sys.stderr.write(_help.format(*sys.version_info[:2]))
     sys.exit(10)
 
 import argparse

@@ -14,13 +14,8 @@ from deploy.local.setup.packages import STACK, TESTS, Package
 
 _POLICY = Path("/usr/sbin/policy-rc.d")
 _NO_CLUSTER = Path("/etc/postgresql-common/createcluster.d/innkeeper.conf")
-_NETWORK = (
-    "Could not resolve",
-    "Temporary failure resolving",
-    "Could not connect",
-    "Unable to connect",
-    "Failed to fetch",
-)
+_NETWORK = ("Could not resolve", "failure resolving", "Could not connect", "Unable to connect", "Failed to fetch")
+_STILL = {_POLICY: ("#!/bin/sh\nexit 101\n", "755"), _NO_CLUSTER: ("create_main_cluster = false\n", "644")}
 _OURS = re.compile(r"^(rabbitmq-server|epmd|redis|valkey|libvirt|virt(log|lock|qemu|network|storage)d|postgresql)")
 
 
@@ -93,8 +88,7 @@ def _known(name: str) -> bool:
 def _unknown(package: Package, updated: "subprocess.CompletedProcess[str]") -> Failure:
     if any(sign in updated.stdout for sign in _NETWORK):
         return _explained(updated.stdout)
-    release = "this release"
-    text = f"{release} has no package {' or '.join(package.names)} ({package.why}); on Ubuntu enable `universe`"
+    text = f"this release has no package {' or '.join(package.names)} ({package.why}); on Ubuntu enable `universe`"
     return Failure(15, text)
 
 
