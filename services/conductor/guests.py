@@ -33,9 +33,11 @@ class Guests:
             vm = session.get(Vm, event.vm)
             if vm is None or vm.host_id != event.host:
                 return
-            vm.seen_at = time.time()
             kind = message.get("type")
             job = self._booting(session, vm)
+            if job is not None:  # the job's row is locked before the vm's, as every step's end does it
+                session.refresh(job, with_for_update=True)
+            vm.seen_at = time.time()
             if kind == "report":
                 vm.observed = {**_without(message, "type"), "at": time.time()}
                 vm.version += 1

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from services.common.contracts import advance
@@ -62,12 +63,22 @@ class Recorder:
                 continue
             hit("recorder.before-event")
             AGENT_EVENTS.labels(event.kind).inc()
+            self._record(event)
+            hit("recorder.after-event")
+
+    def _record(self, event: AgentEvent) -> None:
+        while True:
             try:
                 self._handlers[event.kind](event)
+                return
+            except (OperationalError, TryAgain) as error:
+                # The database is busy or away: the batch isn't acknowledged, so nothing is lost by waiting for it.
+                log.warning("event waits for the database", kind=event.kind, reason=type(error).__name__)
+                time.sleep(0.2)
             except Exception:
                 # One event that can't be handled must not stop the others; what it said is asked for again.
                 log.exception("event not recorded", kind=event.kind, vm=event.vm, job=event.job, host=event.host)
-            hit("recorder.after-event")
+                return
 
     def _parsed(self, sender: str, payload: str) -> AgentEvent | None:
         try:

@@ -83,6 +83,8 @@ def address_rows(vm_id: str, spec: VmSpec) -> list[dict[str, object]]:
 
 
 def _apply(session: Session, job: Job, changes: Changes, journal: SqlJournal) -> None:
+    # Always the job's row before the vm's, as every step's end does it: the other way round they would deadlock.
+    session.execute(update(Job).where(Job.id == job.id).values(fence=Job.fence))
     # A higher fence on the vm makes hosts refuse what is still under way for the old one; a higher fence on the
     # job makes the worker that holds it drop its result.
     if job.vm_id:

@@ -5,10 +5,11 @@ Writers on SQLite begin IMMEDIATE, so that two of them queue instead of failing.
 the journal or put into the outbox is announced once it is committed, never before.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
@@ -20,6 +21,8 @@ from services.common.contracts.errors import TryAgain
 # Told after a commit: the events written (as sent to readers), and whether the outbox has something new.
 Announce = Callable[[list[dict[str, Any]], bool], None]
 
+log = logging.getLogger(__name__)
+T = TypeVar("T")
 EVENTS, RANG = "events", "rang"
 BUSY_MS = 15_000
 
@@ -104,13 +107,16 @@ def _sqlite(url: str) -> Engine:
     return engine
 
 
-def retried(action: Callable[[], Any], tries: int = 4) -> Any:
+def retried(action: Callable[[], T], tries: int = 4) -> T:
     """Do a whole transaction again when the database was busy or away; raises TryAgain in the end."""
-    for attempt in range(tries):
+    for attempt in range(tries - 1):
         try:
             return action()
         except OperationalError as error:
-            if attempt == tries - 1:
-                raise TryAgain(f"the database does not answer: {type(error.orig).__name__}") from error
+            # Deadlocks and serialisation failures are among these; PostgreSQL has rolled the transaction back.
+            log.info("transaction tried again: %s", type(error.orig).__name__)
             time.sleep(0.05 * 2**attempt)
-    return None
+    try:
+        return action()
+    except OperationalError as error:
+        raise TryAgain(f"the database does not answer: {type(error.orig).__name__}") from error

@@ -17,7 +17,7 @@ from services.common.contracts.states import JOB_DUE, JOB_FINAL, VM_MOVES, JobSt
 from services.common.contracts.vm import VmSpec
 from services.common.store import outbox
 from services.common.store.appending import append_events, write_events
-from services.common.store.database import Database
+from services.common.store.database import Database, retried
 from services.common.store.durations import Durations
 from services.common.store.hosts import Installation
 from services.common.store.jobs import Job, JobStep
@@ -82,6 +82,9 @@ class SqlJournal:
 
     def claim(self, job_id: str, queue: str, owner: str, lease_s: float) -> JobView | None:
         """Take the job if it is due and free; the first try of a step is told as started."""
+        return retried(lambda: self._claim(job_id, queue, owner, lease_s))
+
+    def _claim(self, job_id: str, queue: str, owner: str, lease_s: float) -> JobView | None:
         now = time.time()
         with self.database.write() as session:
             job = session.execute(_claim(job_id, queue, owner, now, lease_s)).scalar_one_or_none()
@@ -124,8 +127,12 @@ class SqlJournal:
 
     def apply(self, job: JobView, changes: Changes) -> bool:
         """One transaction: the job, its step, its vm, its events, its bells, and the step's own write."""
-        with self.database.write() as session:
-            return self.apply_in(session, job, changes)
+
+        def end() -> bool:
+            with self.database.write() as session:
+                return self.apply_in(session, job, changes)
+
+        return bool(retried(end))
 
     def apply_in(self, session: Session, job: JobView, changes: Changes) -> bool:
         """As apply, inside the caller's transaction."""

@@ -97,7 +97,8 @@ def _take_vm(session: Session, vm: Vm, opening: Opening, flow: Flow, now: float)
 
 
 def _end_superseded(session: Session, job_id: str, kind: str, now: float) -> None:
-    old = session.scalars(select(Job).where(Job.id == job_id)).one()
+    with session.no_autoflush:  # the job's row is locked before the vm's, as every step's end does it
+        old = session.scalars(select(Job).where(Job.id == job_id).with_for_update()).one()
     if old.kind == kind:
         raise Conflict(f"job {job_id} does that already")
     session.execute(
