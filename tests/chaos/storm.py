@@ -114,11 +114,9 @@ def storm(directory: Path, count: int, driver: str, seed: int, say: Callable[[st
             server.start()
         with running(directory / "s", env=ENV) as stack:
             for n in range(2):
-                settings = (
-                    {"libvirt_uri": servers[n].url}
-                    if servers
-                    else {"capacity": {"vcpus": 64, "memory_mib": 65536, "disk_gib": 500}}
-                )
+                settings: dict[str, Any] = {"capacity": {"vcpus": 64, "memory_mib": 65536, "disk_gib": 500}}
+                if servers:
+                    settings["libvirt_uri"] = servers[n].url
                 stack.enrol(f"host-{n}", driver, **settings)
             if driver == "libvirt":
                 stack.run("services.imagebuilder.masters", "mini", "--state-dir", str(stack.directory / "state"))
