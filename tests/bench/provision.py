@@ -24,7 +24,6 @@ from tests.bench.figures import median_ratio, percentile, show
 from tests.support.stack import Stack, running
 from tests.support.waiting import until
 
-
 # More than this machine has: the bench must not be refused for want of room.
 ROOM = {"vcpus": 64, "memory_mib": 65536, "disk_gib": 500}
 
