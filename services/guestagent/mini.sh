@@ -1,0 +1,111 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The guest agent of the mini guest: the same protocol in busybox shell. Call: sh mini.sh /dev/vportNpM
+port=$1
+cr=$(printf '\r')
+
+# Text as it may stand between the quotes of a JSON string; control characters are left out.
+text() { printf '%s' "$1" | tr -d '\000-\037\177' | sed 's/\\/\\\\/g; s/"/\\"/g'; }
+
+say() { printf '%s\n' "$1" >&3; }
+
+boot=$(cat /proc/sys/kernel/random/boot_id)
+
+system() {
+    name=$(sed -n 's/^PRETTY_NAME=//p' /etc/os-release 2>/dev/null | tr -d '"'"'" | head -n 1)
+    text "${name:-mini}"
+}
+
+hello() {
+    say "{\"type\":\"hello\",\"agent\":\"innkeeper-mini/1\",\"boot_id\":\"$boot\",\"hostname\":\"$(text "$(hostname)")\",\"os\":\"$(system)\"}"
+}
+
+# Addresses of one link as a JSON list; IPv6 link-local ones, which every link has, left out.
+addresses() {
+    ip -o addr show dev "$1" 2>/dev/null | awk '
+        { for (i = 1; i < NF; i++) if ($i == "inet" || $i == "inet6") address = $(i + 1)
+          if (address ~ /^[fF][eE]80:/) next
+          if (address !~ /\//) address = address (address ~ /:/ ? "/128" : "/32")
+          printf "%s\"%s\"", sep, address; sep = "," }'
+}
+
+interfaces() {
+    sep=
+    for path in /sys/class/net/*; do
+        link=${path##*/}
+        [ "$link" = lo ] || [ ! -r "$path/mtu" ] && continue
+        flags=$(cat "$path/flags")
+        [ $((flags & 1)) -eq 1 ] && up=true || up=false
+        mac=$(cat "$path/address" 2>/dev/null)
+        [ ${#mac} -eq 17 ] || mac=
+        printf '%s{"name":"%s","mac":"%s","mtu":%s,"up":%s,"addresses":[%s]}' \
+            "$sep" "$(text "$link")" "$mac" "$(cat "$path/mtu")" "$up" "$(addresses "$link")"
+        sep=,
+    done
+}
+
+# Routes by way of a router, both families.
+routes() {
+    { ip -4 route show; ip -6 route show; } 2>/dev/null | awk '
+        { via = dev = metric = ""
+          for (i = 1; i < NF; i++) {
+              if ($i == "via") via = $(i + 1)
+              if ($i == "dev") dev = $(i + 1)
+              if ($i == "metric") metric = $(i + 1) }
+          if (via == "") next
+          to = $1
+          if (to == "default") to = via ~ /:/ ? "::/0" : "0.0.0.0/0"
+          if (to !~ /\//) to = to (to ~ /:/ ? "/128" : "/32")
+          gsub(/["\\]/, "", dev)
+          printf "%s{\"to\":\"%s\",\"via\":\"%s\",\"dev\":\"%s\"", sep, to, via, dev
+          if (metric ~ /^[0-9]+$/) printf ",\"metric\":%s", metric
+          printf "}"; sep = "," }'
+}
+
+dns() {
+    awk '$1 == "nameserver" && $2 ~ /^[0-9a-fA-F:.]+$/ { printf "%s\"%s\"", sep, $2; sep = "," }' /etc/resolv.conf 2>/dev/null
+}
+
+network() { printf '"interfaces":[%s],"routes":[%s],"dns":[%s]' "$(interfaces)" "$(routes)" "$(dns)"; }
+
+report() {
+    reported=$(network)
+    say "{\"type\":\"report\",\"boot_id\":\"$boot\",\"hostname\":\"$(text "$(hostname)")\",$reported}"
+}
+
+beat() {
+    read -r up _ </proc/uptime
+    say "{\"type\":\"heartbeat\",\"uptime_s\":$up}"
+    read -r load _ </proc/loadavg
+    memory=$(awk '/^MemTotal:/ { total = $2 } /^MemAvailable:/ { free = $2 }
+        END { printf "\"memory_total_mib\":%d,\"memory_free_mib\":%d", total / 1024, free / 1024 }' /proc/meminfo)
+    say "{\"type\":\"load\",\"load1\":$load,$memory,\"disks\":[]}"
+}
+
+seconds() { read -r now _ </proc/uptime; echo "${now%%.*}"; }
+
+# Writing blocks while no host listens; reading then ends at once, so an empty answer is followed by a pause.
+while :; do
+    if exec 3<>"$port"; then
+        hello
+        report
+        beat_at=0
+        while :; do
+            began=$(seconds)
+            if [ "$began" -ge "$beat_at" ]; then
+                beat
+                beat_at=$((began + 10))
+            fi
+            line=
+            if read -r -t 5 line <&3; then
+                case ${line%"$cr"} in *'"ask"'*) hello; report ;; esac
+            else
+                [ $(($(seconds) - began)) -ge 1 ] || sleep 1
+                [ -e "$port" ] || break
+            fi
+            [ "$(network)" = "$reported" ] || report
+        done
+        exec 3>&-
+    fi
+    sleep 1
+done
