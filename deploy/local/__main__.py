@@ -42,7 +42,7 @@ def down(purge: bool) -> None:
 @main.command()
 def status() -> None:
     """Show every process and address; exit code 1 when something isn't well."""
-    console = Console(soft_wrap=True)
+    console = Console() if sys.stdout.isatty() else Console(width=160)
     if not show(Home.default(), console):
         sys.exit(1)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -29,7 +30,9 @@ def show(home: Home, console: Console) -> bool:
             zip(names, pool.map(lambda name: _healthy(home, name, state.processes[name]), names), strict=True)
         )
     console.print(_processes(state, healthy, home))
-    console.print(_addresses(home))
+    for name, value in _addresses(home).items():
+        console.print(f"[bold]{name:23}[/] ", end="")
+        console.print(value, markup=False, highlight=False, soft_wrap=True)  # whole, for copying
     return all(healthy.values())
 
 
@@ -57,8 +60,13 @@ def _processes(state: State, healthy: dict[str, bool], home: Home) -> Table:
             health = "waits until this machine is registered as a host"
         table.add_row(name, *_figures(process.pid, process.port), str(process.restarts), health)
     for pid in hypervisor.private(home).pids():
-        table.add_row("libvirtd", *_figures(pid, None, alone=True), "", "[green]ok[/]")
+        table.add_row(_program(pid), *_figures(pid, None, alone=True), "", "[green]ok[/]")
     return table
+
+
+def _program(pid: Pid) -> str:
+    name = Path(f"/proc/{pid.pid}/comm").read_text().strip()
+    return "libvirtd's keeper" if name.startswith("python") else name
 
 
 def _figures(pid: Pid | None, port: int | None, alone: bool = False) -> list[str]:
@@ -70,9 +78,8 @@ def _figures(pid: Pid | None, port: int | None, alone: bool = False) -> list[str
     return [str(pid.pid), str(port or ""), uptime, str(sum(member.rss() for member in members) >> 20)]
 
 
-def _addresses(home: Home) -> Table:
+def _addresses(home: Home) -> dict[str, str]:
     addresses = Addresses.load(home)
-    table = Table(box=None, show_header=False, pad_edge=False)
     rows = {
         "API": addresses.api_url,
         "API docs": f"{addresses.api_url}/docs",
@@ -88,9 +95,7 @@ def _addresses(home: Home) -> Table:
         rows["virsh"] = f"virsh -c '{found.uri}' list"
         rows["guests on"] = f"{found.accel.upper()}: {found.accel_reason}"
     rows["logs"] = str(home.root / "log")
-    for name, value in rows.items():
-        table.add_row(f"[bold]{name}[/]", value)
-    return table
+    return rows
 
 
 def _show_leftovers(state: State, home: Home, console: Console) -> None:
