@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One row of the catalogue, and what it can't express of the network model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.common.contracts.errors import Problem
+from services.common.contracts.network import Nic
+
+
+class Delivery:
+    """How an image reaches the guest."""
+
+    CLOUD_IMAGE = "cloud-image"  # a disk, and a seed on a CD-ROM
+    DIRECT_KERNEL = "direct-kernel"  # kernel and initrd from the host, and a seed on a CD-ROM
+
+
+class Agent:
+    """Where the guest agent comes from."""
+
+    BAKED = "baked"  # it is in the master
+    SEEDED = "seeded"  # the seed installs it
+
+
+# What of a NIC a row may declare it can't express, by the name it has in a request.
+NIC_FIELDS = ("accept_ra", "addresses", "default_route", "dhcp4", "dhcp6", "dns", "gateway", "mtu", "routes", "search")
+
+
+@dataclass(frozen=True)
+class OsEntry:
+    """An operating system vms can have."""
+
+    name: str
+    display_name: str
+    family: str
+    version: str
+    arch: str
+    min_memory_mib: int
+    min_disk_gib: int
+    delivery: str  # Delivery
+    source: str  # "media": imported by an admin; else the name of the recipe it is built from
+    seed: dict[str, str]  # file in the seed -> template in the family's folder
+    network: dict[str, str]  # file in the seed -> dialect it is written in
+    agent: str = ""  # Agent, "" none
+    default_user: str = ""
+    eol: str = ""  # the vendor's last day, ISO date
+    unsupported: tuple[str, ...] = ()  # NIC_FIELDS this system can't have
+    needs_media: str = ""  # a sentence: where to get the media it is imported from
+
+    @property
+    def guest_agent(self) -> bool:
+        """Whether the guest can tell how it is."""
+        return bool(self.agent)
+
+
+def unsupported_problems(entry: OsEntry, nics: Sequence[Nic], pointer: str = "/networks") -> list[Problem]:
+    """What these NICs ask for that the system can't have: refused, never dropped silently."""
+    problems = []
+    for index, nic in enumerate(nics):
+        for name in entry.unsupported:
+            if _asks_for(nic, name):
+                detail = f"{entry.display_name} can't be set up with {name}"
+                problems.append(Problem(f"{pointer}/{index}/{name}", detail, "leave it out, or choose another os"))
+    return problems
+
+
+def _asks_for(nic: Nic, name: str) -> bool:
+    if name == "gateway":
+        return bool(nic.gateway4 or nic.gateway6)
+    if name == "default_route":
+        return not nic.default_route
+    return bool(getattr(nic, name))

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads families/<family>/{os.yaml,*.j2} once and checks it whole: every problem in one message, with file and key."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import yaml
+
+from services.common.catalog.entries import NIC_FIELDS, Agent, Delivery, OsEntry
+from services.common.contracts.codec import load
+
+FAMILIES = Path(__file__).parent / "families"
+_FILLED = ("name", "family")  # known from where the row stands
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "delivery": (Delivery.CLOUD_IMAGE, Delivery.DIRECT_KERNEL),
+    "arch": ("x86_64",),
+    "agent": (Agent.BAKED, Agent.SEEDED, ""),
+}
+
+
+class CatalogError(Exception):
+    """What is wrong with the catalogue, all of it."""
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Every row by name, every template by (family, name)."""
+
+    systems: Mapping[str, OsEntry]
+    templates: Mapping[tuple[str, str], str]
+
+
+@dataclass
+class _Reading:
+    systems: dict[str, OsEntry] = field(default_factory=dict)
+    templates: dict[tuple[str, str], str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+def load_catalogue(families: Path = FAMILIES) -> Catalogue:
+    """The whole catalogue; CatalogError lists every problem."""
+    reading = _Reading()
+    for folder in sorted(p for p in families.iterdir() if p.is_dir()):
+        _read_family(folder, reading)
+    if reading.problems:
+        raise CatalogError("the catalogue is not usable: " + "; ".join(reading.problems))
+    return Catalogue(MappingProxyType(reading.systems), MappingProxyType(reading.templates))
+
+
+@lru_cache
+def _catalogue() -> Catalogue:
+    return load_catalogue()
+
+
+def systems() -> Mapping[str, OsEntry]:
+    """Every operating system by name."""
+    return _catalogue().systems
+
+
+def template(family: str, name: str) -> str:
+    """The text of a family's template; the catalogue was checked, so a row's template exists."""
+    return _catalogue().templates[family, name]
+
+
+def _read_family(folder: Path, reading: _Reading) -> None:
+    where = f"{folder.name}/os.yaml"
+    try:
+        document = yaml.safe_load((folder / "os.yaml").read_bytes())
+        rows = document["systems"]
+        defaults = document.get("defaults", {})
+        items = list(rows.items())
+    except FileNotFoundError:
+        reading.problems.append(f"{where}: missing")
+        return
+    except (yaml.YAMLError, TypeError, KeyError, AttributeError) as error:
+        reading.problems.append(f"{where}: not a mapping with the key `systems`: {error}")
+        return
+    reading.problems += [f"{where}: unknown key {key!r}" for key in set(document) - {"systems", "defaults"}]
+    for file in sorted(folder.glob("*.j2")):
+        reading.templates[folder.name, file.name] = file.read_text(encoding="utf-8")
+    for name, row in items:
+        at = f"{where}: systems.{name}"
+        if not isinstance(row, dict) or not isinstance(defaults, dict):
+            reading.problems.append(f"{at}: not a mapping")
+        elif name in reading.systems:
+            reading.problems.append(f"{at}: the name is taken by family {reading.systems[name].family}")
+        else:
+            _read_row(folder.name, name, {**defaults, **row}, at, reading)
+
+
+def _read_row(family: str, name: str, row: dict[str, Any], at: str, reading: _Reading) -> None:
+    known = {f.name for f in fields(OsEntry)} - set(_FILLED)
+    required = {f.name for f in fields(OsEntry) if f.default is MISSING and f.default_factory is MISSING}
+    found = [f"{at}.{key}: unknown key" for key in sorted(set(row) - known)]
+    found += [f"{at}.{key}: missing" for key in sorted(required - set(_FILLED) - set(row))]
+    for key, choices in _CHOICES.items():
+        if key in row and row[key] not in choices:
+            found.append(f"{at}.{key}: {row[key]!r} is none of {', '.join(c for c in choices if c)}")
+    found += _structure_problems(family, row, at, reading)
+    if not found:
+        try:
+            reading.systems[name] = load(OsEntry, {**row, "name": name, "family": family})
+        except ValueError as error:
+            found.append(f"{at}: {error}")
+    reading.problems += found
+
+
+def _structure_problems(family: str, row: dict[str, Any], at: str, reading: _Reading) -> list[str]:
+    found = []
+    for key in ("min_memory_mib", "min_disk_gib"):
+        if not isinstance(row.get(key, 0), int) or row.get(key, 0) < 0:
+            found.append(f"{at}.{key}: {row[key]!r} is not a whole number")
+    for key in ("seed", "network"):
+        value = row.get(key, {})
+        if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
+            found.append(f"{at}.{key}: not a mapping of file names")
+        elif key == "seed":
+            missing = [t for t in value.values() if (family, t) not in reading.templates]
+            found += [f"{at}.seed: no template {name!r} in {family}/" for name in missing]
+    unsupported = row.get("unsupported", [])
+    if not isinstance(unsupported, list) or set(unsupported) - set(NIC_FIELDS):
+        found.append(f"{at}.unsupported: {unsupported!r}; known are {', '.join(NIC_FIELDS)}")
+    if row.get("source") == "media" and not row.get("needs_media"):
+        found.append(f"{at}.needs_media: missing: where to get the media")
+    return found
