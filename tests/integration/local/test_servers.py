@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,6 +83,12 @@ def test_rabbitmq_takes_quorum_queues_and_knows_no_guest(tmp_path: Path, start: 
     queue = kombu.Queue("q", queue_arguments={"x-queue-type": "quorum"})
     with kombu.Connection(server.url, transport_options={"confirm_publish": True}) as connection:
         connection.Producer().publish("hello", routing_key="q", declare=[queue])
+    # RabbitMQ writes a new quorum queue's name 1 s late; killed before, the queue never elects a leader again.
+    names = next((tmp_path / "server" / "data").rglob("quorum/*/names.dets"))
+    deadline = time.monotonic() + 10
+    while b"%2F_q" not in names.read_bytes():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     server.kill()
     start(server)
     with kombu.Connection(server.url) as connection:
@@ -101,7 +108,8 @@ def test_rabbitmq_listens_on_loopback_alone(tmp_path: Path, start: Start) -> Non
         line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]
     ]
     listening = [fields[1].split(":") for fields in sockets if fields[3] == "0A"]
-    assert {address for address, port in listening if port in ports} == {"0100007F"}
+    loopback = {"0100007F", "00000000000000000000000001000000"}
+    assert {address for address, port in listening if port in ports} <= loopback
     assert {port for _, port in listening} >= ports
 
 
