@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Our qcow2 files, judged by qemu-img."""
+
+import json
+import os
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.hostagent.drivers.libvirt.qcow2 import Base, read_base, write_qcow2
+
+GIB = 1 << 30
+
+
+def qemu_img(*words: str) -> str:
+    program = shutil.which("qemu-img")
+    if program is None:
+        if os.environ.get("CI"):
+            pytest.fail("qemu-img is not installed")
+        pytest.skip("MISSING: qemu-img is not installed here")
+    return subprocess.run([program, *words], check=True, capture_output=True, text=True).stdout
+
+
+def info(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(qemu_img("info", "--output=json", str(path)))
+    return found
+
+
+@pytest.mark.parametrize("size", [512, 65536, GIB, 20 * GIB, 4096 * GIB, 9000 * GIB])
+def test_an_empty_disk_of_any_size_passes_the_check(tmp_path: Path, size: int) -> None:
+    disk = tmp_path / "disk.qcow2"
+    write_qcow2(disk, size)
+    qemu_img("check", str(disk))
+    found = info(disk)
+    assert (found["virtual-size"], found["format"]) == (size, "qcow2")
+    assert "backing-filename" not in found
+
+
+@pytest.mark.parametrize("format_", ["raw", "qcow2"])
+def test_an_overlay_shows_its_base_and_keeps_what_is_written(tmp_path: Path, format_: str) -> None:
+    base = tmp_path / f"base.{format_}"
+    qemu_img("create", "-q", "-f", format_, str(base), "8M")
+    subprocess.run(["qemu-io", "-f", format_, "-c", "write -P 7 1M 64k", str(base)], check=True)
+    overlay = tmp_path / "overlay.qcow2"
+    write_qcow2(overlay, 16 << 20, read_base(base, format_))
+    qemu_img("check", str(overlay))
+    found = info(overlay)
+    assert (found["backing-filename"], found["backing-filename-format"]) == (str(base), format_)
+    read_write_read = ["-c", "read -P 7 1M 64k", "-c", "write -P 9 12M 64k", "-c", "read -P 9 12M 64k"]
+    subprocess.run(["qemu-io", "-f", "qcow2", *read_write_read, str(overlay)], check=True)
+    qemu_img("check", str(overlay))
+    assert base.stat().st_size <= 16 << 20
+
+
+def test_a_disk_smaller_than_its_base_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="smaller than its image"):
+        write_qcow2(tmp_path / "disk", GIB, Base(tmp_path / "base", "raw", 2 * GIB))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("size", [0, -512, 513])
+def test_a_size_that_is_none_is_refused(tmp_path: Path, size: int) -> None:
+    with pytest.raises(ValueError, match="no size of a disk"):
+        write_qcow2(tmp_path / "disk", size)
+
+
+def test_a_base_that_points_at_another_file_is_refused(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(bytes(1 << 20))
+    qemu_img("create", "-q", "-f", "qcow2", "-b", str(secret), "-F", "raw", str(tmp_path / "evil.qcow2"))
+    with pytest.raises(ValueError, match="refers to another file"):
+        read_base(tmp_path / "evil.qcow2", "qcow2")
+
+
+def test_a_base_with_an_external_data_file_is_refused(tmp_path: Path) -> None:
+    evil = tmp_path / "evil.qcow2"
+    qemu_img("create", "-q", "-f", "qcow2", "-o", f"data_file={tmp_path / 'data'}", str(evil), "1M")
+    with pytest.raises(ValueError, match="refers to another file"):
+        read_base(evil, "qcow2")
+
+
+def test_what_is_no_qcow2_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("hello")
+    with pytest.raises(ValueError, match="not a qcow2"):
+        read_base(tmp_path / "text", "qcow2")
+
+
+def test_an_old_version_2_image_is_a_good_base(tmp_path: Path) -> None:
+    qemu_img("create", "-q", "-f", "qcow2", "-o", "compat=0.10", str(tmp_path / "old.qcow2"), "1G")
+    assert read_base(tmp_path / "old.qcow2", "qcow2").size == GIB
+
+
+def test_a_killed_writer_leaves_no_disk(tmp_path: Path) -> None:
+    # What is there under its final name is whole: it gets that name last.
+    write_qcow2(tmp_path / "disk", GIB)
+    assert [path.name for path in tmp_path.iterdir()] == ["disk"]
+    assert struct.unpack(">I", (tmp_path / "disk").read_bytes()[4:8]) == (3,)
