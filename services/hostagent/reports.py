@@ -47,7 +47,7 @@ class Reports:
 
     def failed(self, command: Command, error: InnkeeperError) -> None:
         """The command can't be done, now or ever (`again`)."""
-        data = {"code": error.code, "detail": error.detail, "again": error.again}
+        data = {**error.extra, "code": error.code, "detail": error.detail, "again": error.again}
         self._answer(AgentEventKind.FAILED, command, data)
 
     def refused(self, command: Command, reason: str) -> None:

@@ -97,8 +97,10 @@ def _inventory(hands: Hands, _command: Command) -> Facts:
 def _press_until_off(hands: Hands, command: Command) -> None:
     """Press the power button every few seconds until the guest has shut down."""
     deadline, press_at, presses = time.monotonic() + command.timeout_s, 0.0, 0
-    while (power := hands.driver.power(command.vm)) not in _DOWN:
-        now = time.monotonic()
+    while True:
+        changes, power, now = hands.board.changes(), hands.driver.power(command.vm), time.monotonic()
+        if power in _DOWN:
+            return
         if power == Power.ABSENT:
             raise HostFailed(f"vm {command.vm} is not on this host")
         if now >= deadline:
@@ -111,8 +113,7 @@ def _press_until_off(hands: Hands, command: Command) -> None:
         if now >= press_at:
             hands.driver.press_power(command.vm)
             press_at, presses = now + PRESS_EVERY_S, presses + 1
-        # A change wakes us; the short look is for a change that was seen before we came to wait.
-        hands.board.wait(min(_LOOK_EVERY_S, max(0.0, deadline - now)))
+        hands.board.wait(changes, min(_LOOK_EVERY_S, max(0.0, deadline - now)))
 
 
 VERBS: Mapping[Verb, Callable[[Hands, Command], Facts]] = {
