@@ -155,7 +155,7 @@ class Recorder:
 
     def _changes(self, view: JobView, job: Job, event: AgentEvent) -> Changes | None:
         if event.kind == K.DONE:
-            return advance.finished(view, Done({**view.facts.get(view.step, {}), **event.data}))
+            return advance.finished(view, Done({**view.facts.get(view.step, {}), **event.data}), time.time())
         detail = str(event.data.get("detail") or event.data.get("reason") or event.kind)[:2000]
         if event.kind == K.REFUSED:
             return advance.failed(view, HostFailed(f"the host refused: {detail}")) if detail == "tombstone" else None

@@ -5,9 +5,9 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from services.common.contracts.codec import load
 from services.common.contracts.commands import Artifact, Command
@@ -22,9 +22,12 @@ from services.common.runtime.signing import sign_command, sign_url
 from services.common.store import outbox
 from services.common.store.database import Database
 from services.common.store.jobs import Outbox
+from services.common.store.tables import table_of
 
 log = get_logger(__name__)
 BATCH = 100
+_TABLE = table_of(Outbox)
+_ROWS = select(_TABLE).order_by(_TABLE.c.id).limit(BATCH)
 # Without a wake-up call (Redis away) the outbox is looked at this often.
 LOOK_S = 0.25
 
@@ -55,27 +58,25 @@ class Relay:
 
     def drain(self) -> int:
         """Publish what there is; how many rows went out."""
-        with self._database.read() as session:
-            if not session.scalars(select(Outbox.id).limit(1)).first():
-                return 0
-        with self._database.read() if self._database.is_sqlite else self._database.write() as session:
-            rows = self._take(session)
+        if self._database.is_sqlite:
+            with self._database.read() as session:
+                rows = session.execute(_ROWS).all()
             sent, broken = self._publish(rows)
-            if not self._database.is_sqlite:
-                outbox.confirmed(session, sent)
-        if self._database.is_sqlite and sent:
+            if sent:
+                with self._database.write() as session:
+                    outbox.confirmed(session, sent)
+        else:
+            # Rows stay locked until they are gone: a second relay takes others meanwhile.
             with self._database.write() as session:
-                outbox.confirmed(session, sent)
+                sent, broken = self._publish(session.execute(_ROWS.with_for_update(skip_locked=True)).all())
+                if sent:
+                    outbox.confirmed(session, sent)
         hit("relay.after-forget")
         if broken is not None:
             raise broken
         return len(sent)
 
-    def _take(self, session: Session) -> Sequence[Outbox]:
-        query = select(Outbox).order_by(Outbox.id).limit(BATCH)
-        return session.scalars(query.with_for_update(skip_locked=True)).all()
-
-    def _publish(self, rows: Sequence[Outbox]) -> tuple[list[int], Exception | None]:
+    def _publish(self, rows: Sequence[Any]) -> tuple[list[int], Exception | None]:
         sent: list[int] = []
         for row in rows:
             try:
@@ -88,7 +89,7 @@ class Relay:
             RELAYED.labels(row.kind).inc()
         return sent, None
 
-    def _send(self, row: Outbox) -> None:
+    def _send(self, row: Any) -> None:
         if row.kind == outbox.BELL:
             self._publisher.ring(row.target, row.payload["task"], row.payload["job"])
         else:

@@ -8,11 +8,12 @@ from sqlalchemy.orm import Session
 
 from services.common.contracts.journal import Done, Handler, Outcome, Park, StepContext
 from services.common.contracts.observed import mismatches
+from services.common.contracts.orders import command_for, host_of
 from services.common.contracts.states import VmState
 from services.common.store.database import Database
 from services.common.store.network_plans import network_plans
 from services.common.store.vms import Vm
-from services.worker.commands import command_for, deploy_plan, host_of
+from services.worker.deploying import deploy_plan
 
 
 class HostSteps:

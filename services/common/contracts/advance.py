@@ -11,6 +11,7 @@ from services.common.contracts.errors import IllegalMove, InnkeeperError, NoHost
 from services.common.contracts.events import JobEventKind as K
 from services.common.contracts.flow import FLOWS, UNDO_STEPS, Flow, Step, task_name, undo_path
 from services.common.contracts.journal import Bell, Changes, Done, JobView, JsonDict, NewEvent, Park
+from services.common.contracts.orders import VERBS, command_for, host_of
 from services.common.contracts.states import JOB_MOVES, JobState, VmState, moved
 
 # A step that can't be done now is tried again after 0.2 s, then twice as late each time, up to this.
@@ -27,8 +28,11 @@ def step_of(job: JobView) -> Step:
     return UNDO_STEPS[job.step] if job.undo else flow_of(job).step(job.step)
 
 
-def finished(job: JobView, done: Done) -> Changes:
-    """The present step is done: on to the next one, or to the end."""
+def finished(job: JobView, done: Done, now: float = 0.0) -> Changes:
+    """The present step is done: on to the next one, or to the end.
+
+    With `now` given, a step that follows from the job alone is sent off in the same transaction.
+    """
     if job.undo:
         return _undone(job, done)
     flow = flow_of(job)
@@ -46,6 +50,8 @@ def finished(job: JobView, done: Done) -> Changes:
             vm_state=done.vm_state or flow.after,
             write=done.write,
         )
+    if now and following.follows and _can_follow(job, following):
+        return _sent_off(job, replace(job, step=following.name, facts=facts), (ended,), now)
     return Changes(
         state=moved(JOB_MOVES, job.state, JobState.RUNNING),
         step=following.name,
@@ -55,6 +61,29 @@ def finished(job: JobView, done: Done) -> Changes:
         events=(ended,),
         bells=(bell(job, following),),
         write=done.write,
+    )
+
+
+def _can_follow(job: JobView, following: Step) -> bool:
+    if job.vm is None:
+        return False
+    return following.name != "boot" or job.vm.spec.guest_agent
+
+
+def _sent_off(job: JobView, ahead: JobView, ended: tuple[NewEvent, ...], now: float) -> Changes:
+    step = step_of(ahead)
+    command = command_for(ahead, host_of(ahead)) if ahead.step in VERBS else None
+    return Changes(
+        state=moved(JOB_MOVES, job.state, JobState.WAITING),
+        step=step.name,
+        facts=ahead.facts,
+        deadline_at=now + step.deadline_s,
+        resend_at=now + step.resend_s if step.resend_s else None,
+        step_ended=job.step,
+        step_outcome="done",
+        step_begun=step.name,
+        events=(*ended, NewEvent(K.STEP_STARTED, step.name), NewEvent(K.STEP_PARKED, step.name)),
+        command=command,
     )
 
 

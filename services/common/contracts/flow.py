@@ -32,6 +32,7 @@ class Step:
     undo: str = ""
     parks: bool = False
     resend_s: float = 0.0  # a parked command is sent again after this long (idempotent at the host)
+    follows: bool = False  # needs nothing but the job: whoever ends the step before sends it off at once
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,8 @@ FLOWS: Mapping[str, Flow] = {
                 Step("place", Queue.SCHEDULER, 30, undo="release"),
                 Step("build", Queue.IMAGEBUILDER, 1800, undo="discard"),
                 Step("deploy", Queue.WORKER, 300, undo="erase", parks=True, resend_s=3),
-                Step("start", Queue.WORKER, 120, undo="erase", parks=True, resend_s=3),
-                Step("boot", Queue.WORKER, 600, parks=True),
+                Step("start", Queue.WORKER, 120, undo="erase", parks=True, resend_s=3, follows=True),
+                Step("boot", Queue.WORKER, 600, parks=True, follows=True),
                 Step("verify", Queue.WORKER, 30),
             ),
             during=V.PROVISIONING,
@@ -84,7 +85,7 @@ FLOWS: Mapping[str, Flow] = {
             "vm.start",
             (
                 Step("start", Queue.WORKER, 120, parks=True, resend_s=3),
-                Step("boot", Queue.WORKER, 600, parks=True),
+                Step("boot", Queue.WORKER, 600, parks=True, follows=True),
                 Step("verify", Queue.WORKER, 30),
             ),
             during=V.STARTING,
@@ -106,7 +107,7 @@ FLOWS: Mapping[str, Flow] = {
             "vm.reboot",
             (
                 Step("reboot", Queue.WORKER, 180, parks=True, resend_s=10),
-                Step("boot", Queue.WORKER, 600, parks=True),
+                Step("boot", Queue.WORKER, 600, parks=True, follows=True),
                 Step("verify", Queue.WORKER, 30),
             ),
             during=V.REBOOTING,

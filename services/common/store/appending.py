@@ -12,7 +12,9 @@ from services.common.contracts.errors import LostLease
 from services.common.contracts.journal import NewEvent
 from services.common.store.database import EVENTS
 from services.common.store.jobs import Job, JobEvent
+from services.common.store.tables import table_of
 
+EVENT_ROWS = insert(table_of(JobEvent))
 JobKey = tuple[str, str, str | None]  # job, project, vm
 
 
@@ -53,7 +55,7 @@ def write_events(session: Session, key: JobKey, first_seq: int, events: Sequence
         }
         for n, event in enumerate(events)
     ]
-    session.execute(insert(JobEvent), rows)
+    session.execute(EVENT_ROWS, rows)
     session.info.setdefault(EVENTS, []).extend(event_message(row, state) for row in rows)
 
 

@@ -54,6 +54,7 @@ def _take_vm_again(session: Session, job: Job) -> None:
     if vm.deleted_at is not None:
         raise IllegalMove(f"vm {vm.name!r} is deleted")
     vm.job_id = job.id
+    vm.observed = None  # what an earlier try saw must not end this one's wait
     session.flush()
     if job.kind != "vm.create":
         return

@@ -15,7 +15,9 @@ from services.common.contracts.journal import Bell
 from services.common.contracts.topics import host_queue
 from services.common.store.database import RANG
 from services.common.store.jobs import Outbox
+from services.common.store.tables import table_of
 
+ROWS = insert(table_of(Outbox))
 BELL, COMMAND = "bell", "command"
 
 
@@ -38,7 +40,7 @@ def put(session: Session, bells: Sequence[Bell] = (), command: Command | None = 
     """Have these published after this transaction."""
     rows = [bell_row(b) for b in bells] + ([command_row(command)] if command else [])
     if rows:
-        session.execute(insert(Outbox), rows)
+        session.execute(ROWS, rows)
         session.info[RANG] = True
 
 

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a job to the command a host gets. Ids are derived, so that the same step gives the same command."""
+
+from collections.abc import Mapping
+
+from services.common.contracts.commands import Command, DeployPlan, Verb
+from services.common.contracts.flow import FLOWS, UNDO_STEPS
+from services.common.contracts.ids import derived_id
+from services.common.contracts.journal import JobView, VmView
+
+VERBS: Mapping[str, Verb] = {
+    "deploy": Verb.DEPLOY,
+    "start": Verb.START,
+    "stop": Verb.STOP,
+    "force-stop": Verb.FORCE_STOP,
+    "reboot": Verb.REBOOT,
+    "erase": Verb.ERASE,
+}
+
+
+def command_for(job: JobView, host: str, plan: DeployPlan | None = None) -> Command:
+    """The command of the job's present step."""
+    vm = vm_of(job)
+    step = UNDO_STEPS.get(job.step) or FLOWS[job.kind].step(job.step)
+    return Command(
+        id=derived_id(job.id, job.step, vm.fence),
+        verb=VERBS[job.step],
+        host=host,
+        vm=vm.id,
+        job=job.id,
+        step=job.step,
+        fence=vm.fence,
+        platform=vm.platform,
+        timeout_s=step.deadline_s,
+        plan=plan,
+    )
+
+
+def host_of(job: JobView) -> str:
+    """The host the vm was placed on; "" where it never was."""
+    vm = vm_of(job)
+    return vm.host or str(job.facts.get("place", {}).get("host", ""))
+
+
+def vm_of(job: JobView) -> VmView:
+    """The job's vm; only a vm's flow has commands."""
+    if job.vm is None:
+        raise ValueError(f"job {job.id} has no vm")
+    return job.vm
