@@ -155,7 +155,8 @@ class Libvirtd(Server):
         write(etc / "qemu.conf", _QEMU.format(uid=me.pw_uid, gid=me.pw_gid))
         write(etc / "virtlogd.conf", 'log_outputs = "3:file:/var/log/libvirt/virtlogd.log"\n')
         programs = {name: need(name, package="libvirt-daemon-system") for name in libvirtd_room.DAEMONS}
-        write_json(self.directory / "room.json", {"kvm": self._kvm, "netns": self._netns, **programs})
+        user = {"uid": me.pw_uid, "gid": me.pw_gid}
+        write_json(self.directory / "room.json", {"kvm": self._kvm, "netns": self._netns, **user, **programs})
 
     def _spawn(self) -> None:
         with self.log.open("ab") as log:

@@ -115,6 +115,8 @@ class Keeper:
 
     def __init__(self, directory: Path, settings: dict[str, object]) -> None:
         self._directory = directory
+        # With the user's group libvirtd makes guests' sockets (mode 0775) that the user's agent may use.
+        self._uid, self._gid = int(str(settings["uid"])), int(str(settings["gid"]))
         self._programs = {name: str(settings[name]) for name in DAEMONS}
         self._pids: dict[str, int] = {}
         self._started: dict[str, float] = {}
@@ -133,6 +135,7 @@ class Keeper:
         while not self._stopping:
             self._reap()
             self._revive()
+            self._hand_over_logs()
             if select.select([waker], [], [], 1.0)[0]:
                 os.read(waker, 4096)
         self._end("libvirtd", 20)
@@ -145,7 +148,7 @@ class Keeper:
     def _start(self, name: str) -> None:
         pid_file = f"/run/libvirt/{name}.pid"
         command = [self._programs[name], "-f", f"/etc/libvirt/{name}.conf", "-p", pid_file]
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, group=self._gid)
         self._pids[name] = child.pid
         self._started[name] = time.monotonic()
         child.returncode = 0  # reaped in _reap, not by subprocess
@@ -181,12 +184,30 @@ class Keeper:
                 self._delay[name] = min(10.0, self._delay[name] * 2)
                 self._start(name)
 
+    def _hand_over_logs(self) -> None:
+        """Give guests' console logs to the user, since virtlogd makes them root's alone, also when it rotates them."""
+        if self._uid == 0:
+            return
+        with contextlib.suppress(OSError, ValueError):
+            pid = int((self._directory / "run/virtlogd.pid").read_text())
+            if _name(pid) != "virtlogd":
+                return
+            for name in os.listdir(f"/proc/{pid}/fd"):
+                file = f"/proc/{pid}/fd/{name}"
+                status = os.stat(file)
+                if stat.S_ISREG(status.st_mode) and status.st_uid == 0 and not _is_pid_file(file):
+                    os.chown(file, self._uid, self._gid)
+
     def _end(self, name: str, grace: float) -> None:
         pid = self._pids.get(name)
         if pid is not None:
             _end([pid], grace, self._reap)
         elif name == "virtlogd":
             _end([pid for pid in members(self._directory) if _name(pid) == name], grace, self._reap)
+
+
+def _is_pid_file(link: str) -> bool:
+    return os.readlink(link).endswith(".pid")
 
 
 def _listens(path: Path) -> bool:
