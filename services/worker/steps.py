@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from services.common.contracts.deploying import deploy_plan, networks_of
 from services.common.contracts.journal import Done, Handler, Outcome, Park, StepContext
 from services.common.contracts.observed import mismatches
 from services.common.contracts.orders import command_for, host_of
@@ -13,7 +14,6 @@ from services.common.contracts.states import VmState
 from services.common.store.database import Database
 from services.common.store.network_plans import network_plans
 from services.common.store.vms import Vm
-from services.worker.deploying import deploy_plan
 
 
 class HostSteps:
@@ -37,8 +37,10 @@ class HostSteps:
 
     def deploy(self, context: StepContext) -> Outcome:
         """Volumes and definition on the host that was chosen."""
-        with self._database.read() as session:
-            networks = network_plans(session, (n.network for n in context.vm.spec.nics))
+        networks = networks_of(context.job)
+        if not networks:
+            with self._database.read() as session:
+                networks = network_plans(session, (n.network for n in context.vm.spec.nics))
         return Park(command_for(context.job, host_of(context.job), deploy_plan(context.job, networks)))
 
     def power_on(self, context: StepContext) -> Outcome:

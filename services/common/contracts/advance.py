@@ -7,6 +7,7 @@ A job with undos left (`job.undo`) is walking back; its present step is the firs
 
 from dataclasses import replace
 
+from services.common.contracts.deploying import deploy_plan, networks_of
 from services.common.contracts.errors import IllegalMove, InnkeeperError, NoHost
 from services.common.contracts.events import JobEventKind as K
 from services.common.contracts.flow import FLOWS, UNDO_STEPS, Flow, Step, task_name, undo_path
@@ -67,12 +68,15 @@ def finished(job: JobView, done: Done, now: float = 0.0) -> Changes:
 def _can_follow(job: JobView, following: Step) -> bool:
     if job.vm is None:
         return False
+    if following.name == "deploy":
+        return bool(job.params.get("networks"))
     return following.name != "boot" or job.vm.spec.guest_agent
 
 
 def _sent_off(job: JobView, ahead: JobView, ended: tuple[NewEvent, ...], now: float) -> Changes:
     step = step_of(ahead)
-    command = command_for(ahead, host_of(ahead)) if ahead.step in VERBS else None
+    plan = deploy_plan(ahead, networks_of(ahead)) if ahead.step == "deploy" else None
+    command = command_for(ahead, host_of(ahead), plan) if ahead.step in VERBS else None
     return Changes(
         state=moved(JOB_MOVES, job.state, JobState.WAITING),
         step=step.name,

@@ -71,7 +71,7 @@ FLOWS: Mapping[str, Flow] = {
             (
                 Step("place", Queue.SCHEDULER, 30, undo="release"),
                 Step("build", Queue.IMAGEBUILDER, 1800, undo="discard"),
-                Step("deploy", Queue.WORKER, 300, undo="erase", parks=True, resend_s=3),
+                Step("deploy", Queue.WORKER, 300, undo="erase", parks=True, resend_s=3, follows=True),
                 Step("start", Queue.WORKER, 120, undo="erase", parks=True, resend_s=3, follows=True),
                 Step("boot", Queue.WORKER, 600, parks=True, follows=True),
                 Step("verify", Queue.WORKER, 30),

@@ -117,7 +117,7 @@ class StepRunner:
                 return advance.again(job, TryAgain(f"{type(error).__name__}: {error}"), time.time()), "again"
             return advance.failed(job, StepFailed(f"{type(error).__name__}: {error}")), "failed"
         if isinstance(outcome, Done):
-            return advance.finished(job, outcome), "done"
+            return advance.finished(job, outcome, time.time()), "done"
         left = (job.deadline_at or time.time()) - time.time()
         return advance.parked(job, outcome, time.time(), left), "parked"
 

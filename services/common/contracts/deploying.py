@@ -43,3 +43,8 @@ def _network(networks: Mapping[str, NetworkPlan], network_id: str) -> NetworkPla
 
 def _artifact(data: Any) -> Artifact | None:
     return load(Artifact, data) if data else None
+
+
+def networks_of(job: JobView) -> dict[str, NetworkPlan]:
+    """The networks the job was opened with; empty where its opener didn't say."""
+    return {key: load(NetworkPlan, value) for key, value in job.params.get("networks", {}).items()}
