@@ -43,9 +43,13 @@ def enter(directory: Path, settings: dict[str, object]) -> None:
     small = directory / "dev"
     small.mkdir(exist_ok=True)
     _mount("-t", "tmpfs", "-o", "mode=0755,size=1m", "tmpfs", str(small))
-    for name in [*DEVICES, *(["kvm"] if settings["kvm"] else [])]:
+    for name in DEVICES:
         _show_device(Path("/dev", name), small / name)
-    _make_ptmx(small / "ptmx")
+    # The kernel looks for `pts` beside the node itself, so a bind mount of ptmx would open no terminal.
+    _make_device(small / "ptmx", os.makedev(5, 2), 0o666)
+    if settings["kvm"]:
+        _make_device(small / "kvm", os.stat("/dev/kvm").st_rdev, 0o600)
+        os.chown(small / "kvm", int(str(settings["uid"])), int(str(settings["gid"])))
     for name, target in {"fd": "", "stdin": "/0", "stdout": "/1", "stderr": "/2"}.items():
         (small / name).symlink_to(f"/proc/self/fd{target}")
     _mount("--rbind", str(small), "/dev")
@@ -62,10 +66,9 @@ def _show_device(source: Path, target: Path) -> None:
         _mount("--bind", str(source), str(target))
 
 
-def _make_ptmx(path: Path) -> None:
-    """The kernel looks for `pts` beside the node itself, so a bind mount of ptmx opens no terminal."""
-    os.mknod(path, 0o666 | stat.S_IFCHR, os.makedev(5, 2))
-    path.chmod(0o666)
+def _make_device(path: Path, device: int, mode: int) -> None:
+    os.mknod(path, mode | stat.S_IFCHR, device)
+    path.chmod(mode)
 
 
 def _fresh_sys(directory: Path) -> None:

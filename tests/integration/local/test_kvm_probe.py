@@ -39,7 +39,8 @@ def test_no_device_means_emulation_and_says_why(tmp_path: Path) -> None:
 def test_kvm_is_used_only_when_the_sector_ran_quickly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real: Boot, kind: str, reason: str
 ) -> None:
-    monkeypatch.setattr(kvm_probe, "boots", {"kvm": real, "tcg": Boot(33, 0.1)}.get)
+    answers = {"kvm": real, "tcg": Boot(33, 0.1)}
+    monkeypatch.setattr(kvm_probe, "boots", lambda accel, prefix=(): answers[accel])
     device = tmp_path / "kvm"
     device.touch()
     accel = probe(tmp_path / "cache.json", device)
@@ -51,7 +52,7 @@ def test_the_answer_is_kept_until_the_machine_changes(tmp_path: Path, monkeypatc
     device.touch()
     asked: list[str] = []
 
-    def count(accel: str) -> Boot:
+    def count(accel: str, prefix: tuple[str, ...] = ()) -> Boot:
         asked.append(accel)
         return Boot(33, 0.1)
 

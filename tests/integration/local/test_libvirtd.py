@@ -84,6 +84,17 @@ def test_a_crashed_libvirtd_is_started_again_by_its_keeper(libvirtd: Libvirtd) -
         time.sleep(0.05)
 
 
+def test_the_room_shows_kvm_only_where_it_was_found_to_work(short_dir: Path, start: Callable[[Server], Server]) -> None:
+    if not Path("/dev/kvm").exists():
+        pytest.skip("no /dev/kvm on this machine to hide or show")
+    for kvm in (False, True):
+        server = start(Libvirtd(short_dir, kvm=kvm, netns=True))
+        libvirtd = server.pids()[-1].pid
+        assert Path(f"/proc/{libvirtd}/root/dev/kvm").exists() is kvm
+        assert Path(f"/proc/{libvirtd}/root/dev/net/tun").exists() is Path("/dev/net/tun").exists()
+        server.wipe()
+
+
 def test_a_purge_ends_everything_and_nothing_else(libvirtd: Libvirtd) -> None:
     connection = libvirt.open(libvirtd.url)
     connection.networkCreateXML(NETWORK)
