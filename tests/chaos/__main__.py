@@ -13,7 +13,7 @@ from tests.chaos.storm import storm
 
 
 @click.command()
-@click.option("-n", "count", default=40, show_default=True, help="How many creates.")
+@click.option("-n", "--n", "count", default=40, show_default=True, help="How many creates.")
 @click.option("--driver", type=click.Choice(["libvirt", "fake"]), default="libvirt", show_default=True)
 @click.option("--seed", default=1, show_default=True, help="The same seed strikes in the same order.")
 @click.option("--keep", is_flag=True, help="Keep the directory with all logs.")

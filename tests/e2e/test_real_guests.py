@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real guests on a real libvirtd: what the platform says is compared with what virsh and the guest say."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import pytest
+
+from deploy.local.servers.libvirtd import Libvirtd
+from tests.e2e.conftest import ENV, gone
+from tests.support.stack import Stack, running
+from tests.support.waiting import until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1500)]
+ROOM = {"vcpus": 16, "memory_mib": 16384, "disk_gib": 100}
+# Kept between runs on a person's machine, so that the base image is built once.
+CACHE = Path.home() / ".cache" / "innkeeper" / "masters"
+
+
+@pytest.fixture(scope="module")
+def libvirtd() -> Iterator[Libvirtd]:
+    server = Libvirtd(Path(mkdtemp(prefix="ikv-")), netns=True)
+    server.start()
+    yield server
+    server.purge()
+
+
+@pytest.fixture(scope="module")
+def real(libvirtd: Libvirtd) -> Iterator[Stack]:
+    with running(Path(mkdtemp(prefix="ikr-")), env=ENV) as stack:
+        CACHE.mkdir(parents=True, exist_ok=True)
+        (stack.directory / "state").mkdir(exist_ok=True)
+        (stack.directory / "state" / "masters").symlink_to(CACHE)
+        stack.enrol("kvm-1", "libvirt", libvirt_uri=libvirtd.url, capacity=ROOM)
+        yield stack
+
+
+def names(libvirtd: Libvirtd) -> list[str]:
+    return libvirtd.virsh("list", "--all", "--name").stdout.split()
+
+
+def addresses(vm: dict[str, Any]) -> dict[str, list[str]]:
+    return {i["mac"]: i["addresses"] for i in vm["observed"]["interfaces"]}
+
+
+def test_a_mini_guest_reports_both_its_networks_and_lives_through_the_verbs(real: Stack, libvirtd: Libvirtd) -> None:
+    networks = [{"network": "default"}, {"network": "lab", "method": "static", "addresses": ["10.78.0.31/24"]}]
+    made = real.create("mini-1", networks=networks)
+    job = real.finish(made["job"]["id"], 240)
+    assert job["state"] == "succeeded", job
+    vm = real.vm(made["vm"]["id"])
+    assert vm["state"] == "ready"
+    leased, static = (vm["nics"][n]["mac"] for n in (0, 1))
+    assert any(a.startswith("10.77.0.") for a in addresses(vm)[leased])
+    assert "10.78.0.31/24" in addresses(vm)[static]
+    assert [n for n in names(libvirtd) if n.startswith("mini-1-")]
+    for verb, state in (("reboot", "ready"), ("stop", "stopped"), ("start", "ready"), ("force-stop", "stopped")):
+        answer = real.http.post(f"/v1/vms/{vm['id']}/{verb}")
+        assert answer.status_code == 202, answer.text
+        job = real.finish(answer.json()["job"]["id"], 120)
+        assert job["state"] == "succeeded", (verb, job)
+        assert real.vm(vm["id"])["state"] == state
+    gone(real, vm["id"])
+    assert names(libvirtd) == []
+
+
+def test_a_domain_destroyed_behind_our_back_is_seen_within_five_seconds(real: Stack, libvirtd: Libvirtd) -> None:
+    made = real.create("drift-1")
+    assert real.finish(made["job"]["id"], 120)["state"] == "succeeded"
+    name = next(n for n in names(libvirtd) if n.startswith("drift-1-"))
+    libvirtd.virsh("destroy", name)
+    until(lambda: real.vm(made["vm"]["id"])["state"] == "stopped", 5, "the drift is seen")
+    gone(real, made["vm"]["id"])
+
+
+def test_a_foreign_domain_is_never_touched(real: Stack, libvirtd: Libvirtd) -> None:
+    xml = libvirtd.directory / "foreign.xml"
+    xml.write_text("<domain type='qemu'><name>foreign</name><memory>65536</memory><os><type>hvm</type></os></domain>")
+    assert libvirtd.virsh("define", str(xml)).returncode == 0
+    made = real.create("beside-1")
+    real.finish(made["job"]["id"], 120)
+    gone(real, made["vm"]["id"])
+    assert names(libvirtd) == ["foreign"]
+    libvirtd.virsh("undefine", "foreign")
+
+
+def test_debian_12_is_built_installed_and_both_addresses_are_seen_from_inside(real: Stack) -> None:
+    networks = [{"network": "default"}, {"network": "lab", "method": "static", "addresses": ["10.78.0.41/24"]}]
+    made = real.create("deb-1", os="debian-12", flavor="medium", networks=networks)
+    job = real.finish(made["job"]["id"], 1200)
+    assert job["state"] == "succeeded", job
+    vm = real.vm(made["vm"]["id"])
+    assert vm["state"] == "ready", (job, vm)
+    leased, static = (vm["nics"][n]["mac"] for n in (0, 1))
+    assert any(a.startswith("10.77.0.") for a in addresses(vm)[leased])
+    assert "10.78.0.41/24" in addresses(vm)[static]
+    assert vm["observed"]["hostname"] == "deb-1"
+    gone(real, vm["id"])
