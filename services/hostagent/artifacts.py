@@ -97,14 +97,15 @@ class Artifacts:
                 _check_answer(answer, name)
                 hit("agent.before-artifact")
                 _write(answer.iter_bytes(_CHUNK), draft, artifact, fetched)
+            draft.chmod(0o644 if artifact.shared else 0o600)
+            draft.rename(path)
+            hit("agent.after-artifact")
         except httpx.HTTPError as error:
             raise TryAgain(f"fetching {name}: {error or type(error).__name__}") from error
         except OSError as error:
-            draft.unlink(missing_ok=True)
             raise HostFailed(f"storing {name}: {error}") from error
-        draft.chmod(0o644 if artifact.shared else 0o600)
-        draft.rename(path)
-        hit("agent.after-artifact")
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 def _complete(path: Path, artifact: Artifact) -> bool:
@@ -134,7 +135,6 @@ def _write(parts: Iterable[bytes], draft: Path, artifact: Artifact, fetched: Fet
         file.flush()
         os.fsync(file.fileno())
     if size != artifact.size or digest.hexdigest() != artifact.sha256:
-        draft.unlink()
         raise HostFailed(
             f"artifact {artifact.sha256[:12]}: got {size} bytes with sha256 {digest.hexdigest()[:12]},"
             f" declared were {artifact.size} bytes"

@@ -33,7 +33,7 @@ def private_libvirtd() -> Iterator[Libvirtd]:
         try:
             server.start()
         except ServerError as error:
-            if os.environ.get("CI"):
+            if os.environ.get("CI") or "isn't installed" not in str(error):
                 raise
             pytest.skip(f"MISSING: {error}")
         yield server

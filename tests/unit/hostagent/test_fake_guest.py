@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A fake guest comes up with exactly the network of its seed."""
+
+from collections.abc import Callable
+from ipaddress import ip_interface
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.common.contracts.commands import NicPlan, Verb
+from services.common.contracts.errors import HostFailed
+from services.common.contracts.events import AgentEventKind as K
+from services.hostagent.drivers.fake.guest import report
+from services.hostagent.drivers.fake.seed import dhcp_address, links, read_network_config
+from services.hostagent.guest_input import read_message
+from tests.support.hypervisor import a_vm, as_file, network, plan, seed_iso
+from tests.support.waiting import until
+from tests.unit.hostagent.conftest import Desk
+
+MACS = ("52:54:00:00:00:01", "52:54:00:00:00:02")
+NICS = tuple(NicPlan(mac, network()) for mac in MACS)
+NETPLAN: dict[str, Any] = {
+    "version": 2,
+    "ethernets": {
+        "eth0": {"match": {"macaddress": MACS[0]}, "set-name": "eth0", "dhcp4": True},
+        "eth1": {
+            "match": {"macaddress": MACS[1].upper()},
+            "set-name": "lan",
+            "addresses": ["192.0.2.10/24", "2001:db8::10/64"],
+            "routes": [
+                {"to": "0.0.0.0/0", "via": "192.0.2.1", "metric": 50},
+                {"to": "default", "via": "2001:db8::1"},
+            ],
+            "nameservers": {"addresses": ["192.0.2.53"], "search": ["example.org"]},
+            "mtu": 9000,
+        },
+    },
+}
+
+
+def seen(tmp_path: Path, netplan: dict[str, Any]) -> dict[str, Any]:
+    iso = as_file(tmp_path, seed_iso(netplan))
+    made = links(plan(a_vm(), nics=NICS), read_network_config(iso))
+    return report(made, "boot", "web")
+
+
+@pytest.mark.parametrize("netplan", [NETPLAN, {"network": NETPLAN}], ids=["bare", "wrapped"])
+def test_static_and_dhcp_links_come_up_as_the_seed_says(tmp_path: Path, netplan: dict[str, Any]) -> None:
+    told = seen(tmp_path, netplan)
+    first, second = told["interfaces"]
+    assert (first["name"], first["mac"], first["addresses"]) == ("eth0", MACS[0], [dhcp_address(NICS[0])])
+    assert (second["name"], second["mtu"]) == ("lan", 9000)
+    assert second["addresses"] == ["192.0.2.10/24", "2001:db8::10/64"]
+    assert {"to": "0.0.0.0/0", "via": "192.0.2.1", "dev": "lan", "metric": 50} in told["routes"]
+    assert {"to": "::/0", "via": "2001:db8::1", "dev": "lan"} in told["routes"]
+    assert told["dns"] == ["10.77.0.1", "192.0.2.53"]
+
+
+def test_its_report_is_one_the_host_accepts(tmp_path: Path) -> None:
+    import json
+
+    told = seen(tmp_path, NETPLAN)
+    assert read_message(json.dumps(told).encode()) == told
+
+
+def test_a_lease_lies_in_the_range_and_stays_the_same() -> None:
+    lease = dhcp_address(NICS[0])
+    assert lease == dhcp_address(NICS[0])
+    assert "10.77.0.100" <= str(ip_interface(lease).ip) <= "10.77.0.199"
+    assert dhcp_address(NicPlan(MACS[0], network(dhcp_start="", dhcp_end=""))) == ""
+
+
+def test_a_dhcp_link_without_its_default_route(tmp_path: Path) -> None:
+    quiet = {"match": {"macaddress": MACS[0]}, "dhcp4": True, "dhcp4-overrides": {"use-routes": False}}
+    assert seen(tmp_path, {"version": 2, "ethernets": {"eth0": quiet}})["routes"] == []
+
+
+def test_a_nic_the_seed_leaves_out_stays_unconfigured(tmp_path: Path) -> None:
+    only = {"version": 2, "ethernets": {"eth0": {"match": {"macaddress": MACS[0]}, "dhcp4": True}}}
+    assert seen(tmp_path, only)["interfaces"][1]["addresses"] == []
+
+
+def test_without_a_seed_every_nic_asks_dhcp() -> None:
+    made = links(plan(a_vm(), nics=NICS), None)
+    assert all(link.addresses for link in made)
+
+
+def test_a_seed_that_is_no_image_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(HostFailed, match="not an ISO"):
+        read_network_config(as_file(tmp_path, b"nothing"))
+
+
+def test_a_guest_that_never_boots_is_silent(desks: Callable[..., Desk]) -> None:
+    desk, vm, other = desks(), a_vm(), a_vm()
+    desk.do(Verb.DEPLOY, vm, plan=plan(vm, "web-never-boots"))
+    desk.do(Verb.START, vm)
+    desk.do(Verb.DEPLOY, other, plan=plan(other, "web"))
+    desk.do(Verb.START, other)
+    until(lambda: desk.said(other, "report"), 5, "the other guest's report")
+    assert desk.heard(K.GUEST, vm) == []
+
+
+def test_a_boot_that_fails_is_reported_by_the_guest(desks: Callable[..., Desk]) -> None:
+    desk, vm = desks(faults=["boot-fails"], boot_s=0.05), a_vm()
+    desk.do(Verb.DEPLOY, vm, plan=plan(vm))
+    desk.do(Verb.START, vm)
+    until(lambda: desk.said(vm, "failed"), 5, "the failure")
+    assert desk.said(vm, "phase")
+
+
+def test_a_crash_is_seen(desks: Callable[..., Desk]) -> None:
+    desk, vm = desks(faults=["crashes"], boot_s=0.1), a_vm()
+    desk.do(Verb.DEPLOY, vm, plan=plan(vm))
+    desk.do(Verb.START, vm)
+    until(lambda: [e.data["power"] for e in desk.heard(K.LIFECYCLE, vm)] == ["on", "crashed"], 5, "the crash")
