@@ -110,10 +110,11 @@ def _read_row(family: str, name: str, row: dict[str, Any], at: str, reading: _Re
 
 
 def _structure_problems(family: str, row: dict[str, Any], at: str, reading: _Reading) -> list[str]:
-    found = []
-    for key in ("min_memory_mib", "min_disk_gib"):
-        if not isinstance(row.get(key, 0), int) or row.get(key, 0) < 0:
-            found.append(f"{at}.{key}: {row[key]!r} is not a whole number")
+    found = [
+        f"{at}.{key}: {row[key]!r} is not a whole number"
+        for key in ("min_memory_mib", "min_disk_gib")
+        if not isinstance(row.get(key, 0), int) or row.get(key, 0) < 0
+    ]
     for key in ("seed", "network"):
         value = row.get(key, {})
         if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m services.imagebuilder`: the worker of the queue `imagebuilder`, and the server hosts fetch images from."""
+
+import sys
+
+from services.common.assembly import open_database
+from services.common.catalog import CatalogError
+from services.common.contracts.flow import Queue
+from services.common.runtime import log, metrics
+from services.common.runtime.keys import Keys, KeysError
+from services.common.runtime.settings import Settings, SettingsError
+from services.common.runtime.steps import run_worker
+from services.common.store.journal import SqlJournal
+from services.imagebuilder.build import Builder
+from services.imagebuilder.catalogue_check import check_catalogue
+from services.imagebuilder.importing import Importer
+from services.imagebuilder.leftovers import Collector
+from services.imagebuilder.masters import MasterStore
+from services.imagebuilder.media.fetch import Fetcher
+from services.imagebuilder.media.guard import Rules, RulesError
+from services.imagebuilder.places import Places
+from services.imagebuilder.server import ArtifactServer
+from services.imagebuilder.sources import Sources
+from services.imagebuilder.steps import handlers
+
+
+def main() -> int:
+    """Run until SIGTERM; 2 where settings, keys or the catalogue are wrong."""
+    try:
+        settings, rules = Settings.from_env(), Rules.from_env()
+        keys = Keys.load(settings.keys_dir)
+        check_catalogue()
+    except (SettingsError, RulesError, KeysError, CatalogError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    log.setup("imagebuilder", settings.log_level)
+    metrics.serve(settings.metrics_port)
+    database = open_database(settings)
+    places = Places(settings.state_dir, settings.images_url)
+    builder = Builder(database, keys, places, Sources(MasterStore(settings.state_dir), places, database))
+    importer = Importer(database, places, Fetcher(rules))
+    server = ArtifactServer(settings.images_bind, places, keys.command_public_pem).start()
+    collector = Collector(database, places, settings.orphan_grace_s).start()
+    try:
+        run_worker(Queue.IMAGEBUILDER, handlers(builder, importer), settings, SqlJournal(database))
+    finally:
+        collector.stop()
+        server.close()
+        database.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

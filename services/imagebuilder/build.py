@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The steps `build` and `discard`: everything one vm boots from, and taking it away again."""
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from services.common.catalog import OsEntry, systems
+from services.common.contracts.codec import dump, load
+from services.common.contracts.commands import Artifact, DiskPlan
+from services.common.contracts.errors import ImageFailed, Invalid, Problem
+from services.common.contracts.journal import Done, StepContext, VmView
+from services.common.contracts.vm import Secrets
+from services.common.runtime.keys import Keys
+from services.common.store.database import Database
+from services.common.store.vms import Vm
+from services.imagebuilder.iso import iso_image
+from services.imagebuilder.metrics import SEED_SECONDS
+from services.imagebuilder.places import SEED, Places
+from services.imagebuilder.seed import seed_files
+from services.imagebuilder.sources import Boots, Sources
+
+_GIB = 1 << 30
+
+
+class Builder:
+    """Makes what a vm boots from. Making it twice gives the same bytes."""
+
+    def __init__(self, database: Database, keys: Keys, places: Places, sources: Sources):
+        self._database = database
+        self._keys = keys
+        self._places = places
+        self._sources = sources
+
+    def build(self, context: StepContext) -> Done:
+        """The facts `deploy` needs: disks, kernel, initrd, cmdline, firmware; URLs are without their token."""
+        vm = context.vm
+        entry = systems().get(vm.spec.os)
+        if entry is None:
+            raise ImageFailed(f"the os {vm.spec.os!r} is not in the catalogue any more")
+        boots = self._sources.of(entry, vm.project, context.progress)
+        disk_gib = _disk_size(vm, entry, boots)
+        begun = time.perf_counter()
+        seed = self._write_seed(vm, entry)
+        SEED_SECONDS.observe(time.perf_counter() - begun)
+        disks = (DiskPlan("root", disk_gib, boots.root), DiskPlan("seed", base=seed, device="cdrom"))
+        return Done(_facts(disks, boots))
+
+    def discard(self, context: StepContext) -> Done:
+        """Remove what was made for the vm; it may never have been there."""
+        shutil.rmtree(self._places.image(context.vm.id), ignore_errors=True)
+        return Done()
+
+    def _write_seed(self, vm: VmView, entry: OsEntry) -> Artifact:
+        content = iso_image(seed_files(entry, vm.id, vm.spec, self._secrets(vm.id)))
+        folder = self._places.image(vm.id)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _write(folder / SEED, content)
+        digest = hashlib.sha256(content).hexdigest()
+        return Artifact(digest, len(content), "iso", self._places.image_url(vm.id, SEED), shared=False)
+
+    def _secrets(self, vm_id: str) -> Secrets:
+        with self._database.read() as session:
+            sealed = session.scalar(select(Vm.secrets).where(Vm.id == vm_id))
+        return load(Secrets, json.loads(self._keys.unseal(sealed))) if sealed else Secrets()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """All or nothing. Not synced: a seed lost with the machine's power is made again when the step is."""
+    scratch = path.with_suffix(f".{os.getpid()}")
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    scratch.rename(path)
+
+
+def _disk_size(vm: VmView, entry: OsEntry, boots: Boots) -> int:
+    asked = vm.spec.disk_gib
+    if asked * _GIB < boots.disk_bytes:
+        least = -(-boots.disk_bytes // _GIB)
+        detail = f"{asked} GiB is less than the {least} GiB of {entry.display_name}'s image"
+        raise Invalid(
+            "the disk is too small", [Problem("/flavor", detail, f"choose a flavor with at least {least} GiB")]
+        )
+    return asked
+
+
+def _facts(disks: tuple[DiskPlan, ...], boots: Boots) -> dict[str, Any]:
+    return {
+        "disks": [dump(disk) for disk in disks],
+        "kernel": dump(boots.kernel) if boots.kernel else None,
+        "initrd": dump(boots.initrd) if boots.initrd else None,
+        "cmdline": boots.cmdline if boots.kernel else "",
+        "firmware": "bios",
+    }

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Network dialects: the one network model, written the way a guest's installer or first boot reads it.
+
+A renderer is a pure function `(nics, hostname) -> bytes`. What it can't express it refuses with Invalid, naming the
+field; nothing is dropped silently.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from services.common.contracts.network import Nic
+from services.imagebuilder.dialects import cloud_init_v2, mini
+
+Renderer = Callable[[Sequence[Nic], str], bytes]
+
+DIALECTS: Mapping[str, Renderer] = {
+    "cloud_init_v2": cloud_init_v2.render,
+    "mini": mini.render,
+}

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images nobody has a vm for any more: a worker that was slow, or died, may write one after its vm was given up."""
+
+import shutil
+import threading
+import time
+
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
+
+from services.common.contracts.states import VmState
+from services.common.runtime.log import get_logger
+from services.common.store.database import Database
+from services.common.store.vms import Vm
+from services.imagebuilder.places import Places
+
+log = get_logger(__name__)
+_GONE = (VmState.DELETED, VmState.FAILED)
+
+
+def collect(database: Database, places: Places, grace_s: float, now: float) -> list[str]:
+    """Remove images older than the grace period whose vm is deleted, failed or unknown; the ids of those vms."""
+    folder = places.image("")
+    old = [p.name for p in folder.iterdir() if now - p.stat().st_mtime > grace_s] if folder.is_dir() else []
+    if not old:
+        return []
+    with database.read() as session:
+        alive = set(session.scalars(select(Vm.id).where(Vm.id.in_(old), Vm.state.not_in(_GONE))))
+    gone = sorted(set(old) - alive)
+    for vm_id in gone:
+        shutil.rmtree(places.image(vm_id), ignore_errors=True)
+    return gone
+
+
+class Collector:
+    """Collects now and then, from its own thread."""
+
+    def __init__(self, database: Database, places: Places, grace_s: float):
+        self._database, self._places, self._grace_s = database, places, grace_s
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="leftovers", daemon=True)
+
+    def start(self) -> "Collector":
+        """Begin."""
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """End after the present round."""
+        self._stopping.set()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(max(1.0, self._grace_s / 2)):
+            try:
+                gone = collect(self._database, self._places, self._grace_s, time.time())
+            except (OperationalError, OSError) as error:
+                log.warning("leftover images were not collected", reason=str(error))
+            else:
+                if gone:
+                    log.info("leftover images collected", vms=gone)

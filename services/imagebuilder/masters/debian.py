@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Debian base image from packages alone: mmdebstrap, mkfs.ext4 -d, GRUB as bytes.
+
+A recipe (recipes/<name>.yaml) says what is in it.
+"""
+
+import hashlib
+import io
+import os
+import shlex
+import tarfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import yaml
+
+from services.common.contracts.codec import load
+from services.common.contracts.journal import Progress
+from services.imagebuilder.masters import guest_agent
+from services.imagebuilder.masters.debian_sources import Mirrors, machine_mirrors, proxy_options
+from services.imagebuilder.masters.disk import FIRST, GRUB, SECTOR, write_boot_loader
+from services.imagebuilder.masters.programs import need, run
+from services.imagebuilder.masters.store import Built
+
+RECIPES = Path(__file__).parent / "recipes"
+# Changes when this code builds something else from the same recipe.
+VERSION = 1
+# What mmdebstrap says, how far that is (of this build), and what people read.
+PHASES = (
+    ("running apt-get update", 2, "reading the package index"),
+    ("downloading packages", 6, "downloading packages"),
+    ("extracting archives", 18, "unpacking the essential packages"),
+    ("installing essential packages", 24, "installing the essential packages"),
+    ("installing remaining packages", 34, "installing packages"),
+    ("running --customize-hook", 66, "configuring"),
+    ("cleaning package lists", 68, "cleaning"),
+    ("creating tarball", 70, "packing the root file system"),
+)
+_CLEAN = (
+    'rm -rf "$1"/etc/ssh/ssh_host_* "$1"/var/log/* "$1"/var/lib/systemd/random-seed "$1"/var/cache/debconf/*-old '
+    '"$1"/var/lib/dpkg/*-old "$1"/etc/resolv.conf && mkdir -p "$1"/var/log && '
+    'ln -s ../run/systemd/resolve/stub-resolv.conf "$1"/etc/resolv.conf'
+)
+# Extract and fill the file system in one go, since both need the same idea of who owns what.
+_FILL = """set -eu
+tree=$(mktemp -d -p "$1"); trap 'rm -rf "$tree"' EXIT
+tar -C "$tree" --numeric-owner --xattrs --xattrs-include='*' --exclude='./dev/*' -xf "$2"
+features=^metadata_csum_seed,^orphan_file
+mkfs.ext4 -q -F -L "$4" -m 1 -O $features -E offset=$5,lazy_itable_init=1,nodiscard -d "$tree" "$3" "$6"
+"""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipes/<name>.yaml, checked."""
+
+    release: str
+    keyring: str
+    size_mib: int
+    label: str
+    cmdline: str
+    packages: tuple[str, ...]
+    exclude_paths: tuple[str, ...] = ()
+    keep_paths: tuple[str, ...] = ()
+    files: dict[str, str] = field(default_factory=dict)
+    enable: tuple[str, ...] = ()
+    mask: tuple[str, ...] = ()
+
+
+def read_recipe(name: str) -> Recipe:
+    """The recipe of that name; ValueError says what is wrong with it."""
+    return load(Recipe, yaml.safe_load((RECIPES / f"{name}.yaml").read_bytes()))
+
+
+@lru_cache
+def recipe_key(name: str) -> str:
+    """What the master is kept under: another recipe, builder or guest agent gives another key."""
+    digest = hashlib.sha256(f"{VERSION}\n".encode())
+    digest.update((RECIPES / f"{name}.yaml").read_bytes())
+    digest.update(guest_agent.pyz())
+    return f"{name}-{digest.hexdigest()[:16]}"
+
+
+def overlay(recipe: Recipe, mirrors: Mirrors) -> bytes:
+    """A tar of everything that lies under the packages: files, masks, the guest agent. The same bytes each time."""
+    files = dict(recipe.files)
+    lines = mirrors.without_secrets().lines(recipe.release, recipe.keyring)
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for path, text in sorted({**files, guest_agent.UNIT_PATH: guest_agent.UNIT}.items()):
+            _add(tar, path, text.encode())
+        _add(tar, "/etc/innkeeper-sources", "".join(f"{line}\n" for line in lines).encode())
+        _add(tar, guest_agent.PYZ_PATH, guest_agent.pyz(), mode=0o755)
+        for unit in sorted(recipe.mask):
+            link = tarfile.TarInfo(f"etc/systemd/system/{unit}")
+            link.type, link.linkname = tarfile.SYMTYPE, "/dev/null"
+            tar.addfile(link)
+    return buffer.getvalue()
+
+
+def _add(tar: tarfile.TarFile, path: str, content: bytes, mode: int = 0) -> None:
+    entry = tarfile.TarInfo(path.lstrip("/"))
+    entry.size = len(content)
+    entry.mode = mode or (0o755 if content.startswith(b"#!") else 0o644)
+    tar.addfile(entry, io.BytesIO(content))
+
+
+def bootstrap_command(recipe: Recipe, mirrors: Mirrors, work: Path) -> list[str]:
+    """The mmdebstrap call that writes work/root.tar."""
+    units = " ".join(shlex.quote(unit) for unit in (*recipe.enable, guest_agent.UNIT_NAME))
+    laid = shlex.quote(str(work / "overlay.tar"))
+    return [
+        "mmdebstrap",
+        f"--mode={'root' if os.geteuid() == 0 else 'unshare'}",
+        "--variant=minbase",
+        "--architectures=amd64",
+        "--format=tar",
+        f"--include={','.join(recipe.packages)}",
+        *(f"--dpkgopt=path-exclude={path}" for path in recipe.exclude_paths),
+        *(f"--dpkgopt=path-include={path}" for path in recipe.keep_paths),
+        *(f"--aptopt={option}" for option in proxy_options()),
+        f"--essential-hook=tar-in {laid} /",
+        f'--customize-hook=chroot "$1" systemctl enable {units}',
+        '--customize-hook=mv "$1"/etc/innkeeper-sources "$1"/etc/apt/sources.list',
+        f"--customize-hook={_CLEAN}",
+        recipe.release,
+        str(work / "root.tar"),
+        *mirrors.lines(recipe.release, recipe.keyring),
+    ]
+
+
+def _reporter(progress: Progress) -> Callable[[str], None]:
+    def on_line(line: str) -> None:
+        for text, percent, said in PHASES:
+            if text in line:
+                progress(percent, said)
+
+    return on_line
+
+
+def build(name: str, work: Path, progress: Progress) -> Built:
+    """Make the recipe's disk in `work`; ImageFailed says what is missing or what failed."""
+    recipe, root = read_recipe(name), os.geteuid() == 0
+    programs = ("mmdebstrap", "tar", "mkfs.ext4", "grub-mkimage", "qemu-img", "setpriv")
+    need(f"building {name}", (*programs, str(GRUB / "boot.img"), recipe.keyring, *(() if root else ("newuidmap",))))
+    mirrors = machine_mirrors()
+    (work / "overlay.tar").write_bytes(overlay(recipe, mirrors))
+    run(bootstrap_command(recipe, mirrors, work), _reporter(progress))
+    disk = work / "disk.raw"
+    _make_disk(recipe, disk, work, progress)
+    progress(86, "compressing the image")
+    image = work / "disk.qcow2"
+    run(["qemu-img", "convert", "-O", "qcow2", "-c", "-o", "compression_type=zstd", str(disk), str(image)])
+    return Built({"root": (image, "qcow2")}, recipe.cmdline)
+
+
+def _make_disk(recipe: Recipe, disk: Path, work: Path, progress: Progress) -> None:
+    progress(74, "making the file system")
+    with open(disk, "wb") as file:
+        file.truncate(recipe.size_mib << 20)
+    root = os.geteuid() == 0
+    if not root:
+        # Seen from a user namespace the file belongs to nobody: it must be writable by its mode.
+        disk.chmod(0o666)
+    arguments = [
+        str(work) if root else "/var/tmp",
+        str(work / "root.tar"),
+        str(disk),
+        recipe.label,
+        str(FIRST * SECTOR),
+        f"{recipe.size_mib - 1}M",
+    ]
+    helper = [] if root else ["mmdebstrap", "--unshare-helper"]
+    run([*helper, "sh", "-c", _FILL, "fill", *arguments])
+    (work / "root.tar").unlink()
+    progress(82, "writing the boot loader")
+    write_boot_loader(disk, recipe.label, work)

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the image builder counts."""
+
+from prometheus_client import Counter, Histogram
+
+SEED_SECONDS = Histogram(
+    "innkeeper_image_seed_seconds",
+    "Time to render and write one vm's seed",
+    buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.25),
+)
+MASTER_SECONDS = Histogram(
+    "innkeeper_image_master_seconds",
+    "Time to make a master that was not there",
+    ["recipe"],
+    buckets=(1, 3, 10, 30, 60, 120, 300, 900),
+)
+IMPORTS = Counter("innkeeper_image_imports_total", "Media fetched", ["outcome"])
+BYTES_SERVED = Counter("innkeeper_image_bytes_served_total", "Bytes of artifacts sent to hosts")
+REQUESTS = Counter("innkeeper_image_requests_total", "Requests to the artifact server", ["status"])

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The artifact server: hosts fetch masters, media and seeds from it, with a URL that was signed for them.
+
+    GET, HEAD /artifacts/<sha256>?t=TOKEN     a master or a medium
+    GET, HEAD /images/<vm>/<name>?t=TOKEN     what was made for one vm
+    GET       /healthz
+Ranges are served; files go out by sendfile. 403 without a token for just this path, 404 when there is no such file.
+"""
+
+import json
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from services.common.runtime.log import get_logger
+from services.common.runtime.signing import BadSignature, verify_url_token
+from services.imagebuilder.metrics import BYTES_SERVED, REQUESTS
+from services.imagebuilder.places import Places
+
+log = get_logger(__name__)
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_IDLE_S = 60
+
+
+class ArtifactServer:
+    """Serves in its own thread until closed."""
+
+    def __init__(self, bind: str, places: Places, public_pem: str):
+        host, _, port = bind.rpartition(":")
+        handler = type("Handler", (_Handler,), {"places": places, "public_pem": public_pem})
+        self._server = ThreadingHTTPServer((host.strip("[]"), int(port)), handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, name="artifacts", daemon=True)
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return int(self._server.server_address[1])
+
+    def start(self) -> "ArtifactServer":
+        """Begin to serve."""
+        self._thread.start()
+        return self
+
+    def close(self) -> None:
+        """End it; answers under way are cut off."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    places: Places
+    public_pem: str
+    protocol_version = "HTTP/1.1"
+    server_version, sys_version = "innkeeper", ""
+    timeout = _IDLE_S
+
+    def do_GET(self) -> None:
+        self._serve(body=True)
+
+    def do_HEAD(self) -> None:
+        self._serve(body=False)
+
+    def _serve(self, body: bool) -> None:
+        url = urlsplit(self.path)
+        if url.path == "/healthz":
+            self._say(200, {"status": "ok"}, body)
+            return
+        token = parse_qs(url.query).get("t", [""])[0]
+        try:
+            verify_url_token(url.path, token, self.public_pem)
+        except BadSignature as error:
+            self._say(403, {"code": "forbidden", "detail": f"this URL needs a valid token for its path: {error}"}, body)
+            return
+        path = self.places.find(url.path)
+        if path is None:
+            self._say(404, {"code": "not-found", "detail": "there is no such file"}, body)
+            return
+        try:
+            self._send(path, body)
+        except (BrokenPipeError, ConnectionResetError, TimeoutError) as error:
+            self.close_connection = True
+            log.info("a host broke off", path=url.path, reason=str(error))
+
+    def _send(self, path: Path, body: bool) -> None:
+        with open(path, "rb") as file:
+            size = path.stat().st_size
+            extent = _extent(self.headers.get("Range", ""), size)
+            if extent is None:
+                headers = {"Content-Range": f"bytes */{size}"}
+                self._say(416, {"code": "range", "detail": "no such range"}, body, headers)
+                return
+            start, length = extent
+            partial = length != size
+            self.send_response(206 if partial else 200)
+            self.send_header("Content-Type", "application/octet-stream")
+            self.send_header("Accept-Ranges", "bytes")
+            self.send_header("Cache-Control", "private, no-store")
+            self.send_header("Content-Length", str(length))
+            if partial:
+                self.send_header("Content-Range", f"bytes {start}-{start + length - 1}/{size}")
+            self.end_headers()
+            if body and length:
+                self.wfile.flush()
+                BYTES_SERVED.inc(self.connection.sendfile(file, start, length))
+
+    def _say(self, status: int, answer: dict[str, Any], body: bool, headers: dict[str, str] | None = None) -> None:
+        content = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        if body:
+            self.wfile.write(content)
+
+    def log_request(self, code: Any = "-", size: Any = "-") -> None:
+        # The query holds the token: only the path is told.
+        REQUESTS.labels(str(int(code))).inc()
+        log.debug("served", path=urlsplit(self.path).path, status=int(code))
+
+    def log_message(self, format: str, *args: Any) -> None:
+        log.debug("http", message=(format % args).split("?", 1)[0])
+
+
+def _extent(header: str, size: int) -> tuple[int, int] | None:
+    """(start, length) of a Range header; the whole file when there is none to obey, None when it can't be met."""
+    found = _RANGE.fullmatch(header.strip())
+    if not found or not any(found.groups()):
+        return 0, size
+    first, last = found.groups()
+    if not first:
+        start = max(0, size - int(last))
+        return (start, size - start) if int(last) and size else None
+    start, end = int(first), min(int(last) if last else size - 1, size - 1)
+    return (start, end - start + 1) if start <= end else None
