@@ -10,11 +10,11 @@ import httpx
 from innkeeper.credentials import Credentials, Renewal, exchanged
 from innkeeper.models.account import Tokens
 from innkeeper.models.catalogue import Flavor, Network, Os
-from innkeeper.models.host import Host
 from innkeeper.models.shape import load
 from innkeeper.resources.accounts import Projects, Users
 from innkeeper.resources.collection import Collection
 from innkeeper.resources.events import Events
+from innkeeper.resources.hosts import Hosts
 from innkeeper.resources.jobs import Jobs
 from innkeeper.resources.media import MediaLibrary
 from innkeeper.resources.placements import Placements
@@ -51,7 +51,7 @@ class Client:
         self._transport = Transport(_http(base_url, manners.timeout_s), self._credentials, project, manners.retry)
         self.vms = Vms(self._transport)
         self.jobs = Jobs(self._transport, manners.watch)
-        self.hosts = Collection(self._transport, "/v1/hosts", Host)
+        self.hosts = Hosts(self._transport)
         self.os = Collection(self._transport, "/v1/os", Os)
         self.flavors = Collection(self._transport, "/v1/flavors", Flavor)
         self.networks = Collection(self._transport, "/v1/networks", Network)

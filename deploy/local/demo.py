@@ -5,22 +5,88 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
+from deploy.local import hypervisor, machine_host
+from deploy.local.demo_report import report
 from deploy.local.files import secret
 from deploy.local.home import Home
 from deploy.local.processes import servers
 from deploy.local.settings import Addresses, environment
 from deploy.local.stack import Say, StackError
 
+if TYPE_CHECKING:
+    from innkeeper import Client
+    from innkeeper.models.vm import Vm
+
+# The second NIC is static on a network without DHCP: what is asked for is compared with what the guest sees.
+WANTED: tuple[Mapping[str, Any], ...] = (
+    {"name": "mini", "os": "mini", "flavor": "tiny", "networks": [{"network": "default"}]},
+    {
+        "name": "debian-12",
+        "os": "debian-12",
+        "flavor": "medium",
+        "networks": [
+            {"network": "default"},
+            {"network": "lab", "method": "static", "addresses": ["10.78.0.12/24"]},
+        ],
+    },
+)
+GOOD = ("ready",)
+
 
 def run(home: Home, say: Say) -> None:
     """Make an administrator, register this machine as a host, provision `mini` and `debian-12`. Raises StackError."""
+    from innkeeper import Client, ClientError
+
+    begun = time.monotonic()
     first = not home.admin_password.exists()
     password = secret(home.admin_password)
     create_admin(home)
     if first:
-        say(f"admin's password (shown once, kept in {home.admin_password}): {password}")
-    say(f"API docs: {Addresses.load(home).api_url}/docs")
+        say(f"admin's password, shown this once and kept in {home.admin_password}: {password}")
+    try:
+        with Client(Addresses.load(home).api_url) as client:
+            client.login("admin", password)
+            host = machine_host.ensure(home, client)
+            found = hypervisor.recorded(home)
+            accel = f", guests on {found.accel.upper()}" if found else ""
+            say(f"host {host.name}: {host.vcpus} CPUs, {host.memory_mib} MiB{accel}")
+            vms = provision(client, say)
+    except (ClientError, machine_host.HostNotUp) as error:
+        raise StackError(f"{error}\nlogs are in {home.root / 'log'}") from error
+    report(home, vms, time.monotonic() - begun)
+    bad = [f"{vm.name} is {vm.state}" for vm in vms if vm.state not in GOOD]
+    if bad:
+        raise StackError(f"{'; '.join(bad)}. `inn job list` says why; logs are in {home.root / 'log'}")
+
+
+def provision(client: Client, say: Say) -> list[Vm]:
+    """Both vms as they are in the end; those that are there already are used again."""
+    from innkeeper.cli.live import follow
+
+    there = {vm.name: vm for vm in client.vms.list()}
+    jobs: dict[str, str] = {}
+    for spec in WANTED:
+        name = str(spec["name"])
+        vm = there.get(name)
+        if vm is not None and vm.state == "failed":
+            say(f"{name} had failed: it is made anew")
+            follow(client, [client.vms.delete(vm.id).id])
+            vm = None
+        if vm is None:
+            jobs[client.vms.create(spec).job.id] = name
+        elif vm.state == "stopped":
+            jobs[client.vms.act(vm.id, "start").id] = name
+        elif vm.job:
+            jobs[vm.job] = name
+        else:
+            say(f"{name} is {vm.state} already")
+    if jobs:
+        follow(client, list(jobs), jobs)
+    return [client.vms.find(str(spec["name"])) for spec in WANTED]
 
 
 def create_admin(home: Home) -> None:

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from deploy.local import hypervisor
+from deploy.local import hypervisor, machine_host
 from deploy.local.home import Home
 from deploy.local.pid import end, wait_gone
 from deploy.local.ports import is_free
@@ -43,6 +43,9 @@ def up(home: Home, say: Say) -> None:
         _spawn(home)
     _ensure_hypervisor(home, say)
     _wait(home, say)
+    agent = State.load(home.state_file).processes.get("hostagent")
+    if machine_host.refresh(home) and agent is not None and agent.pid is not None:
+        end([agent.pid], 10.0)  # the supervisor starts it again, with what is new
 
 
 def down(home: Home, purge: bool, say: Say) -> None:

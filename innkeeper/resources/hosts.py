@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hosts: where vms run. Registering one is for administrators."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from innkeeper.models.host import Host
+from innkeeper.models.shape import load, part
+from innkeeper.resources.collection import Collection
+from innkeeper.transport import Call, Transport
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A new host, and what its agent needs to speak for it; shown this once, so keep it."""
+
+    host: Host
+    agent: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        return f"Registered(host={self.host!r}, agent=***)"
+
+
+class Hosts(Collection[Host]):
+    """/v1/hosts"""
+
+    def __init__(self, transport: Transport):
+        super().__init__(transport, "/v1/hosts", Host)
+
+    def register(self, name: str, driver: str, **more: Any) -> Registered:
+        """Make the host known; raises Conflict where the name is taken, Forbidden for those who are no admin."""
+        body = self._transport.json(Call("POST", self._path, json={"name": name, "driver": driver, **more}))
+        return Registered(load(Host, part(body, "host")), part(body, "agent"))
