@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`inn` against the real API: every form, the life of a vm, and what is said when something is refused."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+from innkeeper import Client
+from innkeeper.models.account import Tokens
+from tests.integration.client.conftest import Inn
+from tests.support.stack import Stack
+
+MINI = ("--os", "mini", "--flavor", "tiny")
+
+
+def test_a_vm_s_life_by_name(inn: Inn) -> None:
+    made = inn("vm", "create", "life", *MINI, "--label", "tier=dev")
+    assert made.returncode == 0, made.stdout + made.stderr
+    lines = made.stdout.splitlines()
+    assert any("life job.succeeded" in line for line in lines), made.stdout
+    assert "\x1b" not in made.stdout
+    shown = json.loads(inn("vm", "show", "life", "-o", "json").stdout)
+    assert shown["labels"] == {"tier": "dev"}
+    for verb, state in (("stop", "stopped"), ("start", "ready"), ("force-stop", "stopped")):
+        done = inn("vm", verb, "life")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert json.loads(inn("vm", "show", "life", "-o", "json").stdout)["state"].startswith(state)
+    gone = inn("vm", "delete", "life", "--yes")
+    assert gone.returncode == 0, gone.stdout + gone.stderr
+    assert inn("vm", "show", "life").returncode == 4
+
+
+def test_async_prints_a_job_that_can_be_watched_and_shown(inn: Inn) -> None:
+    job = inn("vm", "create", "later", *MINI, "--async").stdout.strip()
+    watched = inn("job", "watch", job)
+    assert watched.returncode == 0, watched.stdout + watched.stderr
+    kinds = [line.split()[2] for line in watched.stdout.splitlines()]
+    assert (kinds[0], kinds[-1]) == ("job.queued", "job.succeeded")
+    shown = inn("job", "show", job).stdout
+    assert "succeeded" in shown
+    assert "verify" in shown
+    assert job in inn("job", "list", "-o", "name").stdout.split()
+
+
+def test_every_list_has_something_to_show(inn: Inn) -> None:
+    for noun, expected in (("os", "mini"), ("flavor", "tiny"), ("network", "default"), ("host", "fake-1")):
+        done = inn(noun, "list")
+        assert done.returncode == 0, done.stderr
+        assert expected in done.stdout, done.stdout
+        assert isinstance(json.loads(inn(noun, "list", "-o", "json").stdout), list)
+    assert "up" in inn("host", "show", "fake-1").stdout
+
+
+def test_whoami_names_user_and_server(inn: Inn, stack: Stack) -> None:
+    done = inn("whoami")
+    assert done.returncode == 0, done.stderr
+    assert "admin" in done.stdout
+    assert stack.api_url in done.stdout
+
+
+def test_a_dry_run_leaves_nothing_behind(inn: Inn) -> None:
+    done = inn("vm", "create", "never", *MINI, "--dry-run", "-o", "json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["vm"]["name"] == "never"
+    assert inn("vm", "show", "never").returncode == 4
+
+
+def test_explain_says_where_and_why_and_what_would_fit(inn: Inn) -> None:
+    fits = inn("explain", *MINI)
+    assert fits.returncode == 0, fits.stderr
+    assert "SCORE" in fits.stdout
+    assert "capacity" in fits.stdout
+
+
+def test_a_wrong_request_names_fields_and_fixes(inn: Inn) -> None:
+    done = inn("vm", "create", "Bad_Name", "--os", "mini", "--flavor", "tiny", "--network", "default=192.0.2.300/24")
+    assert done.returncode == 5
+    assert "/name" in done.stderr
+    assert "fix:" in done.stderr
+    assert inn("vm", "create", "x", "--os", "no-such", "--flavor", "tiny").returncode == 5
+
+
+def test_a_name_in_use_is_a_conflict(inn: Inn) -> None:
+    assert inn("vm", "create", "twin", *MINI).returncode == 0
+    done = inn("vm", "create", "twin", *MINI)
+    assert done.returncode in (5, 6)
+    assert "twin" in done.stderr
+
+
+def test_a_wrong_password_is_exit_3(inn: Inn, stack: Stack) -> None:
+    done = inn(
+        "--context", "other", "login", stack.api_url, "-u", "admin", "--password-stdin", input="wrong-password\n"
+    )
+    assert done.returncode == 3
+    assert "wrong-password" not in done.stdout + done.stderr
+
+
+def test_one_key_makes_one_vm_however_often_it_is_sent(stack: Stack) -> None:
+    password = (stack.directory / "admin.password").read_text().strip()
+    spec = {"name": "once", "os": "mini", "flavor": "tiny"}
+    with Client(stack.api_url) as client:
+        client.login("admin", password)
+        with ThreadPoolExecutor(8) as pool:
+            ids = set(pool.map(lambda _: client.vms.create(spec, idempotency_key="k-once").vm.id, range(16)))
+        assert len(ids) == 1
+        job = next(j for j in client.jobs.list() if j.vm in ids)
+        assert client.jobs.wait(job.id, timeout=60).succeeded
+
+
+def test_a_refresh_token_gives_a_new_pair_and_logout_ends_it(stack: Stack) -> None:
+    password = (stack.directory / "admin.password").read_text().strip()
+    with Client(stack.api_url) as client:
+        first = client.login("admin", password)
+        with Client(stack.api_url, Tokens(access_token="stale", refresh_token=first.refresh_token)) as renewed:
+            assert renewed.me()
+            renewed.logout()
