@@ -19,7 +19,7 @@ from services.common.runtime.log import get_logger
 log = get_logger(__name__)
 AGENT_EVENTS = Exchange(AGENT_EXCHANGE, type="topic", durable=True)
 # Everything a broker that is away, restarting or wiped makes kombu raise.
-BROKER_AWAY = (OSError, OperationalError, amqp.exceptions.AMQPError)
+BROKER_AWAY = (OSError, OperationalError, amqp.exceptions.AMQPError, amqp.exceptions.MessageNacked)
 
 
 def commands_queue(host_id: str) -> Queue:
