@@ -86,6 +86,17 @@ def test_every_module_that_is_to_be_run_exists(page: Path) -> None:
     assert not missing
 
 
+def test_every_decision_is_in_the_index_and_has_its_parts() -> None:
+    index = (ROOT / "docs" / "adr" / "README.md").read_text()
+    for page in tracked("docs/adr/0*.md"):
+        text = page.read_text()
+        title = text.splitlines()[0].removeprefix(f"# {page.name[:4]} ")
+        assert f"[{page.name[:4]}]({page.name}) | {title} |" in index
+        assert all(part in text for part in ("\nStatus: ", "\n## Context\n", "\n## Decision\n", "\n## Price\n")), (
+            page.name
+        )
+
+
 def settings_read() -> set[str]:
     """Every INNKEEPER_* variable that the code names, and those that Settings asks for."""
     asked: list[str] = []
