@@ -10,6 +10,8 @@ from services.common.contracts.vm import Secrets, VmSpec
 _HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _DOMAIN = re.compile(r"([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _KEYBOARD = re.compile(r"[a-z][a-z0-9_,-]{0,31}")
+_LOCALE = re.compile(r"(C|POSIX|[a-z]{2,3}_[A-Z]{2})\.UTF-8(@[a-z]+)?|C|POSIX")
+_TIMEZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.:~=-]*", re.IGNORECASE)
 _HASH = re.compile(r"\$[0-9a-z]+\$[./0-9A-Za-z$=,-]+")
@@ -27,6 +29,8 @@ def identity_problems(spec: VmSpec, secrets: Secrets) -> list[Problem]:
     """Everything of a spec that no guest could use as it is. Secrets are named, never shown."""
     problems = hostname_problems(spec.hostname)
     problems += _word(_DOMAIN, "/domain", [spec.domain] if spec.domain else [], "a DNS domain")
+    problems += _word(_LOCALE, "/locale", [spec.locale], 'a UTF-8 locale like "en_US.UTF-8"')
+    problems += _word(_TIMEZONE, "/timezone", [spec.timezone], 'a time zone like "Europe/Berlin"')
     problems += _word(_KEYBOARD, "/keyboard", [spec.keyboard], "an XKB layout")
     problems += _word(_PACKAGE, "/packages", spec.packages, "a package's name")
     problems += _word(_USER, "/users", [user.name for user in spec.users], "a user's name")

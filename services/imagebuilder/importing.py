@@ -117,8 +117,10 @@ def _alone(path: Path) -> Iterator[None]:
         # The one before may have removed the file in between: then this lock keeps nobody out.
         if not lock_path.exists() or lock_path.stat().st_ino != os.fstat(lock.fileno()).st_ino:
             raise TryAgain("the same medium was being dropped")
-        yield
-        lock_path.unlink(missing_ok=True)
+        try:
+            yield
+        finally:
+            lock_path.unlink(missing_ok=True)
 
 
 def _shared(session: Session, media: Media) -> bool:

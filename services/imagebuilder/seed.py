@@ -17,6 +17,7 @@ from services.imagebuilder.identity import CLOUD_CONFIG, SCRIPT, identity_proble
 from services.imagebuilder.masters import guest_agent
 
 USER_DATA = "user-data"
+_LOCALES_AT_HAND = ("C", "POSIX", "C.UTF-8", "en_US.UTF-8")
 # The user's own cloud-config adds to ours: lists are joined, what we have said stays.
 _MERGE = "list(append)+dict(no_replace,recurse_list,recurse_dict)+str()"
 
@@ -71,6 +72,9 @@ def _files(entry: OsEntry, spec: VmSpec) -> list[dict[str, Any]]:
     if spec.keyboard != "us":
         # console-setup, installed then, takes its answer from here.
         files.append(_file("/etc/default/keyboard", f'XKBMODEL="pc105"\nXKBLAYOUT="{spec.keyboard}"\n'.encode()))
+    if spec.locale not in _LOCALES_AT_HAND:
+        # Debian's locale-gen makes what this file names, whatever cloud-init asks it for.
+        files.append(_file("/etc/locale.gen", f"en_US.UTF-8 UTF-8\n{spec.locale} UTF-8\n".encode()))
     if entry.agent == Agent.SEEDED and spec.guest_agent:
         files.append(_file(guest_agent.PYZ_PATH, guest_agent.pyz(), "0755"))
         files.append(_file(guest_agent.UNIT_PATH, guest_agent.UNIT.encode()))

@@ -9,6 +9,7 @@ Ranges are served; files go out by sendfile. 403 without a token for just this p
 
 import json
 import re
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -31,9 +32,8 @@ class ArtifactServer:
     def __init__(self, bind: str, places: Places, public_pem: str):
         host, _, port = bind.rpartition(":")
         handler = type("Handler", (_Handler,), {"places": places, "public_pem": public_pem})
-        self._server = ThreadingHTTPServer((host.strip("[]"), int(port)), handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, name="artifacts", daemon=True)
+        self._server = _Server((host.strip("[]"), int(port)), handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="artifacts", daemon=True)
 
     @property
     def port(self) -> int:
@@ -49,6 +49,18 @@ class ArtifactServer:
         """End it; answers under way are cut off."""
         self._server.shutdown()
         self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        # A host that went away between two requests is no error of ours; anything else should be seen.
+        reason = sys.exception()
+        if isinstance(reason, ConnectionError):
+            log.debug("a host went away", reason=str(reason))
+        else:
+            log.exception("a request failed")
 
 
 class _Handler(BaseHTTPRequestHandler):

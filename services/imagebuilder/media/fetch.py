@@ -82,7 +82,7 @@ class Fetcher:
     ) -> int:
         have, told = extent.have, -1
         try:
-            for chunk in answer.iter_raw(_CHUNK):
+            for chunk in answer.iter_raw():
                 have += len(chunk)
                 if have > self._rules.max_bytes:
                     raise ImageFailed(self._too_large(f"more than {have} bytes"))
