@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a vm would be placed, and why not elsewhere. Asks the scheduler; nothing is claimed."""
+
+from typing import Any
+
+from services.api.access import Role
+from services.api.call import Answer, Call
+from services.api.handlers.previewing import asked
+from services.api.intents.resolve import Size
+from services.common.contracts import errors
+from services.common.contracts.errors import Forbidden, InnkeeperError, Invalid, Problem
+from services.common.contracts.ids import new_id
+from services.common.contracts.placement import Request
+from services.common.store.models import Flavor
+
+JsonDict = dict[str, Any]
+_SIZES = ("vcpus", "memory_mib", "disk_gib")
+
+
+def explain(call: Call) -> Answer:
+    """The host that would be chosen, every term of its score, and for the others what they lack."""
+    body = call.body
+    if body["why_not"] and call.who.rank_in(call.project) < Role.ADMIN:
+        raise Forbidden("only admins ask about a host by name")
+    size = _size(call)
+    request = Request(
+        id=new_id(),
+        vcpus=size.vcpus,
+        memory_mib=size.memory_mib,
+        disk_gib=size.disk_gib,
+        hypervisor=body["hypervisor"],
+        zone=body["zone"],
+        traits=tuple(body["traits"]),
+        os=body["os"],
+        project=call.project.id,
+        labels=body["labels"],
+    )
+    more = {"why_not": body["why_not"], **({"policy": body["policy"]} if body["policy"] else {})}
+    found = asked(call, request, more)
+    if "error" in found:
+        raise _refusal(found["error"])
+    return Answer(found)
+
+
+def _size(call: Call) -> Size:
+    body = call.body
+    if body.get("flavor"):
+        with call.parts.database.read() as db:
+            row = db.query(Flavor).filter(Flavor.name == body["flavor"]).first()
+        if row is None:
+            detail = f"there is no flavor {body['flavor']!r}"
+            raise Invalid(detail, [Problem("/flavor", detail, "GET /v1/flavors lists them")])
+        return Size(row.name, row.vcpus, row.memory_mib, row.disk_gib)
+    missing = [key for key in _SIZES if key not in body]
+    if missing:
+        detail = "the vm has no size"
+        raise Invalid(detail, [Problem(f"/{missing[0]}", detail, "give a flavor, or vcpus, memory_mib and disk_gib")])
+    return Size("", body["vcpus"], body["memory_mib"], body["disk_gib"])
+
+
+def _refusal(told: JsonDict) -> InnkeeperError:
+    known = {e.code: e for e in vars(errors).values() if isinstance(e, type) and issubclass(e, InnkeeperError)}
+    kind = known.get(str(told.get("code")), Invalid)
+    problems = [Problem(p["pointer"], p["detail"], p.get("fix", "")) for p in told.get("errors", [])]
+    return kind(str(told.get("detail", "")), problems)

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""POST /v1/vms: check everything, then write vm, addresses, job, first event and bell in the caller's transaction."""
+
+import json
+from typing import Any
+
+from sqlalchemy import String, cast, func, insert, select
+from sqlalchemy.orm import Session
+
+from services.api.call import Call
+from services.api.intents.resolve import resolve
+from services.api.intents.world import world_for
+from services.api.passwords import guest_hash
+from services.common.contracts.codec import dump
+from services.common.contracts.errors import Conflict, Invalid, Problem, QuotaExceeded
+from services.common.contracts.ids import new_id
+from services.common.contracts.states import VmState
+from services.common.contracts.vm import Secrets, VmSpec
+from services.common.store.control import address_rows
+from services.common.store.models import AddressLease, Job, Project, Vm
+from services.common.store.opening import Opening, open_job
+from services.common.store.tables import table_of
+
+JsonDict = dict[str, Any]
+
+
+def hashed(call: Call) -> dict[str, str]:
+    """The users' passwords as hashes; slow on purpose, so it is done before the transaction."""
+    return {user["name"]: guest_hash(user["password"]) for user in call.body["users"] if "password" in user}
+
+
+def create_vm(call: Call, db: Session) -> tuple[Vm, Job]:
+    """Write it all, or raise Invalid, Conflict or QuotaExceeded naming each field. Nothing is written on an error.
+
+    Names and addresses are kept unique by the database; only when it refuses (`call.careful`), or something else is
+    wrong anyway, is it asked who holds them.
+    """
+    vm_id = new_id()
+    world = world_for(call, db, call.body)
+    spec, problems = resolve(vm_id, call.body, world)
+    if spec is None:
+        taken = _name_taken(db, call) + _leases_taken(db, _rough_leases(call.body, db, call))
+        raise Invalid(_sentence(problems), [*problems, *taken])
+    if call.careful:
+        taken = _name_taken(db, call) + _leases_taken(db, _leases(spec))
+        if taken:
+            raise Conflict(_sentence(taken), taken)
+    _given_macs_free(db, call)
+    _within_quota(db, call, spec)
+    plans = {nic.network: dump(world.nets[nic.network].plan()) for nic in spec.nics}
+    return _write(call, db, vm_id, spec, plans)
+
+
+def _write(call: Call, db: Session, vm_id: str, spec: VmSpec, networks: JsonDict) -> tuple[Vm, Job]:
+    secrets = Secrets(call.prepared or {}, call.body["first_boot"])
+    vm = Vm(
+        id=vm_id,
+        project_id=call.project.id,
+        name=spec.name,
+        state=str(VmState.PROVISIONING),
+        os=spec.os,
+        flavor=spec.flavor,
+        spec=dump(spec),
+        secrets=call.parts.keys.seal(_secret_text(secrets)) if secrets != Secrets() else "",
+        host_id=None,
+        job_id=None,
+        fence=0,
+        version=1,
+        power="",
+        observed=None,
+        seen_at=None,
+        labels=dict(spec.labels),
+        protect=call.body["protect"],
+        created_by=call.who.id,
+        created_at=call.now,
+        updated_at=call.now,
+        deleted_at=None,
+    )
+    opening = Opening(
+        "vm.create",
+        vm.project_id,
+        params={"networks": networks},
+        requested_by=call.who.id,
+        trace_id=call.trace_id,
+    )
+    job = open_job(db, opening, vm)
+    leases = address_rows(vm.id, spec)
+    # One INSERT with the final values; through the session it would be an INSERT and an UPDATE.
+    db.execute(insert(table_of(Vm)).values({c.key: getattr(vm, c.key) for c in Vm.__table__.columns}))
+    if leases:
+        db.execute(insert(table_of(AddressLease)), leases)
+    return vm, job
+
+
+def _secret_text(secrets: Secrets) -> str:
+    return json.dumps(dump(secrets))
+
+
+def _sentence(problems: list[Problem]) -> str:
+    return problems[0].detail if len(problems) == 1 else f"{len(problems)} things are wrong with this vm"
+
+
+def _name_taken(db: Session, call: Call) -> list[Problem]:
+    name = call.body["name"]
+    query = select(Vm.id).where(Vm.project_id == call.project.id, Vm.name == name, Vm.deleted_at.is_(None))
+    if db.scalar(query) is None:
+        return []
+    return [Problem("/name", f"a vm named {name!r} exists in this project", "choose another name, or delete that vm")]
+
+
+def _leases(spec: VmSpec) -> list[tuple[str, str, str]]:
+    """(pointer, network, address) of every static address."""
+    return [
+        (f"/networks/{i}/addresses/{n}", nic.network, address.split("/")[0])
+        for i, nic in enumerate(spec.nics)
+        for n, address in enumerate(nic.addresses)
+    ]
+
+
+def _rough_leases(asked: JsonDict, db: Session, call: Call) -> list[tuple[str, str, str]]:
+    nets = world_for(call, db, asked).nets
+    return [
+        (f"/networks/{i}/addresses/{n}", nets[link["network"]].id, address.split("/")[0])
+        for i, link in enumerate(asked.get("networks", ()))
+        if link["network"] in nets
+        for n, address in enumerate(link["addresses"])
+    ]
+
+
+def _leases_taken(db: Session, leases: list[tuple[str, str, str]]) -> list[Problem]:
+    if not leases:
+        return []
+    addresses = {address for _, _, address in leases}
+    rows = db.execute(select(AddressLease.network_id, AddressLease.address).where(AddressLease.address.in_(addresses)))
+    held = {(row.network_id, row.address) for row in rows}
+    return [
+        Problem(pointer, f"{address} is given to another vm", "choose another address")
+        for pointer, network, address in leases
+        if (network, address) in held
+    ]
+
+
+def _given_macs_free(db: Session, call: Call) -> None:
+    for n, link in enumerate(call.body.get("networks", ())):
+        if "mac" in link:
+            quoted = f'%"{link["mac"].lower()}"%'
+            if db.scalar(select(Vm.id).where(Vm.deleted_at.is_(None), cast(Vm.spec, String).like(quoted)).limit(1)):
+                problem = Problem(f"/networks/{n}/mac", f"{link['mac']} is used by another vm", "leave it out")
+                raise Conflict(problem.detail, [problem])
+
+
+def _within_quota(db: Session, call: Call, spec: VmSpec) -> None:
+    quotas = call.project.quotas
+    if not quotas:
+        return
+    # Two requests at the same moment must not both see the last free place.
+    db.execute(select(Project.id).where(Project.id == call.project.id).with_for_update())
+    sums = [func.coalesce(func.sum(Vm.spec[key].as_integer()), 0) for key in ("vcpus", "memory_mib", "disk_gib")]
+    query = select(func.count(), *sums).where(
+        Vm.project_id == call.project.id, Vm.deleted_at.is_(None), Vm.state != str(VmState.FAILED)
+    )
+    used = dict(zip(("vms", "vcpus", "memory_mib", "disk_gib"), db.execute(query).one(), strict=True))
+    asked = {"vms": 1, "vcpus": spec.vcpus, "memory_mib": spec.memory_mib, "disk_gib": spec.disk_gib}
+    problems = [
+        Problem(
+            "/flavor" if key != "vms" and "flavor" in call.body else f"/{key}" if key != "vms" else "",
+            f"quota {key}: {used[key]} of {quotas[key]} are used, this needs {asked[key]}",
+            "delete vms, choose a smaller size, or ask an admin for more",
+        )
+        for key in asked
+        if key in quotas and used[key] + asked[key] > quotas[key]
+    ]
+    if problems:
+        raise QuotaExceeded(problems[0].detail, problems)

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One line of the table of routes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from marshmallow import Schema
+
+from services.api.access import Role
+from services.api.call import Call
+
+Handler = Callable[..., Any]  # (call, db) -> Answer or body; (call) -> Response where it streams
+
+
+@dataclass(frozen=True)
+class Route:
+    """A URL and a method: who may call it, what goes in, what comes out.
+
+    Changes (everything but GET) run in one transaction and take ?dry_run; every POST takes an Idempotency-Key.
+    """
+
+    method: str
+    path: str  # as in OpenAPI: /v1/vms/{vm_id}
+    handler: Handler
+    role: Role
+    answer: Schema | None = None
+    body: Schema | None = None
+    query: Schema | None = None
+    status: int = 200
+    project: bool = True  # whether X-Project matters
+    idempotent: bool = True  # only POSTs look at it
+    streams: bool = False  # the handler makes its own response and its own sessions
+    reads_only: bool = False  # a POST that changes nothing
+    media: str = "application/json"
+    prepare: Callable[[Call], Any] | None = None  # slow work before the transaction
+    may_fail: tuple[int, ...] = field(default_factory=tuple)
+
+    @property
+    def reads(self) -> bool:
+        """Whether it changes nothing."""
+        return self.method == "GET" or self.reads_only
+
+    @property
+    def tag(self) -> str:
+        """The chapter of the documentation it belongs to."""
+        first = self.path.removeprefix("/v1/").partition("/")[0].partition(":")[0]
+        return "operation" if self.path.count("/") == 1 else first

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Operating systems, flavors, networks and media."""
+
+from marshmallow import Schema, fields, validate
+
+from services.api import grammar
+from services.api.schemas.jobs import JobShape
+from services.api.schemas.pieces import Reading, listing, moment, page_of, text, whole
+from services.common.contracts.network import NetworkKind
+from services.common.contracts.states import MediaState
+
+
+class OsShape(Schema):
+    """An operating system vms can have."""
+
+    name = fields.String()
+    display_name = fields.String()
+    family = fields.String()
+    version = fields.String()
+    arch = fields.String()
+    min_memory_mib = fields.Integer()
+    min_disk_gib = fields.Integer()
+    delivery = fields.String()
+    guest_agent = fields.Boolean()
+    default_user = fields.String()
+    eol = fields.String()
+    available = fields.Boolean(metadata={"description": "False: import its media first"})
+
+
+class FlavorAsked(Schema):
+    """A size to be made."""
+
+    name = text(grammar.object_name, required=True)
+    vcpus = whole(1, 256, required=True)
+    memory_mib = whole(64, 4 * 1024 * 1024, required=True)
+    disk_gib = whole(1, 65536, required=True)
+
+
+class FlavorShape(Schema):
+    """A size a vm can have."""
+
+    id = fields.String()
+    name = fields.String()
+    vcpus = fields.Integer()
+    memory_mib = fields.Integer()
+    disk_gib = fields.Integer()
+    created_at = moment("Made at")
+    etag = fields.String()
+
+
+class NetworkAsked(Schema):
+    """A network to be made."""
+
+    name = text(grammar.object_name, required=True)
+    kind = fields.String(
+        required=True,
+        validate=validate.OneOf(
+            (NetworkKind.NAT, NetworkKind.ISOLATED, NetworkKind.BRIDGE),
+            error="{input!r} is unknown -> nat, isolated or bridge",
+        ),
+    )
+    cidr = text(load_default="", help='Like "10.80.0.0/24"; needed by nat and isolated')
+    gateway = text(load_default="", help="The host's address on it; needed by nat")
+    dhcp_start = text(load_default="")
+    dhcp_end = text(load_default="")
+    dns = fields.List(fields.String(), validate=validate.Length(max=8), load_default=list)
+    bridge = text(grammar.interface_name, load_default=None, allow_none=True, help="kind bridge: its name on the hosts")
+    mtu = whole(576, 9216, load_default=None, allow_none=True)
+    shared = fields.Boolean(load_default=False, metadata={"description": "For every project (admins)"})
+
+
+class NetworkShape(Schema):
+    """A network vms can be plugged into."""
+
+    id = fields.String()
+    name = fields.String()
+    project = fields.String(allow_none=True, metadata={"description": "null: every project may use it"})
+    kind = fields.String()
+    cidr = fields.String()
+    gateway = fields.String()
+    dhcp_start = fields.String()
+    dhcp_end = fields.String()
+    dns = fields.List(fields.String())
+    bridge = fields.String()
+    mtu = fields.Integer()
+    addresses_used = fields.Integer(metadata={"description": "Static addresses given to vms"})
+    created_at = moment("Made at")
+    etag = fields.String()
+
+
+class MediaAsked(Schema):
+    """A medium to be imported."""
+
+    name = text(grammar.object_name, required=True)
+    url = fields.String(required=True, validate=grammar.url)
+    sha256 = text(grammar.sha256, required=True)
+    kind = fields.String(
+        load_default="cloud-image",
+        validate=validate.OneOf(("cloud-image", "iso"), error="{input!r} is unknown -> cloud-image or iso"),
+    )
+    os = text(load_default="", help="The entry of GET /v1/os this is the image of")
+
+
+class MediaShape(Schema):
+    """A vendor's ISO or cloud image."""
+
+    id = fields.String()
+    name = fields.String()
+    os = fields.String()
+    kind = fields.String()
+    url = fields.String()
+    sha256 = fields.String()
+    size = fields.Integer(allow_none=True)
+    state = fields.String(validate=validate.OneOf([str(s) for s in MediaState]))
+    job = fields.String(allow_none=True)
+    error = fields.String()
+    created_at = moment("Asked for at")
+    etag = fields.String()
+
+
+class MediaAndJob(Schema):
+    """What an import answers."""
+
+    media = fields.Nested(MediaShape())
+    job = fields.Nested(JobShape())
+    dry_run = fields.Boolean()
+
+
+class Nothing(Reading):
+    """A list that is short enough to come whole."""
+
+
+OS_PAGE = page_of(OsShape)
+FLAVOR_LIST = listing("Flavors", ("name", "created_at"), "name")
+FLAVOR_PAGE = page_of(FlavorShape)
+NETWORK_LIST = listing("Networks", ("name", "created_at"), "name")
+NETWORK_PAGE = page_of(NetworkShape)
+MEDIA_LIST = listing("Media", ("name", "created_at", "state"), "-created_at", os=fields.String())
+MEDIA_PAGE = page_of(MediaShape)

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hosts, and the question where a vm would be placed."""
+
+from marshmallow import Schema, fields, validate
+
+from services.api import grammar
+from services.api.schemas.pieces import labels, listing, moment, page_of, text, whole
+from services.common.contracts.states import HostState
+
+
+class HostAsked(Schema):
+    """A host to be registered."""
+
+    name = text(grammar.object_name, required=True)
+    driver = fields.String(
+        required=True,
+        validate=validate.OneOf(("libvirt", "fake"), error="{input!r} is no driver -> libvirt or fake"),
+    )
+    zone = text(grammar.word, load_default=None, allow_none=True)
+    traits = fields.List(fields.String(validate=grammar.word), validate=validate.Length(max=64), load_default=list)
+    labels = labels(load_default=dict)
+    power_curve = fields.List(
+        fields.Float(validate=validate.Range(0, 100_000)),
+        load_default=list,
+        metadata={"description": "Watts at 0, 10, ... 100 % CPU: eleven figures"},
+    )
+
+
+class HostChanges(Schema):
+    """What of a host can be changed."""
+
+    zone = text(grammar.word, allow_none=True)
+    traits = fields.List(fields.String(validate=grammar.word), validate=validate.Length(max=64))
+    labels = labels()
+    power_curve = fields.List(fields.Float(validate=validate.Range(0, 100_000)))
+
+
+class HostShape(Schema):
+    """A host that runs vms. `used_*` is what claims hold."""
+
+    id = fields.String()
+    name = fields.String(metadata={"description": "Masked for non-admins"})
+    driver = fields.String()
+    state = fields.String(validate=validate.OneOf([str(s) for s in HostState]))
+    zone = fields.String()
+    traits = fields.List(fields.String())
+    labels = fields.Dict()
+    accelerator = fields.String()
+    vcpus = fields.Integer()
+    memory_mib = fields.Integer()
+    disk_gib = fields.Integer()
+    used_vcpus = fields.Integer()
+    used_memory_mib = fields.Integer()
+    used_disk_gib = fields.Integer()
+    used = fields.Dict(metadata={"description": "vcpus, memory_mib, disk_gib and vms, held by claims"})
+    vms = fields.Integer()
+    cpu_percent = fields.Float(allow_none=True)
+    memory_used_mib = fields.Integer(allow_none=True)
+    disk_used_gib = fields.Float(allow_none=True)
+    watts = fields.Float(allow_none=True)
+    watts_source = fields.String(metadata={"description": "rapl, or curve: estimated from CPU load"})
+    power_curve = fields.List(fields.Float())
+    heartbeat_age_s = fields.Float(allow_none=True)
+    created_at = moment("Registered at")
+    etag = fields.String()
+
+
+class Enrolment(Schema):
+    """A new host, and what its agent needs: shown this once."""
+
+    host = fields.Nested(HostShape())
+    agent = fields.Dict(metadata={"description": "The agent's configuration; holds a password"})
+    dry_run = fields.Boolean()
+
+
+class Capabilities(Schema):
+    """What a host can do."""
+
+    driver = fields.String()
+    version = fields.String()
+    capabilities = fields.List(fields.String())
+    traits = fields.List(fields.String())
+    accelerator = fields.String()
+
+
+class Explain(Schema):
+    """A vm one might want."""
+
+    flavor = text()
+    vcpus = whole(1, 4096)
+    memory_mib = whole(1, 64 * 1024 * 1024)
+    disk_gib = whole(0, 1024 * 1024)
+    os = text(load_default="")
+    hypervisor = text(load_default="")
+    zone = text(load_default="")
+    traits = fields.List(fields.String(), validate=validate.Length(max=64), load_default=list)
+    labels = labels(load_default=dict)
+    policy = text(load_default="")
+    why_not = text(allow_none=True, load_default=None, help="A host: say why it is not chosen")
+
+
+class Explanation(Schema):
+    """The decision and everything that led to it."""
+
+    host = fields.String(metadata={"description": 'The chosen host, "" where none can take it'})
+    policy = fields.String()
+    policy_sha = fields.String()
+    generation = fields.Integer()
+    request = fields.Dict()
+    candidates = fields.List(fields.Dict())
+    filters = fields.List(fields.Dict())
+    misses = fields.List(fields.Dict())
+    relaxations = fields.List(fields.Dict())
+    watts = fields.Float(allow_none=True)
+
+
+HOST_LIST = listing(
+    "Hosts",
+    ("name", "created_at", "state"),
+    "name",
+    state=fields.String(validate=validate.OneOf([str(s) for s in HostState])),
+)
+HOST_PAGE = page_of(HostShape)

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Vms as asked for and as shown."""
+
+from marshmallow import Schema, fields, validate
+
+from services.api import grammar
+from services.api.schemas.jobs import JobShape
+from services.api.schemas.pieces import Flag, labels, listing, moment, page_of, text, whole
+from services.common.contracts.states import VmState
+
+
+class RouteAsked(Schema):
+    """A static route."""
+
+    to = text(required=True, help='Target, like "198.51.100.0/24"; "0.0.0.0/0" is the default route')
+    via = text(required=True, help="The router's address, on this link")
+    metric = whole(0, 2**31 - 1, allow_none=True, load_default=None)
+
+
+class NicAsked(Schema):
+    """One link of the vm."""
+
+    network = text(required=True, help='A network\'s name or id; "none" (alone in the list): no NIC at all')
+    mac = text(grammar.multicast_free, help="Derived from the vm's id when left out")
+    method = fields.String(
+        validate=validate.OneOf(("dhcp", "static", "none"), error="{input!r} is unknown -> dhcp, static or none"),
+        metadata={"description": "static where addresses are given, else dhcp where the network has it"},
+    )
+    addresses = fields.List(fields.String(), validate=validate.Length(max=16), load_default=list)
+    gateway = text(allow_none=True, help="IPv4 or IPv6 router; null: none. Default: the network's")
+    gateway6 = text(allow_none=True, help="IPv6 router, where gateway is the IPv4 one")
+    routes = fields.List(fields.Nested(RouteAsked()), validate=validate.Length(max=64), load_default=list)
+    dns = fields.List(fields.String(), validate=validate.Length(max=8))
+    search = fields.List(fields.String(validate=grammar.domain), validate=validate.Length(max=8), load_default=list)
+    mtu = whole(576, 9216)
+
+
+class UserAsked(Schema):
+    """A login in the guest."""
+
+    name = text(grammar.user_name, required=True)
+    ssh_keys = fields.List(fields.String(validate=grammar.ssh_key), validate=validate.Length(max=32), load_default=list)
+    password = fields.String(
+        validate=grammar.password, load_only=True, metadata={"description": "Goes in and never comes out"}
+    )
+    sudo = Flag(load_default=True)
+
+
+class VmAsked(Schema):
+    """A vm to be made."""
+
+    name = text(grammar.vm_name, required=True, help="Unique in the project")
+    os = text(required=True, help="An entry of GET /v1/os")
+    flavor = text(help="A size of GET /v1/flavors; or vcpus, memory_mib and disk_gib")
+    vcpus = whole(1, 256)
+    memory_mib = whole(64, 4 * 1024 * 1024)
+    disk_gib = whole(1, 65536)
+    networks = fields.List(fields.Nested(NicAsked()), validate=validate.Length(max=16))
+    hostname = text(grammar.hostname, help="Default: the name")
+    domain = text(grammar.domain, load_default="")
+    locale = text(grammar.locale, load_default="en_US.UTF-8")
+    keyboard = text(grammar.keyboard, load_default="us")
+    timezone = text(grammar.timezone, load_default="Etc/UTC")
+    users = fields.List(fields.Nested(UserAsked()), validate=validate.Length(max=64), load_default=list)
+    packages = fields.List(
+        fields.String(validate=grammar.package), validate=validate.Length(max=256), load_default=list
+    )
+    first_boot = fields.String(validate=grammar.first_boot, load_only=True, load_default="")
+    labels = labels(load_default=dict)
+    hypervisor = text(grammar.word, load_default="", help="Only hosts of this driver")
+    host = text(load_default="", help="Only this host, by name or id (admins)")
+    zone = text(load_default="", help="Only hosts of this zone (admins)")
+    traits = fields.List(fields.String(validate=grammar.word), validate=validate.Length(max=32), load_default=list)
+    policy = text(load_default="", help="A placement policy (admins)")
+    protect = Flag(load_default=False, metadata={"description": "Refuse to delete it"})
+    guest_agent = Flag(load_default=True)
+
+
+class VmChanges(Schema):
+    """What of a vm can be changed in place."""
+
+    labels = labels()
+    protect = Flag()
+
+
+class NicShape(Schema):
+    """One link, as asked for."""
+
+    mac = fields.String()
+    network = fields.String(metadata={"description": "The network's name"})
+    network_id = fields.String()
+    method = fields.String()
+    addresses = fields.List(fields.String())
+    gateway = fields.String()
+    gateway6 = fields.String()
+    routes = fields.List(fields.Dict())
+    dns = fields.List(fields.String())
+    search = fields.List(fields.String())
+    mtu = fields.Integer()
+
+
+class VmShape(Schema):
+    """A vm."""
+
+    id = fields.String()
+    name = fields.String()
+    project = fields.String()
+    state = fields.String(validate=validate.OneOf([str(s) for s in VmState]))
+    os = fields.String()
+    flavor = fields.String()
+    vcpus = fields.Integer()
+    memory_mib = fields.Integer()
+    disk_gib = fields.Integer()
+    hostname = fields.String()
+    domain = fields.String()
+    locale = fields.String()
+    keyboard = fields.String()
+    timezone = fields.String()
+    users = fields.List(fields.Dict())
+    packages = fields.List(fields.String())
+    nics = fields.List(fields.Nested(NicShape()))
+    hypervisor = fields.String()
+    zone = fields.String()
+    traits = fields.List(fields.String())
+    guest_agent = fields.Boolean()
+    labels = fields.Dict(keys=fields.String(), values=fields.String())
+    protect = fields.Boolean()
+    host = fields.String(metadata={"description": 'Its host, "" while it has none; masked for non-admins'})
+    host_id = fields.String(metadata={"description": "Admins only"})
+    power = fields.String(metadata={"description": "As its host last said: on, off, paused, crashed, absent"})
+    job = fields.String(allow_none=True, metadata={"description": "Its one active job"})
+    observed = fields.Dict(allow_none=True, metadata={"description": "Hostname, interfaces, routes, DNS from inside"})
+    addresses = fields.List(fields.String(), metadata={"description": "Seen from inside, with prefix length"})
+    created_at = moment("Asked for at")
+    updated_at = moment("Changed at")
+    etag = fields.String()
+
+
+class VmAndJob(Schema):
+    """What a change of a vm answers."""
+
+    vm = fields.Nested(VmShape())
+    job = fields.Nested(JobShape())
+    dry_run = fields.Boolean(metadata={"description": "Only with ?dry_run=true"})
+    placement = fields.Dict(metadata={"description": "Only with ?dry_run=true: the chosen host and why"})
+    expected_s = fields.Float(allow_none=True, metadata={"description": "Only with ?dry_run=true"})
+
+
+VM_LIST = listing(
+    "Vms",
+    ("name", "created_at", "state"),
+    "-created_at",
+    state=fields.String(validate=validate.OneOf([str(s) for s in VmState])),
+    name=fields.String(metadata={"description": "Exactly this name"}),
+    os=fields.String(),
+    host=fields.String(metadata={"description": "By name or id (admins)"}),
+    label=fields.String(metadata={"description": "key=value"}),
+    deleted=fields.Boolean(load_default=False, metadata={"description": "Deleted ones instead"}),
+)
+VM_PAGE = page_of(VmShape)

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A host as it is shown: to admins by name, to others masked."""
+
+from typing import Any
+
+from services.api import etags
+from services.api.views.moments import moment
+from services.api.views.names import masked
+from services.common.store.models import Host
+
+JsonDict = dict[str, Any]
+EDITABLE = ("zone", "traits", "labels", "power_curve", "state")
+
+
+def host_view(row: Host, vms: int, unmasked: bool, now: float) -> JsonDict:
+    """Everything about a host; telemetry only while it is there."""
+    seen = row.telemetry or {}
+    view = {
+        "id": row.id,
+        "name": row.name if unmasked else masked(row.id),
+        "driver": row.driver,
+        "state": row.state,
+        "zone": row.zone,
+        "traits": row.traits,
+        "labels": row.labels if unmasked else {},
+        "accelerator": (row.facts or {}).get("accelerator", ""),
+        "vcpus": row.vcpus,
+        "memory_mib": row.memory_mib,
+        "disk_gib": row.disk_gib,
+        "used_vcpus": row.used_vcpus,
+        "used_memory_mib": row.used_memory_mib,
+        "used_disk_gib": row.used_disk_gib,
+        "used": {
+            "vcpus": row.used_vcpus,
+            "memory_mib": row.used_memory_mib,
+            "disk_gib": row.used_disk_gib,
+            "vms": vms,
+        },
+        "vms": vms,
+        "cpu_percent": seen.get("cpu_percent"),
+        "memory_used_mib": seen.get("memory_used_mib"),
+        "disk_used_gib": seen.get("disk_used_gib"),
+        "watts": seen.get("watts"),
+        "watts_source": seen.get("watts_source", ""),
+        "power_curve": row.power_curve,
+        "heartbeat_age_s": round(max(0.0, now - row.heartbeat_at), 1) if row.heartbeat_at else None,
+        "created_at": moment(row.created_at),
+    }
+    return {**view, "etag": etags.make(view, EDITABLE)}

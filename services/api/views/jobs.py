@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A job as it is shown: its steps as the flow has them, with the times of those that ran and of those to come."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from services.api import etags
+from services.api.call import Call
+from services.api.views.moments import moment
+from services.common.contracts.flow import FLOWS, UNDO_STEPS
+from services.common.contracts.states import JOB_FINAL
+from services.common.store.durations import Durations
+from services.common.store.models import Job, JobStep, Vm
+
+JsonDict = dict[str, Any]
+Expect = Callable[[str], float | None]
+# Until a step has run here: seconds on a small machine without hardware virtualisation.
+FIRST_GUESS_S = {
+    "place": 0.1,
+    "build": 30.0,
+    "deploy": 1.0,
+    "start": 1.0,
+    "boot": 60.0,
+    "verify": 0.1,
+    "stop": 15.0,
+    "force-stop": 1.0,
+    "reboot": 20.0,
+    "erase": 1.0,
+    "discard": 0.1,
+    "release": 0.1,
+    "import": 60.0,
+}
+
+
+def expectation(durations: Durations, db: Session, os: str) -> Expect:
+    """How long a step takes for this os: the median of earlier runs, else a first guess."""
+
+    def expected(step: str) -> float | None:
+        learned = durations.expected_s(db, step, os)
+        return round(learned, 3) if learned is not None else FIRST_GUESS_S.get(step)
+
+    return expected
+
+
+def job_view(job: Job, steps: Iterable[JobStep], expected: Expect, now: float) -> JsonDict:
+    """Everything about a job; `steps` are its rows, in any order."""
+    rows = {row.name: row for row in steps}
+    flow = FLOWS[job.kind]
+    names = [step.name for step in flow.steps]
+    undone = sorted((row for row in rows.values() if row.name not in names), key=lambda row: row.begun_at)
+    shown = [_step(name, rows.get(name), expected, now) for name in names]
+    to_undo = [name for name in job.undo if name not in rows and name not in names]
+    shown += [{**_step(row.name, row, expected, now), "undo": True} for row in undone]
+    shown += [{**_step(name, None, expected, now), "undo": True} for name in to_undo]
+    return {
+        "id": job.id,
+        "kind": job.kind,
+        "project": job.project_id,
+        "state": job.state,
+        "step": job.step,
+        "attempt": job.attempt,
+        "vm": job.vm_id,
+        "media": job.media_id,
+        "steps": shown,
+        "expected_s": total([expected(name) for name in names]),
+        "error": job.error or None,
+        "last_seq": job.last_seq,
+        "requested_by": job.requested_by,
+        "trace_id": job.trace_id,
+        "created_at": moment(job.created_at),
+        "started_at": moment(job.started_at),
+        "finished_at": moment(job.finished_at),
+        "deadline_at": moment(job.deadline_at) if job.state not in JOB_FINAL else None,
+    }
+
+
+def total(seconds: Iterable[float | None]) -> float | None:
+    """The sum of what is known."""
+    known = [s for s in seconds if s is not None]
+    return round(sum(known), 3) if known else None
+
+
+def _step(name: str, row: JobStep | None, expected: Expect, now: float) -> JsonDict:
+    ended = row.finished_at if row else None
+    until = ended if ended is not None else now
+    return {
+        "name": name,
+        "state": row.state if row else "pending",
+        "undo": name in UNDO_STEPS,
+        "started_at": moment(row.begun_at) if row else None,
+        "finished_at": moment(ended),
+        "elapsed_s": round(max(0.0, until - row.begun_at), 3) if row else None,
+        "expected_s": expected(name),
+    }
+
+
+def job_views(call: Call, db: Session, jobs: Sequence[Job]) -> list[JsonDict]:
+    """Several jobs; their steps and their vms' systems are looked up once."""
+    ids = [job.id for job in jobs]
+    steps: dict[str, list[JobStep]] = {job_id: [] for job_id in ids}
+    for row in db.scalars(select(JobStep).where(JobStep.job_id.in_(ids))):
+        steps[row.job_id].append(row)
+    vm_ids = {job.vm_id for job in jobs if job.vm_id}
+    pairs = db.execute(select(Vm.id, Vm.os).where(Vm.id.in_(vm_ids))) if vm_ids else ()
+    systems = {row[0]: row[1] for row in pairs}
+    durations = call.parts.durations
+    return [
+        job_view(job, steps[job.id], expectation(durations, db, systems.get(job.vm_id or "", "")), call.now)
+        for job in jobs
+    ]
+
+
+def tagged(call: Call, db: Session, job: Job) -> JsonDict:
+    """One job with its ETag; what grows with the clock alone is no change."""
+    view = job_views(call, db, [job])[0]
+    still = {**view, "steps": [{**s, "elapsed_s": None} for s in view["steps"]]}
+    return {**view, "etag": etags.make(still, ("state",))}
+
+
+def fresh_view(call: Call, db: Session, job: Job, os: str) -> JsonDict:
+    """A job that was opened in this moment: none of its steps has begun."""
+    return job_view(job, (), expectation(call.parts.durations, db, os), call.now)

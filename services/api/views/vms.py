@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A vm as it is shown."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from services.api import etags
+from services.api.call import Call
+from services.api.views.moments import moment
+from services.api.views.names import Names, names_for
+from services.common.store.models import Vm
+
+JsonDict = dict[str, Any]
+EDITABLE = ("name", "labels", "protect")
+_PLAIN = ("hostname", "domain", "locale", "keyboard", "timezone", "users", "packages")
+
+
+def vm_view(vm: Vm, names: Names) -> JsonDict:
+    """Everything about a vm but its secrets."""
+    spec = vm.spec
+    seen = _observed(vm)
+    return {
+        "id": vm.id,
+        "name": vm.name,
+        "project": vm.project_id,
+        "state": vm.state,
+        "os": vm.os,
+        "flavor": vm.flavor,
+        "vcpus": spec["vcpus"],
+        "memory_mib": spec["memory_mib"],
+        "disk_gib": spec["disk_gib"],
+        **{key: spec[key] for key in _PLAIN},
+        "nics": [_nic(nic, names) for nic in spec["nics"]],
+        "hypervisor": spec["hypervisor"],
+        "zone": spec["zone"],
+        "traits": spec["traits"],
+        "guest_agent": spec["guest_agent"],
+        "labels": vm.labels,
+        "protect": vm.protect,
+        "host": names.host(vm.host_id),
+        "host_id": (vm.host_id or "") if names.unmasked else "",
+        "power": vm.power,
+        "job": vm.job_id,
+        "observed": seen,
+        "addresses": _addresses(seen),
+        "created_at": moment(vm.created_at),
+        "updated_at": moment(vm.updated_at),
+    }
+
+
+def vm_views(call: Call, db: Session, vms: Iterable[Vm]) -> list[JsonDict]:
+    """Several vms; the names they refer to are looked up once."""
+    found = list(vms)
+    hosts = {vm.host_id for vm in found if vm.host_id}
+    networks = {nic["network"] for vm in found for nic in vm.spec["nics"]}
+    names = names_for(call, db, hosts, networks)
+    return [vm_view(vm, names) for vm in found]
+
+
+def tagged(call: Call, db: Session, vm: Vm) -> JsonDict:
+    """One vm with its ETag."""
+    view = vm_views(call, db, [vm])[0]
+    return {**view, "etag": etags.make(view, EDITABLE)}
+
+
+def _nic(nic: Mapping[str, Any], names: Names) -> JsonDict:
+    dhcp = nic["dhcp4"] or nic["dhcp6"]
+    return {
+        "mac": nic["mac"],
+        "network": names.networks.get(nic["network"], nic["network"]),
+        "network_id": nic["network"],
+        "method": "dhcp" if dhcp else "static" if nic["addresses"] else "none",
+        "addresses": nic["addresses"],
+        "gateway": nic["gateway4"] or nic["gateway6"],
+        "gateway6": nic["gateway6"],
+        "routes": nic["routes"],
+        "dns": nic["dns"],
+        "search": nic["search"],
+        "mtu": nic["mtu"],
+    }
+
+
+def _observed(vm: Vm) -> JsonDict | None:
+    if not vm.observed:
+        return None
+    return {**vm.observed, "at": moment(vm.seen_at)}
+
+
+def _addresses(observed: JsonDict | None) -> list[str]:
+    interfaces = (observed or {}).get("interfaces") or []
+    every = (a for i in interfaces if i.get("name") != "lo" for a in i.get("addresses") or [])
+    return [a for a in every if not a.lower().startswith(("fe80:", "127.", "::1/"))]
