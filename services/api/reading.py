@@ -4,7 +4,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any, ClassVar, NoReturn
+from typing import Any, NoReturn
 
 import flask
 import marshmallow as ma
@@ -15,14 +15,13 @@ from services.common.contracts.errors import Invalid, Malformed, Problem, WrongM
 _MISSING_FIX = "add it"
 
 
+_UNKNOWN = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": ma.RAISE, "json": ma.RAISE}
+
+
 class Reader(FlaskParser):
     """webargs, strict: raises Malformed (400), WrongMediaType (415) or Invalid (422) of ours."""
 
-    DEFAULT_UNKNOWN_BY_LOCATION: ClassVar[dict[str, str | None]] = {
-        **FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION,
-        "query": ma.RAISE,
-        "json": ma.RAISE,
-    }
+    DEFAULT_UNKNOWN_BY_LOCATION = _UNKNOWN
 
     def load_json(self, req: flask.Request, schema: ma.Schema) -> Any:
         """The body as JSON; an absent body is an empty object."""
