@@ -11,9 +11,12 @@ from innkeeper.cli.links import link, overlaid
 
 F = TypeVar("F", bound=Callable[..., Any])
 DEFAULT_USER = "admin"
+DECIDING = frozenset(
+    {"flavor", "vcpus", "memory_mib", "disk_gib", "os", "hypervisor", "zone", "traits", "labels", "policy"}
+)
 
 _OPTIONS = (
-    click.option("--os", "os", metavar="ID", help="Operating system: `inn os list`."),
+    click.option("--os", "os", metavar="NAME", help="Operating system: `inn os list`."),
     click.option("--flavor", metavar="NAME", help="Size: `inn flavor list`."),
     click.option(
         "--network",
@@ -46,6 +49,24 @@ def described(command: F) -> F:
 
 def spec(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """The body of POST /v1/vms; raises click.UsageError that names the option."""
+    made = _given(name, options)
+    if not made.get("networks"):
+        made["networks"] = [{"network": "default"}]
+    missing = [] if made.get("os") else ["--os"]
+    if not made.get("flavor") and not made.get("vcpus"):
+        missing.append("--flavor")
+    if missing:
+        raise click.UsageError(f"{' and '.join(missing)} missing; `inn os list` and `inn flavor list` show the choice")
+    return made
+
+
+def needs(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The body of POST /v1/placements:explain: what of the description decides where a vm goes."""
+    return {key: value for key, value in _given("", options).items() if key in DECIDING}
+
+
+def _given(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The file's values with the options over them."""
     given = {
         "name": name,
         "os": options["os"],
@@ -56,13 +77,7 @@ def spec(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
         "packages": list(options["packages"]),
         "labels": dict(_checked("--label", _label, text) for text in options["labels"]),
     }
-    made = overlaid(_from_file(options["file"]), given)
-    if not made.get("networks"):
-        made["networks"] = [{"network": "default"}]
-    missing = [f"--{key}" for key in ("os", "flavor") if not made.get(key)]
-    if missing:
-        raise click.UsageError(f"{' and '.join(missing)} missing; `inn os list` and `inn flavor list` show the choice")
-    return made
+    return overlaid(_from_file(options["file"]), given)
 
 
 def _from_file(file: TextIO | None) -> Mapping[str, Any]:

@@ -9,12 +9,17 @@ from innkeeper.models.shape import Answer
 
 @dataclass(frozen=True, kw_only=True)
 class Os(Answer):
-    """An entry of the catalogue; `id` is what a vm's `os` names."""
+    """An entry of the catalogue; `name` is what a vm's `os` names. Not `available`: its media is not imported yet."""
 
-    id: str
-    name: str = ""
+    name: str
+    display_name: str = ""
     family: str = ""
     version: str = ""
+    arch: str = ""
+    min_memory_mib: int = 0
+    min_disk_gib: int = 0
+    default_user: str = ""
+    available: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +52,11 @@ class Media(Answer):
     id: str
     name: str = ""
     os: str = ""
+    kind: str = ""
     state: str = ""
     sha256: str = ""
-    size: int = 0
+    size: int | None = None
     url: str = ""
+    job: str = ""
+    error: str = ""
     created_at: datetime | None = None

@@ -32,10 +32,10 @@ os = _lister(
     "os",
     "The operating systems a vm can have.",
     (
-        Column("ID", lambda o: o.id),
         Column("NAME", lambda o: o.name),
-        Column("FAMILY", lambda o: o.family),
-        Column("VERSION", lambda o: o.version),
+        Column("WHAT", lambda o: o.display_name),
+        Column("NEEDS", lambda o: ", ".join(filter(None, (memory(o.min_memory_mib), f"{o.min_disk_gib} GiB disk")))),
+        Column("AVAILABLE", lambda o: "yes" if o.available else "no, import its media first"),
     ),
 )
 flavor = _lister(

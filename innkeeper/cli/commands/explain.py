@@ -9,7 +9,7 @@ import click
 from innkeeper.cli import options as shared
 from innkeeper.cli.output import Column, show_one, table
 from innkeeper.cli.session import Session
-from innkeeper.cli.spec import described, spec
+from innkeeper.cli.spec import described, needs
 from innkeeper.models.placement import Explanation
 
 FILTERS = (
@@ -26,17 +26,18 @@ MISSES = (
 
 
 @click.command()
-@click.argument("name", default="explain")
 @described
+@click.option("--why-not", metavar="HOST", help="Say why this host is not chosen.")
 @shared.output
 @click.pass_obj
-def explain(session: Session, /, name: str, form: str, **options: Any) -> int:
+def explain(session: Session, /, why_not: str | None, form: str, **options: Any) -> int:
     """Where would a vm of this description go, and why? Nothing is reserved.
 
     Exit code 5 where no host can take it.
     """
     with session.client() as client:
-        decision = client.placements.explain(spec(name, options))
+        asked = needs(options) | ({"why_not": why_not} if why_not else {})
+        decision = client.placements.explain(asked)
     if form == "name":
         click.echo(decision.host)
     else:

@@ -63,7 +63,7 @@ def create(
 def list_(session: Session, form: str) -> None:
     """The project's vms."""
     with session.client() as client:
-        show(list(client.vms.list()), COLUMNS, form, empty="No vms yet: inn vm create NAME --os ID --flavor NAME")
+        show(list(client.vms.list()), COLUMNS, form, empty="No vms yet: inn vm create NAME --os NAME --flavor NAME")
 
 
 @vm.command("show")

@@ -281,8 +281,9 @@ def test_explain_shows_scores_filters_misses_and_what_would_fit(api: CannedApi, 
         "watts": 4.25,
     }
     api.on("POST /v1/placements:explain", Reply(200, decision))
-    outcome = command("explain", "--os", "debian-12", "--flavor", "small")
+    outcome = command("explain", "--os", "debian-12", "--flavor", "small", "--hostname", "www", "--why-not", "h3")
     assert outcome.exit_code == 0
+    assert api.asked[0].body == {"os": "debian-12", "flavor": "small", "why_not": "h3"}
     assert outcome.stdout == (
         "goes to h1, about +4.2 W (policy default abcdef012345)\n\n"
         "HOST  SCORE  CPU    ENERGY\nh1    1.500  1.000  0.500\nh2    0.250  0.250  -\n\n"
