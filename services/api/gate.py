@@ -91,6 +91,7 @@ def _call(route: Route, parts: Parts, parsed: tuple[Any, ...], path: dict[str, A
         query=parsed[0] if route.query is not None else {},
         body=parsed[-1] if route.body is not None else {},
         headers=request.headers,
+        address=request.remote_addr or "",
         caller=g.get("caller"),
         place=g.get("place"),
     )
@@ -102,7 +103,8 @@ def _call(route: Route, parts: Parts, parsed: tuple[Any, ...], path: dict[str, A
         raise Malformed(f"an Idempotency-Key has at most {idempotency.LONGEST_KEY} characters")
     if key and not call.dry_run:
         call.key = key
-        call.key_hash = idempotency.hash_of(request.method, request.path, request.get_data(cache=True))
+        secret = parts.keys.seal_key
+        call.key_hash = idempotency.hash_of(secret, request.method, request.path, request.get_data(cache=True))
     return call
 
 

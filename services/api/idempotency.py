@@ -7,6 +7,7 @@ writers queue, so it finds the finished answer.
 """
 
 import hashlib
+import hmac
 import json
 
 from sqlalchemy import delete, insert, select, text
@@ -22,9 +23,9 @@ _LOCK = text("SELECT pg_try_advisory_xact_lock(:n)")
 _KEPT = IdempotencyKey.__table__.c
 
 
-def hash_of(method: str, path: str, body: bytes) -> str:
-    """What makes two requests the same."""
-    return hashlib.sha256(b"\n".join((method.encode(), path.encode(), body))).hexdigest()
+def hash_of(secret: bytes, method: str, path: str, body: bytes) -> str:
+    """What makes two requests the same; keyed, since a body may hold a password that could be guessed from a hash."""
+    return hmac.new(secret, b"\n".join((method.encode(), path.encode(), body)), "sha256").hexdigest()
 
 
 def recall(db: Session, call: Call) -> Answer | None:

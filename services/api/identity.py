@@ -13,7 +13,7 @@ from services.common.contracts.errors import NotFound, Unauthenticated
 from services.common.store.models import Membership, Project, RevokedToken, User
 
 # One round trip; built once, since building it costs more than running it.
-_REVOKED = exists().where(RevokedToken.jti.in_([bindparam("jti"), bindparam("family")]))
+_REVOKED = exists().where(RevokedToken.jti.in_([bindparam("jti"), bindparam("family"), bindparam("origin")]))
 _LOOK = (
     select(
         User.username,
@@ -35,7 +35,9 @@ _LOOK = (
 
 def who(db: Session, claims: Claims) -> Who:
     """The caller; raises Unauthenticated where the user is gone, disabled, or the token revoked."""
-    found = db.execute(_LOOK, {"sub": claims.sub, "jti": claims.jti, "family": claims.family}).all()
+    origin = claims.family.partition(".")[0]  # the API token a session was begun with (see sessions)
+    known = {"sub": claims.sub, "jti": claims.jti, "family": claims.family, "origin": origin}
+    found = db.execute(_LOOK, known).all()
     if not found or found[0].disabled:
         raise Unauthenticated("the user of this token does not exist or is disabled")
     if found[0].revoked or found[0].token_epoch != claims.epoch:
