@@ -43,12 +43,13 @@ _CLEAN = (
     '"$1"/var/lib/dpkg/*-old "$1"/etc/resolv.conf && mkdir -p "$1"/var/log && '
     'ln -s ../run/systemd/resolve/stub-resolv.conf "$1"/etc/resolv.conf'
 )
-# Extract and fill the file system in one go, since both need the same idea of who owns what.
+# Extract and fill the file system in one go, since both need the same idea of who owns what. The tar is descriptor 0
+# and the disk descriptor 3: seen from a user namespace, their folders may be out of reach.
 _FILL = """set -eu
 tree=$(mktemp -d -p "$1"); trap 'rm -rf "$tree"' EXIT
-tar -C "$tree" --numeric-owner --xattrs --xattrs-include='*' --exclude='./dev/*' -xf "$2"
+tar -C "$tree" --numeric-owner --xattrs --xattrs-include='*' --exclude='./dev/*' -x
 features=^metadata_csum_seed,^orphan_file
-mkfs.ext4 -q -F -L "$4" -m 1 -O $features -E offset=$5,lazy_itable_init=1,nodiscard -d "$tree" "$3" "$6"
+mkfs.ext4 -q -F -L "$2" -m 1 -O $features -E offset=$3,lazy_itable_init=1,nodiscard -d "$tree" /proc/self/fd/3 "$4"
 """
 
 
@@ -112,6 +113,8 @@ def bootstrap_command(recipe: Recipe, mirrors: Mirrors, work: Path) -> list[str]
     units = " ".join(shlex.quote(unit) for unit in (*recipe.enable, guest_agent.UNIT_NAME))
     laid = shlex.quote(str(work / "overlay.tar"))
     return [
+        "env",
+        f"TMPDIR={_scratch(work)}",
         "mmdebstrap",
         f"--mode={'root' if os.geteuid() == 0 else 'unshare'}",
         "--variant=minbase",
@@ -156,24 +159,23 @@ def build(name: str, work: Path, progress: Progress) -> Built:
     return Built({"root": (image, "qcow2")}, recipe.cmdline)
 
 
+def _scratch(work: Path) -> Path:
+    """A folder on disk (/tmp may be memory) that this build may fill, a user namespace's root as well."""
+    return work if os.geteuid() == 0 else Path("/var/tmp")
+
+
 def _make_disk(recipe: Recipe, disk: Path, work: Path, progress: Progress) -> None:
     progress(74, "making the file system")
     with open(disk, "wb") as file:
         file.truncate(recipe.size_mib << 20)
-    root = os.geteuid() == 0
-    if not root:
+    if os.geteuid() != 0:
         # Seen from a user namespace the file belongs to nobody: it must be writable by its mode.
         disk.chmod(0o666)
-    arguments = [
-        str(work) if root else "/var/tmp",
-        str(work / "root.tar"),
-        str(disk),
-        recipe.label,
-        str(FIRST * SECTOR),
-        f"{recipe.size_mib - 1}M",
-    ]
-    helper = [] if root else ["mmdebstrap", "--unshare-helper"]
-    run([*helper, "sh", "-c", _FILL, "fill", *arguments])
+    helper = "" if os.geteuid() == 0 else "mmdebstrap --unshare-helper "
+    redirect = f'tar="$1" disk="$2" fill="$3"; shift 3; {helper}sh -c "$fill" fill "$@" <"$tar" 3<>"$disk"'
+    size = (str(FIRST * SECTOR), f"{recipe.size_mib - 1}M")
+    files = (str(work / "root.tar"), str(disk))
+    run(["sh", "-c", redirect, "fill", *files, _FILL, str(_scratch(work)), recipe.label, *size])
     (work / "root.tar").unlink()
     progress(82, "writing the boot loader")
     write_boot_loader(disk, recipe.label, work)
