@@ -5,8 +5,6 @@ import os
 import shutil
 import tempfile
 
-from prometheus_client import multiprocess
-
 bind = os.environ.get("INNKEEPER_API_BIND", "127.0.0.1:8080")
 worker_class = "gthread"
 workers = int(os.environ.get("INNKEEPER_API_WORKERS", "2"))
@@ -32,6 +30,9 @@ else:
 
 def child_exit(_server: object, worker: object) -> None:
     """A worker has gone: its gauges no longer count."""
+    # Imported late: prometheus_client looks for the directory when it is imported.
+    from prometheus_client import multiprocess
+
     multiprocess.mark_process_dead(getattr(worker, "pid", 0))  # type: ignore[no-untyped-call]
 
 
