@@ -17,7 +17,8 @@ _READ_ONLY = frozenset({"iso"})
 def make_files(plan: DeployPlan, directory: Path, port: Path, files: Mapping[str, Path]) -> Files:
     """Make what is missing of the vm's files and name them all; HostFailed says which disk can't be made."""
     directory.mkdir(mode=0o711, exist_ok=True)
-    disks = [_disk(disk, f"{disk.role}-{n}", directory, files) for n, disk in enumerate(plan.disks)]
+    wanted = [(f"{disk.role}-{n}", disk) for n, disk in enumerate(plan.disks) if disk.base or disk.size_gib]
+    disks = [_disk(disk, name, directory, files) for name, disk in wanted]
     return Files(
         disks=disks,
         port=port,
