@@ -11,8 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from innkeeper.errors import Busy, ClientError, NotTheContract, ServerFault, Unreachable, WaitTimeout
-from innkeeper.models.job import FINAL_KINDS, PROGRESS, Job, JobEvent
-from innkeeper.models.shape import load
+from innkeeper.models.job import FINAL_KINDS, PROGRESS, Job, JobEvent, job_event
 from innkeeper.sse import ServerEvent, server_events
 from innkeeper.transport import Call, Transport
 
@@ -146,7 +145,7 @@ def parse(message: ServerEvent) -> JobEvent:
         data = json.loads(message.data)
     except ValueError as error:
         raise NotTheContract(f"event {message.event!r} carries no JSON: {error}") from error
-    event = load(JobEvent, {"kind": message.event} | data if isinstance(data, dict) else data)
+    event = job_event({"kind": message.event} | data if isinstance(data, dict) else data)
     if event.kind == PROGRESS:
         return replace(event, seq=None)
     return replace(event, seq=int(message.id)) if message.id.isdecimal() else event

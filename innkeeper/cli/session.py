@@ -41,8 +41,8 @@ class Session:
             known = ", ".join(sorted(config.contexts)) or "none yet"
             raise contexts.BrokenConfig(f"there is no context {name!r} (known: {known}); `inn --context {name} login`")
         found = config.contexts.get(name, Context())
-        if self.url and self.url != found.url:
-            found = Context(url=self.url)  # another server gets none of this one's tokens
+        if self.url and self.url.rstrip("/") != found.url:
+            found = Context(url=self.url.rstrip("/"))  # another server gets none of this one's tokens
         if self.token:
             found = replace(found, access_token=self.token, refresh_token="")
         return replace(found, project=self.project or found.project)
@@ -52,6 +52,10 @@ class Session:
         from innkeeper.models.account import Tokens
 
         chosen = self.chosen()
+        if self.token and not _is_access_token(self.token):
+            client = connected(chosen.url, project=chosen.project)
+            client.login_with_token(self.token)
+            return client
         tokens = Tokens(access_token=chosen.access_token, refresh_token=chosen.refresh_token)
         return connected(chosen.url, tokens if chosen.access_token else None, chosen.project, self._renewed)
 
@@ -71,6 +75,11 @@ class Session:
             changed = replace(found, access_token=new.access_token, refresh_token=new.refresh_token)
             box[0] = box[0].having(name, changed)
             return new
+
+
+def _is_access_token(token: str) -> bool:
+    """A JWT has three parts; what else INN_TOKEN holds is an API token, to be exchanged for one."""
+    return token.count(".") == 2
 
 
 def connected(

@@ -15,6 +15,8 @@ class User(Answer):
 
     id: str = ""
     username: str = ""
+    admin: bool = False
+    disabled: bool = False
     role: str = ""
     created_at: datetime | None = None
 

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A job, its steps, and the events of its journal."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from innkeeper.models.shape import Answer
+from innkeeper.models.shape import Answer, load
 
 FINAL_STATES = frozenset({"succeeded", "failed", "cancelled"})
 FINAL_KINDS = frozenset({"job.succeeded", "job.failed", "job.cancelled"})
@@ -79,3 +81,11 @@ class JobEvent(Answer):
     percent: float | None = None
     state: str = ""
     vm_state: str = ""
+
+
+def job_event(body: Any) -> JobEvent:
+    """An event of its wire form: a percentage stands beside the text or, in the journal, among the event's data."""
+    data = body.get("data") if isinstance(body, Mapping) else None
+    if isinstance(data, Mapping) and "percent" in data:
+        body = {"percent": data["percent"], **body}
+    return load(JobEvent, body)

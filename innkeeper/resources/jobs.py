@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from innkeeper.errors import JobFailed
-from innkeeper.models.job import Job, JobEvent
+from innkeeper.models.job import Job, JobEvent, job_event
 from innkeeper.models.shape import load, part
 from innkeeper.resources.collection import Collection, pages
 from innkeeper.transport import Call, Transport
@@ -22,7 +22,7 @@ class Jobs(Collection[Job]):
 
     def events(self, job_id: str) -> list[JobEvent]:
         """The job's journal so far, in order."""
-        return [load(JobEvent, event) for event in pages(self._transport, self._at(job_id, "events"), {})]
+        return [job_event(event) for event in pages(self._transport, self._at(job_id, "events"), {})]
 
     def watch(self, job_id: str, *, after: int = 0, timeout: float | None = None) -> Iterator[JobEvent]:
         """Every event after seq `after`, as it happens, until the job is final; raises WaitTimeout."""

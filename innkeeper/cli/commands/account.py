@@ -62,12 +62,11 @@ def whoami(session: Session, form: str) -> None:
     if form in ("json", "yaml"):
         click.echo(as_json(me) if form == "json" else as_yaml(dict(me)).rstrip())
         return
-    user = me.get("user", me)
-    username = str(user.get("username") or user.get("name") or user.get("id"))
+    username = str(me.get("username") or me.get("id") or "")
     projects = [f"{p.get('name') or p.get('id')} ({p.get('role', '?')})" for p in me.get("projects") or ()]
     lines = [
         ("user", username),
-        ("role", str(user.get("role") or "")),
+        ("role", "admin" if me.get("admin") else ""),
         ("server", chosen.url),
         ("project", chosen.project),
         ("projects", ", ".join(projects)),

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from innkeeper.cli import options as shared
-from innkeeper.cli.output import Column, as_json, as_yaml, facts, show, show_one
+from innkeeper.cli.output import Column, facts, show, show_one
+from innkeeper.cli.plan import show_plan
 from innkeeper.cli.session import Session
 from innkeeper.cli.spec import described, spec
 from innkeeper.cli.wait import followed
@@ -45,8 +46,7 @@ def create(
     body = spec(name, options)
     with session.client() as client:
         if dry_run:
-            plan = client.vms.plan(body)
-            click.echo(as_json(plan) if form == "json" else as_yaml(dict(plan)).rstrip())
+            show_plan(client, client.vms.plan(body), form)
             return
         created = client.vms.create(body)
         if not wait:

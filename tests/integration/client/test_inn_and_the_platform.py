@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from innkeeper import Client
 from innkeeper.models.account import Tokens
-from tests.integration.client.conftest import Inn
+from tests.integration.client.conftest import Inn, shell
 from tests.support.stack import Stack
 
 MINI = ("--os", "mini", "--flavor", "tiny")
@@ -64,9 +64,26 @@ def test_a_dry_run_leaves_nothing_behind(inn: Inn) -> None:
     assert inn("vm", "show", "never").returncode == 4
 
 
+def test_a_dry_run_names_the_host_for_people(inn: Inn) -> None:
+    said = inn("vm", "create", "never", *MINI, "--dry-run").stdout
+    assert "would make" in said
+    assert "goes to fake-1" in said
+
+
+def test_an_api_token_is_enough_for_a_program(stack: Stack) -> None:
+    made = stack.http.post("/v1/tokens", json={"name": "ci", "scopes": ["read"], "expires_in": 3600})
+    assert made.status_code == 201, made.text
+    environ = {k: v for k, v in stack.env.items() if not k.startswith("INN_")}
+    call = shell(environ | {"INN_URL": stack.api_url, "INN_TOKEN": made.json()["token"], "XDG_CONFIG_HOME": "/nowhere"})
+    done = call("flavor", "list", "-o", "name")
+    assert done.returncode == 0, done.stderr
+    assert "tiny" in done.stdout.split()
+
+
 def test_explain_says_where_and_why_and_what_would_fit(inn: Inn) -> None:
     fits = inn("explain", *MINI)
     assert fits.returncode == 0, fits.stderr
+    assert "goes to fake-1" in fits.stdout
     assert "SCORE" in fits.stdout
     assert "capacity" in fits.stdout
 

@@ -238,6 +238,19 @@ def test_vms_in_every_form(api: CannedApi, command: Inn) -> None:
     assert yaml.safe_load(command("vm", "show", "web-1", "-o", "yaml").stdout) == VM
 
 
+def test_a_dry_run_says_what_would_be_made_where_and_how_fast(api: CannedApi, command: Inn) -> None:
+    placement = {"host": "h1", "policy": "default", "policy_sha": "abc"}
+    plan = {"vm": VM, "job": JOB, "dry_run": True, "placement": placement, "expected_s": 75.2}
+    api.on("POST /v1/vms", Reply(202, plan))
+    api.on("GET /v1/hosts", Reply(200, {"items": [{"id": "h1", "name": "big"}], "next": None}))
+    outcome = command(*CREATE, "--dry-run")
+    assert outcome.stdout == (
+        "would make   web-1\nos           debian-12\nsize         1 vCPU, 1 GiB, 10 GiB disk\n"
+        "nic 0        default, dhcp\nready after  about 1m15s\n\ngoes to big (policy default abc)\n"
+    )
+    assert api.of("POST /v1/vms")[0].query == {"dry_run": "true"}
+
+
 def test_an_empty_list_is_no_output_but_a_hint(api: CannedApi, command: Inn) -> None:
     api.on("GET /v1/vms", Reply(200, {"items": [], "next": None}))
     outcome = command("vm", "list")
@@ -281,14 +294,16 @@ def test_explain_shows_scores_filters_misses_and_what_would_fit(api: CannedApi, 
         "watts": 4.25,
     }
     api.on("POST /v1/placements:explain", Reply(200, decision))
+    hosts = [{"id": "h1", "name": "big"}, {"id": "h3", "name": "old"}]
+    api.on("GET /v1/hosts", Reply(200, {"items": hosts, "next": None}))
     outcome = command("explain", "--os", "debian-12", "--flavor", "small", "--hostname", "www", "--why-not", "h3")
     assert outcome.exit_code == 0
     assert api.asked[0].body == {"os": "debian-12", "flavor": "small", "why_not": "h3"}
     assert outcome.stdout == (
-        "goes to h1, about +4.2 W (policy default abcdef012345)\n\n"
-        "HOST  SCORE  CPU    ENERGY\nh1    1.500  1.000  0.500\nh2    0.250  0.250  -\n\n"
+        "goes to big, about +4.2 W (policy default abcdef012345)\n\n"
+        "HOST  SCORE  CPU    ENERGY\nbig   1.500  1.000  0.500\nh2    0.250  0.250  -\n\n"
         "FILTER    TESTED  REJECTED FIRST  REJECTED ALONE\ncapacity  3       1               1\n\n"
-        "REFUSED  BY        WHY\nh3       capacity  lacks 512 MiB of memory\n\n"
+        "REFUSED  BY        WHY\nold      capacity  lacks 512 MiB of memory\n\n"
         "would fit:\n  512 MiB less memory would fit on h3\n"
     )
     api.on("POST /v1/placements:explain", Reply(200, decision | {"host": "", "candidates": [], "watts": None}))

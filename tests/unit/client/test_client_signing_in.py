@@ -61,12 +61,24 @@ def test_a_token_another_inn_has_just_renewed_is_used_and_not_renewed_twice(
 def test_the_environment_wins_over_the_file(
     api: CannedApi, command: Inn, signed_in: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("INN_TOKEN", "from-environment")
+    monkeypatch.setenv("INN_TOKEN", "a.b.from-environment")
     monkeypatch.setenv("INN_PROJECT", "other")
     api.on("GET /v1/flavors", Reply(200, {"items": [], "next": None}))
     command("flavor", "list")
-    assert api.asked[0].headers["authorization"] == "Bearer from-environment"
+    assert api.asked[0].headers["authorization"] == "Bearer a.b.from-environment"
     assert api.asked[0].headers["x-project"] == "other"
+
+
+def test_an_api_token_is_exchanged_and_never_stored(
+    api: CannedApi, command: Inn, signed_in: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INN_TOKEN", "api-token")
+    api.on("POST /v1/auth/token", Reply(200, {"access_token": "a.b.c", "refresh_token": "d.e.f"}))
+    api.on("GET /v1/flavors", Reply(200, {"items": [], "next": None}))
+    assert command("flavor", "list").exit_code == 0
+    assert api.asked[0].body == {"api_token": "api-token"}
+    assert api.asked[1].headers["authorization"] == "Bearer a.b.c"
+    assert contexts.read(signed_in).contexts["default"].access_token == "access-secret"
 
 
 def test_another_server_gets_none_of_this_one_s_tokens(api: CannedApi, command: Inn, signed_in: Path) -> None:

@@ -102,6 +102,12 @@ def test_waiting_ends_at_its_timeout(api: CannedApi, client: Client) -> None:
         client.jobs.wait("j1", timeout=0.2)
 
 
+def test_a_percentage_in_the_journal_s_data_is_the_event_s(api: CannedApi, client: Client) -> None:
+    api.on(EVENTS, stream(message(1, "guest.phase", data={"percent": 40}), SUCCEEDED), journal())
+    api.on(JOB, DONE)
+    assert [e.percent for e in client.jobs.watch("j1")] == [40.0, None]
+
+
 def test_event_stream_lines_become_events() -> None:
     lines = [": ping", "", "id: 7", "event: a", "data: one", "data:two", "", "data: x", "", "id: 9", "data: cut"]
     assert list(server_events(lines)) == [ServerEvent("a", "one\ntwo", "7"), ServerEvent("message", "x")]
