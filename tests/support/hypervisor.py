@@ -2,6 +2,7 @@
 """Plans, seeds and a private libvirtd for tests of the host agent."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,6 +40,7 @@ def private_libvirtd() -> Iterator[Libvirtd]:
         yield server
     finally:
         server.purge()
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def network(name: str = "default", **changes: Any) -> NetworkPlan:

@@ -2,6 +2,7 @@
 """A real guest on a real libvirt: it reports the network asked for, and outlives agent and libvirtd."""
 
 import os
+import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -53,7 +54,8 @@ class Shop:
 
 @pytest.fixture(scope="module")
 def shop() -> Iterator[Shop]:
-    folder = Path(os.environ.get("INNKEEPER_TEST_MASTERS") or tempfile.mkdtemp(prefix="ik-"))
+    kept = os.environ.get("INNKEEPER_TEST_MASTERS", "")
+    folder = Path(kept or tempfile.mkdtemp(prefix="ik-"))
     store = MasterStore(folder)
     try:
         master = ensure_master(store, "mini", lambda *_: None)
@@ -68,6 +70,8 @@ def shop() -> Iterator[Shop]:
     server.shutdown()
     server.server_close()
     thread.join()
+    if not kept:
+        shutil.rmtree(folder)
 
 
 def mini(shop: Shop, vm: str) -> DeployPlan:
