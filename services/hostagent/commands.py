@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from services.common.contracts.commands import Command, Verb
 from services.common.contracts.errors import HostFailed, InnkeeperError
@@ -66,37 +67,44 @@ class Commands:
         began = time.monotonic()
         with bind(vm=command.vm, job=command.job, step=command.step):
             try:
-                outcome = self._answered(command)
+                outcome, tell = self._outcome(command)
             finally:
+                # Before the report: who has heard the answer may send the command again.
                 with self._lock:
                     self._in_hand.discard(command.id)
+            tell()
             seconds = time.monotonic() - began
             metrics.COMMANDS.labels(command.verb, outcome).inc()
             metrics.SECONDS.labels(command.verb).observe(seconds)
             log.info("command carried out", verb=command.verb, outcome=outcome, seconds=round(seconds, 3))
 
-    def _answered(self, command: Command) -> str:
+    def _outcome(self, command: Command) -> tuple[str, Callable[[], None]]:
+        """What became of the command, and how to report it."""
         if self._hands is None:
             raise RuntimeError("a command came before the agent was wired")
         reason = self._ledger.admit(command) if command.verb is not Verb.INVENTORY else ""
         if reason:
-            self._reports.refused(command, reason)
-            return "refused"
+            return "refused", partial(self._reports.refused, command, reason)
         try:
             facts = VERBS[command.verb](self._hands, command)
         except InnkeeperError as error:
-            return self._failed(command, error)
+            return self._failure(command, error)
         except Exception as error:
             log.exception("a command broke off", verb=command.verb)
-            return self._failed(command, HostFailed(f"{command.verb}: {type(error).__name__}: {error}"))
+            return self._failure(command, HostFailed(f"{command.verb}: {type(error).__name__}: {error}"))
+        return "done", partial(self._tell_done, command, facts)
+
+    def _tell_done(self, command: Command, facts: dict[str, Any]) -> None:
         hit("agent.before-report")
         self._reports.done(command, facts)
         self._done(command)
-        return "done"
 
-    def _failed(self, command: Command, error: InnkeeperError) -> str:
+    def _failure(self, command: Command, error: InnkeeperError) -> tuple[str, Callable[[], None]]:
         if self._stopping.is_set() and error.again:
-            return "dropped"  # the next agent gets it again
+            return "dropped", _say_nothing  # the next agent gets it again
         log.warning("command failed", verb=command.verb, code=error.code, detail=error.detail)
-        self._reports.failed(command, error)
-        return "failed"
+        return "failed", partial(self._reports.failed, command, error)
+
+
+def _say_nothing() -> None:
+    """No report."""
