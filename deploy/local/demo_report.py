@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def report(home: Home, vms: Sequence[Vm], took_s: float) -> None:
     """Print it."""
-    console = Console(highlight=False)
+    console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=120)
     table = Table(title=f"two virtual machines in {took_s:.0f} s", title_justify="left")
     for column in ("name", "state", "os", "NIC", "asked for", "seen from inside"):
         table.add_column(column)
@@ -36,7 +37,7 @@ def report(home: Home, vms: Sequence[Vm], took_s: float) -> None:
         ("Flower", f"http://127.0.0.1:{addresses.flower} (user admin, password in {home.flower_password})"),
         ("admin", f"password in {home.admin_password}"),
         ("libvirt", f"virsh -c '{found.uri}' list" if found else "-"),
-        ("client", f".venv/bin/python -m innkeeper.cli.main login {addresses.api_url} --username admin"),
+        ("client", f".venv/bin/inn login {addresses.api_url} --username admin"),
     ):
         console.print(f"{title:9} {text}", soft_wrap=True)
 

@@ -15,7 +15,7 @@ from services.common.runtime.broker_admin import BrokerAdmin
 from services.common.runtime.bus import AgentEvents, Publisher
 from services.common.runtime.feed import Feed
 from services.common.runtime.keys import Keys
-from services.common.runtime.settings import Settings
+from services.common.runtime.settings import settings_or_exit
 from services.common.store.database import Database
 from services.common.store.journal import SqlJournal
 from services.common.store.projects import IdempotencyKey, RevokedToken
@@ -63,7 +63,7 @@ def repeat(stopping: threading.Event, leadership: Leadership, table: list[tuple[
 
 def main() -> None:
     """Wire and run until SIGTERM."""
-    settings = Settings.from_env()
+    settings = settings_or_exit()
     log.setup("conductor", settings.log_level)
     metrics.serve(settings.metrics_port)
     stopping = threading.Event()

@@ -4,7 +4,7 @@
 from services.common.assembly import open_database
 from services.common.contracts.flow import Queue
 from services.common.runtime import log, metrics
-from services.common.runtime.settings import Settings
+from services.common.runtime.settings import settings_or_exit
 from services.common.runtime.steps import run_worker
 from services.common.store.journal import SqlJournal
 from services.worker.steps import HostSteps
@@ -12,7 +12,7 @@ from services.worker.steps import HostSteps
 
 def main() -> None:
     """Wire and run until SIGTERM."""
-    settings = Settings.from_env()
+    settings = settings_or_exit()
     log.setup("worker", settings.log_level)
     metrics.serve(settings.metrics_port)
     database = open_database(settings)

@@ -31,11 +31,21 @@ def build(root: Path) -> None:
         _run([python, "-m", "ensurepip"], "the virtual environment has no pip; remove .venv")
     pip = [python, "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "-q", "--require-hashes"]
     _run([*pip, "-r", str(root / "requirements.lock")], "pip could not install requirements.lock")
+    _link_checkout(root, target)
     (target / "innkeeper.stamp").write_text(_fingerprint(root))
 
 
+def _link_checkout(root: Path, target: Path) -> None:
+    """The environment finds the checkout's packages, and has `inn`."""
+    for site in target.glob("lib/python3*/site-packages"):
+        (site / "innkeeper-checkout.pth").write_text(f"{root}\n")
+    inn = target / "bin" / "inn"
+    inn.write_text(f"#!{target}/bin/python\nfrom innkeeper.cli.main import main\n\nmain()\n")
+    inn.chmod(0o755)
+
+
 def _fingerprint(root: Path) -> str:
-    digest = hashlib.sha256((root / "requirements.lock").read_bytes()).hexdigest()
+    digest = hashlib.sha256((root / "requirements.lock").read_bytes() + str(root).encode()).hexdigest()
     return f"{digest} {sys.version_info.major}.{sys.version_info.minor}\n"
 
 

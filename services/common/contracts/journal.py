@@ -51,6 +51,7 @@ class JobView:
     deadline_at: float | None = None
     created_at: float = 0.0
     last_seq: int = 0
+    due_since: float = 0.0  # when it was last rung for, or its pause was over
 
 
 Progress = Callable[[float | None, str], None]  # percent of this step (or None), text

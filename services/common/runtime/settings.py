@@ -2,6 +2,7 @@
 """The settings of every control-plane service, read once from the environment and checked whole."""
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,15 @@ class Settings:
     def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
         """Settings from INNKEEPER_* variables; raises SettingsError naming every problem at once."""
         return _Reader(os.environ if env is None else env).settings()
+
+
+def settings_or_exit() -> Settings:
+    """The settings of this process; where they are wrong, one message on stderr and exit code 2."""
+    try:
+        return Settings.from_env()
+    except SettingsError as error:
+        sys.stderr.write(f"settings: {error}\n")
+        sys.exit(2)
 
 
 class _Reader:

@@ -27,7 +27,7 @@ from services.common.runtime.celery_app import make_celery
 from services.common.runtime.failpoints import hit
 from services.common.runtime.feed import Feed
 from services.common.runtime.log import bind, get_logger
-from services.common.runtime.metrics import LEASES_LOST, STEP_SECONDS
+from services.common.runtime.metrics import LEASES_LOST, QUEUE_AGE, STEP_SECONDS
 from services.common.runtime.settings import Settings
 
 log = get_logger(__name__)
@@ -87,6 +87,7 @@ class StepRunner:
         if job is None:
             return
         hit(f"{self.queue}.after-claim")
+        QUEUE_AGE.labels(self.queue).observe(max(0.0, time.time() - job.due_since))
         with bind(job=job.id, vm=job.vm.id if job.vm else None, step=job.step):
             self.leases.hold(job)
             begun = time.perf_counter()
@@ -117,7 +118,10 @@ class StepRunner:
                 return advance.again(job, TryAgain(f"{type(error).__name__}: {error}"), time.time()), "again"
             return advance.failed(job, StepFailed(f"{type(error).__name__}: {error}")), "failed"
         if isinstance(outcome, Done):
-            return advance.finished(job, outcome, time.time()), "done"
+            try:
+                return advance.finished(job, outcome, time.time()), "done"
+            except StepFailed as error:  # what follows at once can't be sent off
+                return advance.failed(job, error), "failed"
         left = (job.deadline_at or time.time()) - time.time()
         return advance.parked(job, outcome, time.time(), left), "parked"
 

@@ -90,6 +90,7 @@ def view_of(session: Session, job: Any, platform: str) -> JobView:
         deadline_at=job.deadline_at,
         created_at=job.created_at,
         last_seq=job.last_seq,
+        due_since=max(job.rung_at, job.due_at),
     )
 
 

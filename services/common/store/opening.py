@@ -8,12 +8,12 @@ from typing import Any
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
-from services.common.contracts.errors import Conflict
+from services.common.contracts.errors import Conflict, IllegalMove
 from services.common.contracts.events import JobEventKind
 from services.common.contracts.flow import FLOWS, Flow, task_name
 from services.common.contracts.ids import new_id
 from services.common.contracts.journal import Bell, NewEvent
-from services.common.contracts.states import VM_MOVES, JobState, VmState, moved
+from services.common.contracts.states import VM_MOVES, JobState, VmState, may_move
 from services.common.store import outbox
 from services.common.store.appending import append_events, write_events
 from services.common.store.jobs import Job
@@ -90,7 +90,10 @@ def _take_vm(session: Session, vm: Vm, opening: Opening, flow: Flow, now: float)
             raise Conflict(f"vm {vm.name!r} is busy with job {vm.job_id}; wait for it, or cancel it")
         _end_superseded(session, vm.job_id, opening.kind, now)
     if flow.during is not None:
-        vm.state = str(moved(VM_MOVES, VmState(vm.state), flow.during))
+        if not may_move(VM_MOVES, VmState(vm.state), flow.during):
+            verb = opening.kind.removeprefix("vm.")
+            raise IllegalMove(f"vm {vm.name!r} is {vm.state}; {verb} is not possible from there")
+        vm.state = str(flow.during)
     vm.fence += 1
     vm.version += 1
     vm.updated_at = now
