@@ -9,7 +9,7 @@ import io
 import os
 import shlex
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +17,7 @@ from pathlib import Path
 import yaml
 
 from services.common.contracts.codec import load
+from services.common.contracts.errors import ImageFailed
 from services.common.contracts.journal import Progress
 from services.imagebuilder.masters import guest_agent
 from services.imagebuilder.masters.debian_sources import Mirrors, machine_mirrors, proxy_options
@@ -43,6 +44,12 @@ _CLEAN = (
     '"$1"/var/lib/dpkg/*-old "$1"/etc/resolv.conf && mkdir -p "$1"/var/log && '
     'ln -s ../run/systemd/resolve/stub-resolv.conf "$1"/etc/resolv.conf'
 )
+# As root: mounts that are seen nowhere else, and processes that end with us, so that a build that is killed leaves
+# neither behind. Otherwise mmdebstrap makes such namespaces itself.
+_NAMESPACES: Mapping[bool, Sequence[str]] = {
+    True: ("unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child", "--mount-proc", "--"),
+    False: (),
+}
 # Extract and fill the file system in one go, since both need the same idea of who owns what. The tar is descriptor 0
 # and the disk descriptor 3: seen from a user namespace, their folders may be out of reach.
 _FILL = """set -eu
@@ -113,6 +120,7 @@ def bootstrap_command(recipe: Recipe, mirrors: Mirrors, work: Path) -> list[str]
     units = " ".join(shlex.quote(unit) for unit in (*recipe.enable, guest_agent.UNIT_NAME))
     laid = shlex.quote(str(work / "overlay.tar"))
     return [
+        *_NAMESPACES[os.geteuid() == 0],
         "env",
         f"TMPDIR={_scratch(work)}",
         "mmdebstrap",
@@ -146,8 +154,9 @@ def _reporter(progress: Progress) -> Callable[[str], None]:
 def build(name: str, work: Path, progress: Progress) -> Built:
     """Make the recipe's disk in `work`; ImageFailed says what is missing or what failed."""
     recipe, root = read_recipe(name), os.geteuid() == 0
-    programs = ("mmdebstrap", "tar", "mkfs.ext4", "grub-mkimage", "qemu-img", "setpriv")
+    programs = ("mmdebstrap", "tar", "mkfs.ext4", "grub-mkimage", "qemu-img", "setpriv", "unshare")
     need(f"building {name}", (*programs, str(GRUB / "boot.img"), recipe.keyring, *(() if root else ("newuidmap",))))
+    _may_build(name, root)
     mirrors = machine_mirrors()
     (work / "overlay.tar").write_bytes(overlay(recipe, mirrors))
     run(bootstrap_command(recipe, mirrors, work), _reporter(progress))
@@ -157,6 +166,19 @@ def build(name: str, work: Path, progress: Progress) -> Built:
     image = work / "disk.qcow2"
     run(["qemu-img", "convert", "-O", "qcow2", "-c", "-o", "compression_type=zstd", str(disk), str(image)])
     return Built({"root": (image, "qcow2")}, recipe.cmdline)
+
+
+def _may_build(name: str, root: bool) -> None:
+    """Raise ImageFailed where the kernel doesn't let us: no mounts in most containers, no user namespaces elsewhere."""
+    probe = ["unshare", "--mount", "true"] if root else ["mmdebstrap", "--unshare-helper", "true"]
+    try:
+        run(probe)
+    except ImageFailed as error:
+        what = "mount file systems" if root else "use user namespaces and the /etc/subuid entry of its user"
+        raise ImageFailed(
+            f"building {name} needs to {what}, and may not here ({error.detail}); build it on a machine where that works "
+            f"(python -m services.imagebuilder.masters {name} --state-dir DIR) and copy DIR/masters here"
+        ) from error
 
 
 def _scratch(work: Path) -> Path:

@@ -21,6 +21,7 @@ PACKAGES: Mapping[str, str] = {
     "qemu-img": "qemu-utils",
     "setpriv": "util-linux",
     "tar": "tar",
+    "unshare": "util-linux",
     "/usr/lib/grub/i386-pc/boot.img": "grub-pc-bin",
     "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
 }
@@ -38,8 +39,10 @@ def need(purpose: str, names: Sequence[str]) -> None:
 
 def run(argv: Sequence[str], on_line: Callable[[str], None] = lambda line: None, cwd: Path | None = None) -> None:
     """Run to the end; raise ImageFailed with the last lines when it fails. It dies with this process."""
+    # A program that opens namespaces of its own is killed, and they with it; others may clean up.
+    death = signal.SIGKILL if argv[0] == "unshare" else signal.SIGTERM
     environment = {**os.environ, "PATH": _PATH, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
-    guarded = ["setpriv", "--pdeathsig", "TERM", "--", *argv]
+    guarded = ["setpriv", "--pdeathsig", death.name.removeprefix("SIG"), "--", *argv]
     tail: deque[str] = deque(maxlen=12)
     process = subprocess.Popen(
         guarded,
@@ -59,7 +62,7 @@ def run(argv: Sequence[str], on_line: Callable[[str], None] = lambda line: None,
             on_line(line.rstrip())
         code = process.wait()
     except BaseException:
-        os.killpg(process.pid, signal.SIGTERM)
+        os.killpg(process.pid, death)
         process.wait()
         raise
     if code:

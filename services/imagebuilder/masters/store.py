@@ -9,7 +9,7 @@ masters/work/<recipe>.<pid>/  a build under way; a dead one's is removed by the 
 import fcntl
 import json
 import os
-import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -104,7 +104,7 @@ class MasterStore:
 
     def _make(self, recipe: str, build: Builder, progress: Progress) -> Master:
         for dead in self._work.glob(f"{recipe}.*.d"):
-            shutil.rmtree(dead, ignore_errors=True)
+            _remove(dead)
         work = self._work / f"{recipe}.{os.getpid()}.d"
         work.mkdir()
         try:
@@ -113,7 +113,7 @@ class MasterStore:
             master = Master(recipe, files, built.cmdline)
             self._write_index(work, master)
         finally:
-            shutil.rmtree(work, ignore_errors=True)
+            _remove(work)
         return master
 
     def _keep(self, path: Path, format_: str) -> MasterFile:
@@ -128,3 +128,8 @@ class MasterStore:
         scratch = work / "index.json"
         scratch.write_text(json.dumps(dump(master), indent=1))
         scratch.rename(self._index / f"{master.recipe}.json")
+
+
+def _remove(folder: Path) -> None:
+    """Remove a work folder, but nothing that may be mounted in it."""
+    subprocess.run(["rm", "-rf", "--one-file-system", "--", str(folder)], check=False, capture_output=True)
