@@ -13,6 +13,17 @@ from webargs.flaskparser import FlaskParser
 from services.common.contracts.errors import Invalid, Malformed, Problem, WrongMediaType
 
 _MISSING_FIX = "add it"
+# What marshmallow says by itself, and what would be right.
+_FIXES: Mapping[str, str] = {
+    "Not a valid string.": "a text, in quotes",
+    "Not a valid integer.": "a whole number, without quotes",
+    "Not a valid number.": "a number, without quotes",
+    "Not a valid boolean.": "true or false",
+    "Not a valid list.": "a list: [...]",
+    "Not a valid mapping type.": "an object: {...}",
+    "Invalid input type.": "an object: {...}",
+    "Field may not be null.": "leave it out, or give it a value",
+}
 
 
 _UNKNOWN = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": ma.RAISE, "json": ma.RAISE}
@@ -136,4 +147,4 @@ def _worded(message: str) -> tuple[str, str]:
     if message == "Missing data for required field.":
         return "this field is required", _MISSING_FIX
     text, _, fix = message.partition(" -> ")
-    return text, fix
+    return text, fix or _FIXES.get(text, "")

@@ -28,9 +28,20 @@ AUTH_ROUTES = (
 
 USER_ROUTES = (
     _Route("GET", "/v1/users", users.listing, ADMIN, a.USER_PAGE, query=a.USER_LIST),
-    _Route("POST", "/v1/users", users.create, ADMIN, a.UserShape(), a.UserAsked(), CHANGE, 201, prepare=users.hashed),
-    _Route("GET", ONE_USER, users.get, USER, a.UserShape(), query=READ),
-    _Route("PATCH", ONE_USER, users.change, USER, a.UserShape(), a.UserChanges(), CHANGE, prepare=users.allowed_change),
+    _Route(
+        "POST", "/v1/users", users.create, ADMIN, a.AccountShape(), a.AccountAsked(), CHANGE, 201, prepare=users.hashed
+    ),
+    _Route("GET", ONE_USER, users.get, USER, a.AccountShape(), query=READ),
+    _Route(
+        "PATCH",
+        ONE_USER,
+        users.change,
+        USER,
+        a.AccountShape(),
+        a.AccountChanges(),
+        CHANGE,
+        prepare=users.allowed_change,
+    ),
     _Route("DELETE", ONE_USER, users.remove, ADMIN, query=CHANGE, status=204),
 )
 

@@ -84,7 +84,7 @@ class MeShape(Schema):
     projects = fields.List(fields.Nested(PlaceShape()))
 
 
-class UserAsked(Schema):
+class AccountAsked(Schema):
     """A user to be made."""
 
     username = text(grammar.account_name, required=True)
@@ -92,7 +92,7 @@ class UserAsked(Schema):
     admin = Flag(load_default=False)
 
 
-class UserChanges(Schema):
+class AccountChanges(Schema):
     """What of a user can be changed; users themselves may change their password only."""
 
     username = text(grammar.account_name)
@@ -102,7 +102,7 @@ class UserChanges(Schema):
     disabled = Flag(metadata={"description": "Refuse to sign them in, and end their sessions"})
 
 
-class UserShape(Schema):
+class AccountShape(Schema):
     """A user; never with a password."""
 
     id = fields.String()
@@ -221,7 +221,7 @@ PROJECT_LIST = listing(
 )
 MEMBER_LIST = listing("Members", ("user",), "user")
 API_TOKEN_LIST = listing("ApiTokens", ("name", "created_at"), "name")
-USER_PAGE = page_of(UserShape)
+USER_PAGE = page_of(AccountShape)
 PROJECT_PAGE = page_of(ProjectShape)
 MEMBER_PAGE = page_of(MemberShape)
 API_TOKEN_PAGE = page_of(ApiTokenShape)
