@@ -15,9 +15,10 @@ class _Managed(Collection[A]):
         """Make one; the answer never carries a secret back."""
         return load(self._kind, self._transport.json(Call("POST", self._path, json=dict(spec))))
 
-    def delete(self, item_id: str) -> None:
-        """Remove it; raises Conflict while things still belong to it."""
-        self._transport.send(Call("DELETE", self._at(item_id)))
+    def delete(self, item_id: str, *, etag: str = "") -> None:
+        """Remove it; with `etag`, only while it is what you saw. Raises Conflict while things still belong to it."""
+        seen = f'"{etag}"' if etag else "*"
+        self._transport.send(Call("DELETE", self._at(item_id), headers={"If-Match": seen}))
 
 
 class Users(_Managed[User]):

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from services.api.limits import SIGN_IN_TRIES
 from services.common.contracts.ids import new_id
 from services.common.store.models import ApiToken
 from tests.support.front_door import PASSWORD, Api, Response
@@ -49,6 +50,15 @@ def test_a_token_signs_in_and_its_use_is_noted(api: Api) -> None:
     assert api.done("member", "GET", f"{TOKENS}/{token['id']}")["last_used_at"]
     again = api.ask("", "POST", "/v1/auth/refresh", {"refresh_token": answer.json["refresh_token"]})
     assert again.status_code == 200
+
+
+def test_scripts_may_start_often_with_a_good_token_but_not_with_bad_ones(api: Api) -> None:
+    token = made(api, "member")
+    assert {exchanged(api, token).status_code for _ in range(2 * SIGN_IN_TRIES)} == {200}
+    bad = {"api_token": "ink_made-up"}
+    tries = (api.ask("", "POST", "/v1/auth/token", bad, address="192.0.2.10") for _ in range(2 * SIGN_IN_TRIES + 1))
+    assert next(tries).status_code == 401
+    assert any(answer.status_code == 429 for answer in tries)
 
 
 def test_deleting_a_token_ends_its_sessions_at_once_and_no_other(api: Api) -> None:

@@ -54,6 +54,13 @@ def test_a_delete_whose_answer_was_lost_is_not_sent_again(api: CannedApi, client
     assert asked.headers["if-match"] == '"a.b"'
 
 
+def test_users_and_projects_are_deleted_as_they_were_seen_or_as_they_are(api: CannedApi, client: Client) -> None:
+    api.on("DELETE /v1/users/u1", Reply(204))
+    client.users.delete("u1", etag="a.b")
+    client.users.delete("u1")
+    assert [asked.headers["if-match"] for asked in api.of("DELETE /v1/users/u1")] == ['"a.b"', "*"]
+
+
 def test_a_server_that_is_not_there_is_unreachable_by_name(api: CannedApi) -> None:
     manners = Manners(retry=RetryPolicy(attempts=2, first_s=0.001))
     with Client("http://127.0.0.1:9", manners=manners) as nowhere, pytest.raises(errors.Unreachable) as caught:
