@@ -78,16 +78,23 @@ class Relay:
 
     def _publish(self, rows: Sequence[Any]) -> tuple[list[int], Exception | None]:
         sent: list[int] = []
+        broken: dict[str, Exception] = {}
         for row in rows:
+            if row.target in broken:
+                continue
             try:
                 hit("relay.before-publish")
                 self._send(row)
                 hit("relay.after-publish")
             except BROKER_AWAY as error:
-                return sent, error
+                # One queue that answers nothing must not hold up the others; two, and the broker is away.
+                broken[row.target] = error
+                if len(broken) > 1:
+                    break
+                continue
             sent.append(row.id)
             RELAYED.labels(row.kind).inc()
-        return sent, None
+        return sent, next(iter(broken.values()), None)
 
     def _send(self, row: Any) -> None:
         if row.kind == outbox.BELL:

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from services.common.contracts.errors import TryAgain
 from services.common.runtime.broker_admin import BrokerAdmin
-from services.common.runtime.bus import BROKER_AWAY, Publisher
+from services.common.runtime.bus import BROKER_AWAY, Publisher, every_queue
 from services.common.runtime.log import get_logger
 from services.common.store.database import Database
 from services.common.store.hosts import Host
@@ -15,6 +15,7 @@ from services.common.store.hosts import Host
 log = get_logger(__name__)
 QUEUES_EVERY_S = 2.0
 USERS_EVERY_S = 5.0
+DEAD_AFTER = 3
 
 
 class Topology:
@@ -26,22 +27,37 @@ class Topology:
         self._admin = admin
         self._queues_at = 0.0
         self._users_at = 0.0
+        self._dead: dict[str, int] = {}
 
     def keep(self) -> None:
         """Do what is due; a broker that is away is looked for again at the next call."""
         now = time.monotonic()
+        if now - self._queues_at < QUEUES_EVERY_S:
+            return
+        with self._database.read() as session:
+            hosts = session.execute(select(Host.id, Host.broker_password_hash)).all()
         try:
-            if now - self._queues_at >= QUEUES_EVERY_S:
-                with self._database.read() as session:
-                    hosts = session.execute(select(Host.id, Host.broker_password_hash)).all()
-                self._publisher.declare([host for host, _ in hosts])
+            if self._queues([host for host, _ in hosts]):
                 self._queues_at = now
-                if now - self._users_at >= USERS_EVERY_S:
-                    for host, password_hash in hosts:
-                        if password_hash:
-                            self._admin.ensure_host(host, password_hash)
-                    self._users_at = now
-        except BROKER_AWAY as error:
-            log.warning("the broker is away", reason=str(error))
+            if now - self._users_at >= USERS_EVERY_S:
+                for host, password_hash in hosts:
+                    if password_hash:
+                        self._admin.ensure_host(host, password_hash)
+                self._users_at = now
         except TryAgain as error:
-            log.warning("the broker's users could not be looked after", reason=error.detail)
+            log.warning("the broker could not be looked after", reason=error.detail)
+
+    def _queues(self, hosts: list[str]) -> bool:
+        for queue in every_queue(hosts):
+            try:
+                self._publisher.declare(queue)
+                self._dead.pop(queue.name, None)
+            except BROKER_AWAY as error:
+                log.warning("a queue could not be declared", queue=queue.name, reason=str(error))
+                self._dead = {queue.name: self._dead.get(queue.name, 0) + 1}
+                if self._dead[queue.name] >= DEAD_AFTER:
+                    # A quorum queue that died within a second of its making has no leader for ever. What it held
+                    # is rung and sent again; what matters is that it can be used.
+                    self._admin.drop_queue(queue.name)
+                return False
+        return True

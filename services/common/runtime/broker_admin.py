@@ -52,7 +52,11 @@ class BrokerAdmin:
         """The host's user is gone, and its connections with it."""
         name = quote(host_user(host_id), safe="")
         self._call("DELETE", f"/api/users/{name}", None, (204, 404))
-        self._call("DELETE", f"/api/queues/%2F/{quote(host_queue(host_id), safe='')}", None, (204, 404))
+        self.drop_queue(host_queue(host_id))
+
+    def drop_queue(self, name: str) -> None:
+        """The queue is gone, whatever it held."""
+        self._call("DELETE", f"/api/queues/%2F/{quote(name, safe='')}", None, (204, 404))
 
     def _put(self, path: str, body: dict[str, str]) -> None:
         self._call("PUT", path, body, (200, 201, 204))

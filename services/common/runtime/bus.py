@@ -18,6 +18,8 @@ from services.common.runtime.log import get_logger
 
 log = get_logger(__name__)
 AGENT_EVENTS = Exchange(AGENT_EXCHANGE, type="topic", durable=True)
+# A queue that the broker took down with it may have no leader: it answers nothing, for a minute.
+PATIENCE_S = 3.0
 # Everything a broker that is away, restarting or wiped makes kombu raise.
 BROKER_AWAY = (OSError, OperationalError, amqp.exceptions.AMQPError, amqp.exceptions.MessageNacked)
 
@@ -34,6 +36,11 @@ def agent_events_queue() -> Queue:
     return Queue(AGENT_QUEUE, AGENT_EVENTS, routing_key="#", durable=True, queue_arguments=QUORUM)
 
 
+def every_queue(host_ids: Sequence[str]) -> list[Queue]:
+    """All queues there must be with these hosts."""
+    return [*(job_queue(name) for name in QUEUES), agent_events_queue(), *map(commands_queue, host_ids)]
+
+
 class Publisher:
     """Publishes with confirms over one connection, made again when it breaks. Not for several threads."""
 
@@ -45,9 +52,9 @@ class Publisher:
 
     def _ready(self) -> Producer:
         if self._producer is None:
-            self._connection = Connection(
-                self._url, heartbeat=0, connect_timeout=3, transport_options={"confirm_publish": True}
-            )
+            limits = {"read_timeout": PATIENCE_S, "write_timeout": PATIENCE_S}
+            options = {"confirm_publish": True, **limits}
+            self._connection = Connection(self._url, heartbeat=0, connect_timeout=3, transport_options=options)
             self._connection.ensure_connection(max_retries=1, timeout=3)
             self._producer = Producer(self._connection.channel())
         return self._producer
@@ -56,7 +63,13 @@ class Publisher:
         """Ring for a job; returns once the broker has it on disk. Raises one of BROKER_AWAY."""
         self._guarded(
             lambda: self._app.send_task(
-                task, args=(job_id,), queue=job_queue(queue), producer=self._ready(), retry=False, ignore_result=True
+                task,
+                args=(job_id,),
+                queue=job_queue(queue),
+                producer=self._ready(),
+                retry=False,
+                ignore_result=True,
+                confirm_timeout=PATIENCE_S,
             )
         )
 
@@ -73,18 +86,13 @@ class Publisher:
                 content_type="application/jose",
                 content_encoding="ascii",
                 retry=False,
+                confirm_timeout=PATIENCE_S,
             )
         )
 
-    def declare(self, host_ids: Sequence[str]) -> None:
-        """Make every exchange and queue that is missing: after the broker's disk was wiped, too."""
-
-        def everything() -> None:
-            channel = self._ready().channel
-            for queue in [*(job_queue(q) for q in QUEUES), agent_events_queue(), *map(commands_queue, host_ids)]:
-                queue(channel).declare()
-
-        self._guarded(everything)
+    def declare(self, queue: Queue) -> None:
+        """Make the queue, and its exchange, if it is missing: after the broker's disk was wiped, too."""
+        self._guarded(lambda: queue(self._ready().channel).declare())
 
     def drop_host(self, host_id: str) -> None:
         """Delete a host's queue."""
@@ -102,7 +110,7 @@ class Publisher:
         connection, self._connection, self._producer = self._connection, None, None
         if connection is not None:
             try:
-                connection.release()
+                connection.collect(socket_timeout=1.0)  # release() would wait for an answer that may never come
             except BROKER_AWAY as error:
                 log.debug("closing a broken connection", reason=str(error))
 

@@ -24,7 +24,7 @@ from services.common.contracts.commands import Command, DeployPlan, Verb
 from services.common.contracts.events import AgentEvent, AgentEventKind
 from services.common.contracts.ids import new_id
 from services.common.runtime.broker_admin import BrokerAdmin, host_user, rabbit_password_hash
-from services.common.runtime.bus import BROKER_AWAY, AgentEvents, Publisher
+from services.common.runtime.bus import BROKER_AWAY, AgentEvents, Publisher, every_queue
 from services.common.runtime.signing import sign_command
 from tests.support.hypervisor import PLATFORM, private_libvirtd
 from tests.support.process import Process
@@ -65,7 +65,8 @@ class Station:
 
     def rights(self) -> None:
         """Queues and the agent's user, as after a wipe too."""
-        self.publisher.declare([self.host])
+        for queue in every_queue([self.host]):
+            self.publisher.declare(queue)
         self.admin.ensure_host(self.host, rabbit_password_hash("pw"))
 
     def start(self, **env: str) -> None:

@@ -16,7 +16,7 @@ from services.common.contracts.codec import dump, load
 from services.common.contracts.flow import QUEUES
 from services.common.contracts.placement import Decision
 from services.common.runtime.ask import ask
-from services.common.runtime.bus import Publisher
+from services.common.runtime.bus import Publisher, every_queue
 from services.common.store.database import database_from_url
 from services.common.store.migrate import upgrade
 from services.scheduler.explain import TOPIC
@@ -65,7 +65,8 @@ def test_the_scheduler_explains_places_and_ends_in_order(scheduler: Process, rab
     assert decision.host == host, scheduler.tail()
 
     publisher = Publisher(rabbit.url)
-    publisher.declare([])
+    for queue in every_queue([]):
+        publisher.declare(queue)
     publisher.ring(QUEUES[0], "scheduler.place", job)
     until(lambda: inn.vm(vm).host_id == host, 30, f"the vm to be placed\n{scheduler.tail()}")
     publisher.close()
