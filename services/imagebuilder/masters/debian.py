@@ -176,8 +176,9 @@ def _may_build(name: str, root: bool) -> None:
     except ImageFailed as error:
         what = "mount file systems" if root else "use user namespaces and the /etc/subuid entry of its user"
         raise ImageFailed(
-            f"building {name} needs to {what}, and may not here ({error.detail}); build it on a machine where that works "
-            f"(python -m services.imagebuilder.masters {name} --state-dir DIR) and copy DIR/masters here"
+            f"building {name} needs to {what}, and may not here ({error.detail}); "
+            f"build it on a machine where that works (python -m services.imagebuilder.masters {name} --state-dir DIR) "
+            "and copy DIR/masters here"
         ) from error
 
 
