@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
 from deploy.local.servers import Postgres, Redis, Server, ServerError
 from services.common.contracts.ids import new_id
@@ -48,6 +49,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 
 @pytest.fixture(scope="module")
 def api(database_url: str, redis_server: Redis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.flushall()  # counted sign-ins
     directory: Path = tmp_path_factory.mktemp("api")
     found = open_api(directory, database_url, redis_server.url)
     yield found
