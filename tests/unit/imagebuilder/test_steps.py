@@ -158,11 +158,11 @@ def test_build_with_warm_masters_takes_milliseconds(shop: Shop) -> None:
     shop.builder.build(a_step(a_spec()))
     took = []
     for _ in range(20):
-        begun = time.perf_counter()
+        begun = time.process_time()
         shop.builder.build(a_step(a_spec()))
-        took.append(time.perf_counter() - begun)
-    # Measured 1.6 ms; the limit leaves room for a busy machine.
-    assert sorted(took)[10] < 0.02
+        took.append(time.process_time() - begun)
+    # CPU time, since other tests share the machine: 3.1 ms on a busy one.
+    assert sorted(took)[10] < 0.01
 
 
 def imported(shop: Shop, monkeypatch: pytest.MonkeyPatch, body: bytes, **changes: Any) -> str:
