@@ -89,7 +89,7 @@ class Bare:
     def _make(self, name: str) -> "libvirt.virDomain":
         home = self._directory / name
         home.mkdir()
-        xml = self._xml.replace(self._name, name).replace(self._uuid, str(uuid4())).replace(self._vm, str(uuid4()))
+        xml = self._xml
         for n, (path, kept) in enumerate(self._kept.items()):
             copy = home / f"disk-{n}"
             if path.endswith(".qcow2"):
@@ -100,6 +100,8 @@ class Bare:
         xml = re.sub(r"<channel type='unix'>.*?</channel>", self._channel(home), xml, flags=re.S)
         xml = re.sub(r"<log file='[^']+'", f"<log file='{home}/console.log'", xml)
         xml = re.sub(r"<mac address='[^']+'/>", "", xml)
+        # Last: the id is part of the paths above.
+        xml = xml.replace(self._name, name).replace(self._uuid, str(uuid4())).replace(self._vm, str(uuid4()))
         domain = self._connection.defineXML(xml)
         domain.create()
         return domain

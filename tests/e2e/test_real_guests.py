@@ -3,13 +3,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import pytest
 
 from deploy.local.servers.libvirtd import Libvirtd
-from tests.e2e.conftest import ENV, gone
+from tests.e2e.conftest import ENV, gone, short_directory
 from tests.support.stack import Stack, running
 from tests.support.waiting import until
 
@@ -21,15 +20,16 @@ CACHE = Path.home() / ".cache" / "innkeeper" / "masters"
 
 @pytest.fixture(scope="module")
 def libvirtd() -> Iterator[Libvirtd]:
-    server = Libvirtd(Path(mkdtemp(prefix="ikv-")), netns=True)
-    server.start()
-    yield server
-    server.purge()
+    with short_directory() as directory:
+        server = Libvirtd(directory, netns=True)
+        server.start()
+        yield server
+        server.purge()
 
 
 @pytest.fixture(scope="module")
 def real(libvirtd: Libvirtd) -> Iterator[Stack]:
-    with running(Path(mkdtemp(prefix="ikr-")), env=ENV) as stack:
+    with short_directory() as directory, running(directory, env=ENV) as stack:
         CACHE.mkdir(parents=True, exist_ok=True)
         (stack.directory / "state").mkdir(exist_ok=True)
         (stack.directory / "state" / "masters").symlink_to(CACHE)

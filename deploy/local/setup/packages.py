@@ -25,6 +25,8 @@ STACK = [
     Package(("qemu-system-x86",), "the hypervisor"),
     Package(("qemu-utils",), "disk images"),
     Package(("mmdebstrap",), "builds the Debian guest"),
+    Package(("debian-archive-keyring",), "checks what the Debian guest is built of"),
+    Package(("uidmap",), "builds the Debian guest without root"),
     Package(("pkg-config", "pkgconf"), "to build libvirt's Python binding"),
     Package(("python3-dev",), "to build libvirt's Python binding"),
     Package(("gcc",), "to build libvirt's Python binding"),
