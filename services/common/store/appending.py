@@ -35,10 +35,10 @@ def event_message(row: dict[str, Any], state: str) -> dict[str, Any]:
     }
 
 
-def write_events(session: Session, key: JobKey, first_seq: int, events: Sequence[NewEvent], state: str) -> None:
-    """Insert events whose seq numbers the caller has reserved on the job's row in this transaction."""
-    if not events:
-        return
+def event_rows(
+    session: Session, key: JobKey, first_seq: int, events: Sequence[NewEvent], state: str
+) -> list[dict[str, Any]]:
+    """Rows of events to be inserted in this transaction; they are told to readers once it is committed."""
     job, project, vm = key
     now = time.time()
     rows = [
@@ -55,8 +55,14 @@ def write_events(session: Session, key: JobKey, first_seq: int, events: Sequence
         }
         for n, event in enumerate(events)
     ]
-    session.execute(EVENT_ROWS, rows)
     session.info.setdefault(EVENTS, []).extend(event_message(row, state) for row in rows)
+    return rows
+
+
+def write_events(session: Session, key: JobKey, first_seq: int, events: Sequence[NewEvent], state: str) -> None:
+    """Insert events whose seq numbers the caller has reserved on the job's row in this transaction."""
+    if events:
+        session.execute(EVENT_ROWS, event_rows(session, key, first_seq, events, state))
 
 
 def append_events(session: Session, job_id: str, events: Sequence[NewEvent]) -> None:

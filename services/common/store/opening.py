@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from services.common.contracts.errors import Conflict, IllegalMove
@@ -15,8 +15,10 @@ from services.common.contracts.ids import new_id
 from services.common.contracts.journal import Bell, NewEvent
 from services.common.contracts.states import VM_MOVES, JobState, VmState, may_move
 from services.common.store import outbox
-from services.common.store.appending import append_events, write_events
-from services.common.store.jobs import Job
+from services.common.store.appending import append_events, event_rows
+from services.common.store.jobs import Job, JobEvent, Outbox
+from services.common.store.tables import table_of, values_of
+from services.common.store.together import Row, insert_together
 from services.common.store.vms import Vm
 
 
@@ -35,6 +37,13 @@ class Opening:
 
 def open_job(session: Session, opening: Opening, vm: Vm | None = None) -> Job:
     """Write the job; `vm` must be in the session (flushed). Raises Conflict where the vm has an active job."""
+    job, rows = opened(session, opening, vm)
+    insert_together(session, rows)
+    return job
+
+
+def opened(session: Session, opening: Opening, vm: Vm | None = None) -> tuple[Job, list[Row]]:
+    """As open_job, but the rows are left to the caller to insert, together with its own."""
     now = time.time()
     flow = FLOWS[opening.kind]
     before = vm.state if vm else ""
@@ -74,14 +83,16 @@ def open_job(session: Session, opening: Opening, vm: Vm | None = None) -> Job:
         started_at=None,
         finished_at=None,
     )
-    columns = {c.key: getattr(job, c.key) for c in Job.__table__.columns}
-    session.execute(insert(Job).values(**columns))
     if vm is not None:
         vm.job_id = job.id
     key = (job.id, job.project_id, job.vm_id)
-    write_events(session, key, 1, [NewEvent(JobEventKind.QUEUED)], job.state)
-    outbox.put(session, [Bell(first.queue, task_name(first), job.id)])
-    return job
+    events = event_rows(session, key, 1, [NewEvent(JobEventKind.QUEUED)], job.state)
+    bells = outbox.rows(session, [Bell(first.queue, task_name(first), job.id)])
+    return job, [
+        (table_of(Job), values_of(job)),
+        *((table_of(JobEvent), row) for row in events),
+        *((table_of(Outbox), row) for row in bells),
+    ]
 
 
 def _take_vm(session: Session, vm: Vm, opening: Opening, flow: Flow, now: float) -> None:

@@ -38,10 +38,14 @@ def command_row(command: Command) -> dict[str, Any]:
 
 def put(session: Session, bells: Sequence[Bell] = (), command: Command | None = None) -> None:
     """Have these published after this transaction."""
-    rows = [bell_row(b) for b in bells] + ([command_row(command)] if command else [])
-    if rows:
-        session.execute(ROWS, rows)
-        session.info[RANG] = True
+    if bells or command:
+        session.execute(ROWS, rows(session, bells, command))
+
+
+def rows(session: Session, bells: Sequence[Bell] = (), command: Command | None = None) -> list[dict[str, Any]]:
+    """Rows to be inserted in this transaction; the relay is woken once it is committed."""
+    session.info[RANG] = True
+    return [bell_row(b) for b in bells] + ([command_row(command)] if command else [])
 
 
 def pending(session: Session, limit: int = 200) -> Sequence[Outbox]:
