@@ -53,11 +53,12 @@ def _admit(route: Route, parts: Parts) -> None:
     if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("send Authorization: Bearer <access token>; POST /v1/auth/token gives one")
     claims = parts.tokens.read(token.strip(), ACCESS)
-    with parts.database.read() as db:
-        g.caller = identity.who(db, claims)
-        g.budget = parts.limits.request(g.caller.id)
+    with parts.database.look() as db:
         if route.project:
-            g.place = identity.place(db, g.caller, request.headers.get("X-Project", ""))
+            g.caller, g.place = identity.who_and_where(db, claims, request.headers.get("X-Project", ""))
+        else:
+            g.caller = identity.who(db, claims)
+    g.budget = parts.limits.request(g.caller.id)
     demand(g.caller.rank_in(g.place) if route.project else g.caller.rank, route.role)
 
 

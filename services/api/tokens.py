@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """JWTs after RFC 8725: one algorithm, every claim required, and a type of its own for each kind of token."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import jwt
@@ -18,6 +20,8 @@ LIFETIME_S = {ACCESS: 15 * 60, REFRESH: 14 * 24 * 3600}
 _REQUIRED = ["exp", "iat", "aud", "iss", "jti", "sub", "typ"]
 # A token is some hundred bytes; anything longer is not worth the parser's time.
 _LONGEST = 4096
+_REMEMBERED = 4096
+_EXPIRED = "the token has expired; get a new one"
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class Tokens:
     def __init__(self, current: str, keys: Mapping[str, bytes]):
         self._current = current
         self._keys = dict(keys)
+        # A signature that was good once stays good; whether the token has expired is asked each time.
+        self._checked = lru_cache(maxsize=_REMEMBERED)(self._check)
 
     def issue(self, claims: Claims, now: float) -> str:
         """A signed token; `claims.exp` is set from the kind's lifetime when it is 0."""
@@ -64,6 +70,14 @@ class Tokens:
         """The claims of a good token of this kind; raises Unauthenticated that says what is wrong."""
         if len(token) > _LONGEST:
             raise Unauthenticated("the token is too long to be one of ours")
+        claims = self._checked(token)
+        if claims.exp <= time.time():
+            raise Unauthenticated(_EXPIRED)
+        if claims.typ != kind:
+            raise Unauthenticated(f"this needs an {kind} token" if kind == ACCESS else f"this needs a {kind} token")
+        return claims
+
+    def _check(self, token: str) -> Claims:
         try:
             kid = jwt.get_unverified_header(token).get("kid", "")
             key = self._keys.get(kid if isinstance(kid, str) else "")
@@ -73,11 +87,9 @@ class Tokens:
                 token, key, algorithms=[ALGORITHM], audience=AUDIENCE, issuer=ISSUER, options={"require": _REQUIRED}
             )
         except jwt.ExpiredSignatureError as error:
-            raise Unauthenticated("the token has expired; get a new one") from error
+            raise Unauthenticated(_EXPIRED) from error
         except jwt.PyJWTError as error:
             raise Unauthenticated("the token is not valid") from error
-        if body["typ"] != kind:
-            raise Unauthenticated(f"this needs an {kind} token" if kind == ACCESS else f"this needs a {kind} token")
         return _claims(body)
 
 

@@ -4,7 +4,7 @@
 import json
 from typing import Any
 
-from sqlalchemy import String, cast, func, insert, select
+from sqlalchemy import String, cast, func, select
 from sqlalchemy.orm import Session
 
 from services.api.call import Call
@@ -18,8 +18,9 @@ from services.common.contracts.states import VmState
 from services.common.contracts.vm import Secrets, VmSpec
 from services.common.store.control import address_rows
 from services.common.store.models import AddressLease, Job, Project, Vm
-from services.common.store.opening import Opening, open_job
-from services.common.store.tables import table_of
+from services.common.store.opening import Opening, opened
+from services.common.store.tables import table_of, values_of
+from services.common.store.together import insert_together
 
 JsonDict = dict[str, Any]
 
@@ -83,12 +84,9 @@ def _write(call: Call, db: Session, vm_id: str, spec: VmSpec, networks: JsonDict
         requested_by=call.who.id,
         trace_id=call.trace_id,
     )
-    job = open_job(db, opening, vm)
-    leases = address_rows(vm.id, spec)
-    # One INSERT with the final values; through the session it would be an INSERT and an UPDATE.
-    db.execute(insert(table_of(Vm)).values({c.key: getattr(vm, c.key) for c in Vm.__table__.columns}))
-    if leases:
-        db.execute(insert(table_of(AddressLease)), leases)
+    job, rows = opened(db, opening, vm)
+    leases = [(table_of(AddressLease), row) for row in address_rows(vm.id, spec)]
+    insert_together(db, [(table_of(Vm), values_of(vm)), *rows, *leases])
     return vm, job
 
 
