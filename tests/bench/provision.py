@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ class Reader(threading.Thread):
 
     def _note(self, event: dict[str, Any]) -> None:
         if event.get("seq") and event.get("at"):
-            self.ages.append((time.time() - float(event["at"])) * 1000)
+            self.ages.append((time.time() - datetime.fromisoformat(event["at"]).timestamp()) * 1000)
 
 
 def ours(stack: Stack, started: Started, name: str) -> float:
