@@ -4,6 +4,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from functools import cache
 from typing import Any, NoReturn
 
 import flask
@@ -44,6 +45,18 @@ class Reader(FlaskParser):
         found = strict_json(data)
         if not isinstance(found, dict):
             raise Malformed("the body must be a JSON object, like {}")
+        return found
+
+    def parse(self, argmap: Any, req: Any = None, *, location: str | None = None, **more: Any) -> Any:
+        """As webargs does it; a query that is not there is worked out once."""
+        if location == "query" and not flask.request.query_string:
+            return dict(self._absent(argmap))
+        return super().parse(argmap, req, location=location, **more)
+
+    @staticmethod
+    @cache
+    def _absent(schema: ma.Schema) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = schema.load({})
         return found
 
     def load_querystring(self, req: flask.Request, schema: ma.Schema) -> Any:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 EVENTS, RANG = "events", "rang"
 BUSY_MS = 15_000
+LOOKERS = 8
 
 
 def _silent(_events: list[dict[str, Any]], _rang: bool) -> None:
@@ -38,7 +39,7 @@ class Database:
         self.url = make_url(url)
         self.announce = announce
         self.engine = _sqlite(url) if self.is_sqlite else _postgresql(url, pool_size)
-        self._looking = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._looking = self.engine if self.is_sqlite else _autocommitting(url)
 
     @property
     def is_sqlite(self) -> bool:
@@ -81,6 +82,7 @@ class Database:
     def close(self) -> None:
         """Let every connection go."""
         self.engine.dispose()
+        self._looking.dispose()
 
 
 def database_from_url(url: str, announce: Announce = _silent) -> Database:
@@ -89,10 +91,27 @@ def database_from_url(url: str, announce: Announce = _silent) -> Database:
 
 
 def _postgresql(url: str, pool_size: int) -> Engine:
+    return create_engine(
+        _psycopg(url), pool_size=pool_size, max_overflow=56, pool_pre_ping=False, pool_recycle=600, pool_use_lifo=True
+    )
+
+
+def _autocommitting(url: str) -> Engine:
+    """A few connections that are never in a transaction; questions are short, so many threads can take turns."""
+    return create_engine(
+        _psycopg(url),
+        pool_size=LOOKERS,
+        max_overflow=0,
+        pool_recycle=600,
+        pool_use_lifo=True,
+        pool_reset_on_return=None,
+        isolation_level="AUTOCOMMIT",
+    )
+
+
+def _psycopg(url: str) -> URL:
     parsed = make_url(url)
-    if parsed.drivername == "postgresql":
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    return create_engine(parsed, pool_size=pool_size, max_overflow=56, pool_pre_ping=False, pool_recycle=600)
+    return parsed.set(drivername="postgresql+psycopg") if parsed.drivername == "postgresql" else parsed
 
 
 def _sqlite(url: str) -> Engine:
