@@ -148,7 +148,7 @@ def lists(stack: Stack, count: int, looks: int) -> float:
 def main(as_json: bool, rounds: int, count: int) -> None:
     """Measure and print."""
     directory = Path(tempfile.mkdtemp(prefix="ikb-"))
-    with running(directory, postgres=True, env={"INNKEEPER_RATE_LIMIT": "off"}, services=()) as stack:
+    with running(directory, postgres=True, services=()) as stack:
         ratio, notes = posts(stack, rounds, count)
         figures = {"post_ratio": ratio, "list_p95_ms": lists(stack, 10_000, 100)}
     show(figures, as_json, notes)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.stack import Stack, running
 
-ENV = {"INNKEEPER_LEASE_S": "3", "INNKEEPER_ORPHAN_GRACE_S": "3", "INNKEEPER_RATE_LIMIT": "off"}
+ENV = {"INNKEEPER_LEASE_S": "3", "INNKEEPER_ORPHAN_GRACE_S": "3"}
 ROOM = {"vcpus": 64, "memory_mib": 65536, "disk_gib": 1000}
 
 
