@@ -13,8 +13,8 @@ from services.common.contracts.events import AgentEventKind
 from services.common.runtime import log, metrics
 from services.common.runtime.broker_admin import BrokerAdmin
 from services.common.runtime.bus import AgentEvents, Publisher
+from services.common.runtime.dispatch import Dispatcher
 from services.common.runtime.feed import Feed
-from services.common.runtime.keys import Keys
 from services.common.runtime.settings import settings_or_exit
 from services.common.store.database import Database
 from services.common.store.journal import SqlJournal
@@ -81,7 +81,7 @@ def main() -> None:
     }
     recorder = Recorder(database, journal, feed, sweeper.resend_to, others)
     events = AgentEvents(settings.broker_url, recorder.handle)
-    relay = Relay(database, Publisher(settings.broker_url), Keys.load(settings.keys_dir), feed)
+    relay = Relay(database, Dispatcher(Publisher(settings.broker_url), settings.keys_dir))
     topology = Topology(database, Publisher(settings.broker_url), BrokerAdmin(settings.broker_admin_url))
     table: list[tuple[float, Work]] = [
         (0.25, sweeper.ring_overdue),

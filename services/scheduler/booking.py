@@ -14,6 +14,7 @@ from services.common.contracts.journal import JobView, JsonDict
 from services.common.contracts.placement import Decision
 from services.common.store.hosts import Claim, Host, StoredDecision
 from services.common.store.jobs import Job
+from services.common.store.tables import table_of
 from services.common.store.vms import Vm
 from services.scheduler.choose import choose
 from services.scheduler.claims import Claimant, hold
@@ -22,6 +23,7 @@ from services.scheduler.metrics import CONFLICTS
 from services.scheduler.policy import Policy
 
 TRIES = 3
+DECISIONS, VMS = table_of(StoredDecision), table_of(Vm)
 
 
 @dataclass(frozen=True)
@@ -97,9 +99,9 @@ def facts_again(session: Session, claim: Claim) -> JsonDict:
 def store_decision(session: Session, job: JobView, decision: Decision, now: float) -> None:
     """Keep the whole explanation; the same try of the same job keeps one, the last."""
     key = derived_id(job.id, "decision", job.fence)
-    session.execute(delete(StoredDecision).where(StoredDecision.id == key))
+    session.execute(delete(DECISIONS).where(DECISIONS.c.id == key))
     session.execute(
-        insert(StoredDecision).values(
+        insert(DECISIONS).values(
             id=key,
             project_id=job.project,
             job_id=job.id,
@@ -118,7 +120,7 @@ def set_host(session: Session, job: JobView, host_id: str | None, now: float) ->
     """Write the vm's host down, or that it has none."""
     vm_id = job.vm.id if job.vm else ""
     session.execute(
-        update(Vm)
-        .where(Vm.id == vm_id, Vm.host_id.is_distinct_from(host_id))
-        .values(host_id=host_id, version=Vm.version + 1, updated_at=now)
+        update(VMS)
+        .where(VMS.c.id == vm_id, VMS.c.host_id.is_distinct_from(host_id))
+        .values(host_id=host_id, version=VMS.c.version + 1, updated_at=now)
     )

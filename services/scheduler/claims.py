@@ -13,6 +13,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from services.common.contracts.errors import Conflict
 from services.common.contracts.placement import HostView, Request
 from services.common.store.hosts import Claim, Host
+from services.common.store.tables import table_of
 from services.scheduler.capacity import Amounts
 
 
@@ -69,7 +70,7 @@ def hold(session: Session, claimant: Claimant, request: Request, host: HostView,
         "created_at": claimant.now,
     }
     try:
-        session.execute(insert(Claim).values(**row))
+        session.execute(insert(table_of(Claim)).values(**row))
     except IntegrityError as error:
         raise Conflict(f"vm {claimant.vm} has a claim already") from error
     return True

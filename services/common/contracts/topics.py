@@ -4,7 +4,7 @@
 AGENT_EXCHANGE = "agent.events"  # topic exchange; routing key host.<id>
 AGENT_QUEUE = "agent.events"
 FEED_CHANNEL = "innkeeper:feed"  # every job event after its commit: {"project","job","seq",...}
-OUTBOX_CHANNEL = "innkeeper:outbox"  # "there is something to relay"
+BELL, COMMAND = "bell", "command"  # the kinds of an outbox row
 
 
 def host_queue(host_id: str) -> str:

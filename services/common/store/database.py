@@ -18,8 +18,8 @@ from sqlalchemy.orm import Session
 
 from services.common.contracts.errors import TryAgain
 
-# Told after a commit: the events written (as sent to readers), and whether the outbox has something new.
-Announce = Callable[[list[dict[str, Any]], bool], None]
+# Told after a commit: the events written (as sent to readers), and the rows put into the outbox.
+Announce = Callable[[list[dict[str, Any]], list[dict[str, Any]]], None]
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -28,7 +28,7 @@ BUSY_MS = 15_000
 LOOKERS = 8
 
 
-def _silent(_events: list[dict[str, Any]], _rang: bool) -> None:
+def _silent(_events: list[dict[str, Any]], _rang: list[dict[str, Any]]) -> None:
     return None
 
 
@@ -66,7 +66,7 @@ class Database:
                 session.connection(execution_options={"begin": "IMMEDIATE"})
             yield session
             session.commit()
-            events, rang = session.info.get(EVENTS, []), session.info.get(RANG, False)
+            events, rang = session.info.get(EVENTS, []), session.info.get(RANG, [])
         if events or rang:
             self.announce(events, rang)
 

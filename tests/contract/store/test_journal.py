@@ -4,6 +4,7 @@
 import threading
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
@@ -82,14 +83,14 @@ def test_migrating_twice_changes_nothing(database: Database) -> None:
 
 
 def test_a_new_job_has_its_event_and_its_bell_in_one_transaction(database: Database) -> None:
-    told: list[tuple[list[dict[str, object]], bool]] = []
+    told: list[tuple[list[dict[str, Any]], list[dict[str, Any]]]] = []
     database.announce = lambda events, rang: told.append((events, rang))
     _, job = new_vm(database)
     with database.read() as session:
         assert [e.seq for e in session.scalars(select(JobEvent).where(JobEvent.job_id == job))] == [1]
         assert [r.payload["job"] for r in session.scalars(select(Outbox))] == [job]
     assert [(e["job"], e["seq"]) for e in told[0][0]] == [(job, 1)]
-    assert told[0][1]
+    assert [row["payload"]["job"] for row in told[0][1]] == [job]
 
 
 def test_of_many_claims_at_once_exactly_one_wins(database: Database) -> None:

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a row of the outbox to the broker: bells as they are, commands signed, with the URLs in them opened.
+
+What commits rings for itself, at once, from a thread (Ringer). The conductor's relay is the safety net: it sends
+what is still in the outbox after a moment, because the ringing process died, or the broker was away. A row sent
+twice costs a look at a job, or a command that the host knows already.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from services.common.contracts.codec import load
+from services.common.contracts.commands import Artifact, Command
+from services.common.contracts.topics import BELL
+from services.common.runtime.bus import BROKER_AWAY, Publisher
+from services.common.runtime.failpoints import hit
+from services.common.runtime.keys import Keys
+from services.common.runtime.log import get_logger
+from services.common.runtime.metrics import RELAYED
+from services.common.runtime.signing import sign_command, sign_url
+
+log = get_logger(__name__)
+Row = Mapping[str, Any]  # id, kind, target, payload
+# Rows that were confirmed are forgotten together, once nothing more is to be sent for this long.
+QUIET_S = 0.03
+MOST_WAITING = 10_000
+
+
+class Dispatcher:
+    """Sends rows over one publisher; not for several threads."""
+
+    def __init__(self, publisher: Publisher, keys_dir: Path):
+        self._publisher = publisher
+        self._keys_dir = keys_dir
+        self._pem = ""
+
+    def send(self, row: Row) -> None:
+        """Returns once the broker has it; raises one of BROKER_AWAY."""
+        hit("relay.before-publish")
+        payload = row["payload"]
+        if row["kind"] == BELL:
+            self._publisher.ring(row["target"], payload["task"], payload["job"])
+        else:
+            command = self._opened(load(Command, payload))
+            self._publisher.command(command.host, sign_command(command, self._private_pem()))
+        RELAYED.labels(row["kind"]).inc()
+        hit("relay.after-publish")
+
+    def _private_pem(self) -> str:
+        if not self._pem:
+            self._pem = Keys.load(self._keys_dir).command_private_pem
+        return self._pem
+
+    def _opened(self, command: Command) -> Command:
+        plan = command.plan
+        if plan is None:
+            return command
+        disks = tuple(replace(d, base=self._open(d.base)) for d in plan.disks)
+        opened = replace(plan, disks=disks, kernel=self._open(plan.kernel), initrd=self._open(plan.initrd))
+        return replace(command, plan=opened)
+
+    def _open(self, artifact: Artifact | None) -> Artifact | None:
+        if artifact is None or not artifact.url:
+            return artifact
+        return replace(artifact, url=sign_url(artifact.url, self._private_pem()))
+
+
+class Ringer:
+    """Sends what this process has just committed, from a thread of its own that starts with the first row."""
+
+    def __init__(self, dispatcher: Dispatcher, forget: Callable[[Sequence[int]], None]):
+        self._dispatcher = dispatcher
+        self._forget = forget
+        self._rows: queue.SimpleQueue[Row] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def ring(self, rows: Sequence[Row]) -> None:
+        """Have these sent; never blocks. Where too much waits already they are left to the relay."""
+        if self._rows.qsize() > MOST_WAITING:
+            return
+        for row in rows:
+            self._rows.put(row)
+        if self._thread is None:
+            with self._lock:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, name="ringer", daemon=True)
+                    self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            sent = self._sent(self._rows.get())
+            while True:
+                try:
+                    sent += self._sent(self._rows.get(timeout=QUIET_S if sent else 0))
+                except queue.Empty:
+                    break
+            if sent:
+                self._let_go(sent)
+
+    def _sent(self, row: Row) -> list[int]:
+        try:
+            self._dispatcher.send(row)
+        except BROKER_AWAY as error:
+            log.warning("not rung; the relay will", target=row["target"], reason=str(error))
+            return []
+        return [row["id"]]
+
+    def _let_go(self, ids: list[int]) -> None:
+        try:
+            self._forget(ids)
+        except Exception as error:  # noqa: BLE001  (whatever the store raises: the relay sends these again, harmlessly)
+            log.warning("sent rows not forgotten", reason=str(error))
