@@ -22,6 +22,7 @@ from services.common.contracts.ids import new_id
 from services.common.store.database import database_from_url
 from services.common.store.projects import Project
 from services.common.store.vms import Vm
+from tests.bench import embedded
 from tests.bench.figures import percentile, show
 from tests.support.process import Process
 from tests.support.stack import ROOT, Stack, free_port, running
@@ -151,7 +152,7 @@ def main(as_json: bool, rounds: int, count: int) -> None:
     with running(directory, postgres=True, services=()) as stack:
         ratio, notes = posts(stack, rounds, count)
         figures = {"post_ratio": ratio, "list_p95_ms": lists(stack, 10_000, 100)}
-    show(figures, as_json, notes)
+    show({**figures, **embedded.measure()}, as_json, notes)
     shutil.rmtree(directory, ignore_errors=True)
 
 
