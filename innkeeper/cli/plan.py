@@ -2,7 +2,7 @@
 """What a dry run answers, as text: the vm as it would be made, its host and why, and how long it would take."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -13,21 +13,17 @@ from innkeeper.models.placement import Explanation
 from innkeeper.models.shape import load
 from innkeeper.models.vm import Vm
 
-if TYPE_CHECKING:
-    from innkeeper.client import Client
 
-
-def show_plan(client: "Client", plan: Mapping[str, Any], form: str) -> None:
+def show_plan(plan: Mapping[str, Any], form: str) -> None:
     """Print a dry run's answer in the form that was asked for."""
     if form == "json":
         click.echo(as_json(plan))
     elif form == "yaml":
         click.echo(as_yaml(dict(plan)), nl=False)
     else:
-        names = {host.id: host.name for host in client.hosts.list()}
         decision = load(Explanation, plan.get("placement") or {})
         click.echo(plan_text(load(Vm, plan.get("vm")), plan.get("expected_s")))
-        click.echo("\n" + explanation_text(decision, names))
+        click.echo("\n" + explanation_text(decision))
 
 
 def plan_text(vm: Vm, expected_s: float | None) -> str:

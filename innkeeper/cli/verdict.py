@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A placement decision as text: who won by what, who was refused by what, and what would fit."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 
 from innkeeper.cli.output import Column, table
@@ -20,16 +20,14 @@ MISSES = (
 )
 
 
-def explanation_text(decision: Explanation, names: Mapping[str, str]) -> str:
-    """The verdict, the candidates with their score's terms, the filters, the nearest misses, and what would fit.
-
-    Hosts are called by the names (id -> name) the caller knows.
-    """
-    return "\n\n".join(_parts(named(decision, names)))
+def explanation_text(decision: Explanation) -> str:
+    """The verdict, the candidates with their score's terms, the filters, the nearest misses, and what would fit."""
+    return "\n\n".join(_parts(named(decision)))
 
 
-def named(decision: Explanation, names: Mapping[str, str]) -> Explanation:
-    """The decision with names in place of ids."""
+def named(decision: Explanation) -> Explanation:
+    """The decision with names in place of ids, as far as they were told."""
+    names = decision.hosts
     return replace(
         decision,
         host=names.get(decision.host, decision.host),

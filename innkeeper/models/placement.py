@@ -60,3 +60,4 @@ class Explanation(Answer):
     misses: tuple[Miss, ...] = ()
     relaxations: tuple[Relaxation, ...] = ()
     watts: float | None = None
+    hosts: Mapping[str, str] = field(default_factory=dict)  # id -> name, for those who may know

@@ -57,7 +57,7 @@ def create_app(settings: Settings, database: Database, keys: Keys | None = None,
     api.spec.components.security_scheme("token", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
     for blueprint in _blueprints(parts):
         api.register_blueprint(blueprint)
-    docs_page.register(app, api.spec)
+    docs_page.register(app, api.spec, ROUTES)
     problems.register(app)
     return app
 
@@ -110,14 +110,7 @@ def _parsed(blueprint: Blueprint, route: Route, view: Any) -> Any:
         view = blueprint.arguments(route.query, location="query")(view)
     view = blueprint.response(route.status, route.answer, content_type=route.media)(view)
     secured: dict[str, Any] = {"security": [{"token": []}]} if route.role else {"security": []}
-    headers = (
-        [{"in": "header", "name": "X-Project", "schema": {"type": "string"}}] if route.project and route.role else []
-    )
-    if route.method == "POST" and route.idempotent:
-        headers.append({"in": "header", "name": "Idempotency-Key", "schema": {"type": "string"}})
-    return blueprint.doc(
-        **secured, **({"parameters": headers} if headers else {}), **{"x-role": route.role.name.lower()}
-    )(view)
+    return blueprint.doc(**secured, **{"x-role": route.role.name.lower()})(view)
 
 
 def _begin() -> None:

@@ -2,11 +2,17 @@
 """/openapi.json and /docs: the contract, and a page to browse and try it, whole from this server."""
 
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import flask_swagger_ui
 from apispec import APISpec
 from flask import Flask, Response, send_from_directory
+
+from services.api.access import Role
+from services.api.problems import MEDIA_TYPE
+from services.api.route import Route
 
 ASSETS = Path(flask_swagger_ui.__file__).parent / "dist"
 _PAGE = """<!doctype html>
@@ -22,9 +28,9 @@ _PAGE = """<!doctype html>
 """
 
 
-def register(app: Flask, spec: APISpec) -> None:
+def register(app: Flask, spec: APISpec, routes: Iterable[Route]) -> None:
     """Add the page, its assets, and the document, which is written once."""
-    document = json.dumps(spec.to_dict(), separators=(",", ":"), sort_keys=True)
+    document = json.dumps(completed(spec.to_dict(), routes), separators=(",", ":"), sort_keys=True)
 
     def openapi() -> Response:
         return Response(document, mimetype="application/json")
@@ -38,3 +44,26 @@ def register(app: Flask, spec: APISpec) -> None:
     app.add_url_rule("/openapi.json", "openapi", openapi, methods=["GET"])
     app.add_url_rule("/docs", "docs", page, methods=["GET"])
     app.add_url_rule("/docs/assets/<path:name>", "docs_asset", asset, methods=["GET"])
+
+
+def completed(document: dict[str, Any], routes: Iterable[Route]) -> dict[str, Any]:
+    """The generated document, with the headers each route looks at and the real media type of errors."""
+    for route in routes:
+        operation = document["paths"][route.path][route.method.lower()]
+        operation.setdefault("parameters", []).extend(_headers(route))
+    for answer in document["components"].get("responses", {}).values():
+        answer["content"] = {MEDIA_TYPE: answer["content"]["application/json"]}
+    return document
+
+
+def _headers(route: Route) -> Iterator[dict[str, Any]]:
+    if route.project and route.role > Role.PUBLIC:
+        yield _header("X-Project", "The project by name or id; left out: your first")
+    if route.method == "POST" and route.idempotent:
+        yield _header("Idempotency-Key", "Your own word for this request; sent again it gets the same answer")
+    if route.method in ("PATCH", "DELETE"):
+        yield _header("If-Match", "The ETag of what you read; where it changed since, nothing is done")
+
+
+def _header(name: str, meaning: str) -> dict[str, Any]:
+    return {"in": "header", "name": name, "description": meaning, "schema": {"type": "string"}}

@@ -25,9 +25,8 @@ def explain(session: Session, /, why_not: str | None, form: str, **options: Any)
     with session.client() as client:
         asked = needs(options) | ({"why_not": why_not} if why_not else {})
         decision = client.placements.explain(asked)
-        names = {host.id: host.name for host in client.hosts.list()} if form in ("table", "name") else {}
     if form == "name":
-        click.echo(names.get(decision.host, decision.host))
+        click.echo(decision.hosts.get(decision.host, decision.host))
     else:
-        show_one(decision, lambda d: explanation_text(d, names), form)
+        show_one(decision, explanation_text, form)
     return 0 if decision.host else 5

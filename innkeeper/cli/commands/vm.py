@@ -46,7 +46,7 @@ def create(
     body = spec(name, options)
     with session.client() as client:
         if dry_run:
-            show_plan(client, client.vms.plan(body), form)
+            show_plan(client.vms.plan(body), form)
             return
         created = client.vms.create(body)
         if not wait:

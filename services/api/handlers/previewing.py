@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from services.api.call import Answer, Call
+from services.api.views.names import names_for
 from services.common.contracts.codec import dump, load
 from services.common.contracts.errors import TryAgain
 from services.common.contracts.placement import Request
@@ -14,6 +15,7 @@ from services.common.store.models import Vm
 
 JsonDict = dict[str, Any]
 TOPIC = "explain"
+_NAMING = ("candidates", "misses", "relaxations")  # the lists of a decision whose entries name a host
 
 
 def request_for(vm_id: str, project: str, spec: VmSpec) -> Request:
@@ -34,9 +36,15 @@ def request_for(vm_id: str, project: str, spec: VmSpec) -> Request:
 
 
 def asked(call: Call, request: Request, more: Mapping[str, Any]) -> JsonDict:
-    """The scheduler's decision, host names masked for those who may not see them. Raises TryAgain."""
+    """The scheduler's decision; for admins with the names of its hosts, for others masked. Raises TryAgain."""
     payload = {**dump(request), **more, "mask": not call.admin}
-    return ask(call.parts.settings.redis_url, TOPIC, payload, 5.0)
+    found = ask(call.parts.settings.redis_url, TOPIC, payload, 5.0)
+    if not call.admin or "error" in found:
+        return found
+    ids = {found["host"], *(one["host"] for key in _NAMING for one in found[key])} - {""}
+    with call.parts.database.read() as db:
+        names = names_for(call, db, ids, set())
+    return {**found, "hosts": {host: names.host(host) for host in sorted(ids)}}
 
 
 def previewed(call: Call, vm: Vm) -> Callable[[Answer], Answer]:

@@ -112,6 +112,11 @@ class Explanation(Schema):
     misses = fields.List(fields.Dict())
     relaxations = fields.List(fields.Dict())
     watts = fields.Float(allow_none=True)
+    hosts = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(),
+        metadata={"description": "Admins only: the names of the hosts above, by id"},
+    )
 
 
 HOST_LIST = listing(

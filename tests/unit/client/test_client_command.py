@@ -239,10 +239,9 @@ def test_vms_in_every_form(api: CannedApi, command: Inn) -> None:
 
 
 def test_a_dry_run_says_what_would_be_made_where_and_how_fast(api: CannedApi, command: Inn) -> None:
-    placement = {"host": "h1", "policy": "default", "policy_sha": "abc"}
+    placement = {"host": "h1", "policy": "default", "policy_sha": "abc", "hosts": {"h1": "big"}}
     plan = {"vm": VM, "job": JOB, "dry_run": True, "placement": placement, "expected_s": 75.2}
     api.on("POST /v1/vms", Reply(202, plan))
-    api.on("GET /v1/hosts", Reply(200, {"items": [{"id": "h1", "name": "big"}], "next": None}))
     outcome = command(*CREATE, "--dry-run")
     assert outcome.stdout == (
         "would make   web-1\nos           debian-12\nsize         1 vCPU, 1 GiB, 10 GiB disk\n"
@@ -292,10 +291,9 @@ def test_explain_shows_scores_filters_misses_and_what_would_fit(api: CannedApi, 
         "misses": [{"host": "h3", "filter": "capacity", "reason": "lacks 512 MiB of memory"}],
         "relaxations": [{"sentence": "512 MiB less memory would fit on h3"}],
         "watts": 4.25,
+        "hosts": {"h1": "big", "h3": "old"},
     }
     api.on("POST /v1/placements:explain", Reply(200, decision))
-    hosts = [{"id": "h1", "name": "big"}, {"id": "h3", "name": "old"}]
-    api.on("GET /v1/hosts", Reply(200, {"items": hosts, "next": None}))
     outcome = command("explain", "--os", "debian-12", "--flavor", "small", "--hostname", "www", "--why-not", "h3")
     assert outcome.exit_code == 0
     assert api.asked[0].body == {"os": "debian-12", "flavor": "small", "why_not": "h3"}
