@@ -2,6 +2,7 @@
 """Wires the store to the feed and the broker, once per process: what is committed is told, and rung for."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from services.common.contracts.topics import job_channel, project_channel
@@ -14,15 +15,23 @@ from services.common.store.database import Announce, Database
 
 
 def announcer(feed: Feed, ringer: Ringer) -> Announce:
-    """Rings for what was put into the outbox, then tells events to the readers of the job and of the project."""
+    """Rings for what was put into the outbox, then tells events to the readers of the job and of the project.
+
+    Both in the background: nobody who commits waits for the broker or for Redis.
+    """
+    teller = ThreadPoolExecutor(1, thread_name_prefix="teller")
 
     def announce(events: list[dict[str, Any]], rang: list[dict[str, Any]]) -> None:
         if rang:
             ringer.ring(rang)
         if events:
-            feed.publish_all((channel(e), e) for e in events for channel in (_job, _project))
+            teller.submit(_tell, feed, events)
 
     return announce
+
+
+def _tell(feed: Feed, events: list[dict[str, Any]]) -> None:
+    feed.publish_all((channel(e), e) for e in events for channel in (_job, _project))
 
 
 def _job(event: dict[str, Any]) -> str:

@@ -48,6 +48,9 @@ class Commands:
             metrics.REJECTED.inc()
             log.warning("not a valid command for this host", reason=str(error))
             return
+        self._accept(command)
+
+    def _accept(self, command: Command) -> None:
         with self._lock:
             if command.id in self._in_hand or self._stopping.is_set():
                 return
@@ -72,6 +75,9 @@ class Commands:
                 # Before the report: who has heard the answer may send the command again.
                 with self._lock:
                     self._in_hand.discard(command.id)
+            following = command.following() if outcome == "done" else None
+            if following is not None:
+                self._accept(following)
             tell()
             seconds = time.monotonic() - began
             metrics.COMMANDS.labels(command.verb, outcome).inc()

@@ -88,6 +88,7 @@ def _sent_off(job: JobView, ahead: JobView, ended: tuple[NewEvent, ...], now: fl
         step_begun=step.name,
         events=(*ended, NewEvent(K.STEP_STARTED, step.name), NewEvent(K.STEP_PARKED, step.name)),
         command=command,
+        at_host=job.step == "deploy",  # its command carried this one (orders.command_for)
     )
 
 

@@ -5,7 +5,7 @@ A command may arrive twice or late. The agent refuses one whose fence is older t
 the vm, or not newer than the vm's tombstone; everything else it does again without showing it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from services.common.contracts.network import NetworkPlan
@@ -71,6 +71,16 @@ class DeployPlan:
 
 
 @dataclass(frozen=True)
+class Follow:
+    """What the host shall go on with as soon as a command is done: the next step's own command, by its id."""
+
+    id: str
+    verb: Verb
+    step: str
+    timeout_s: float
+
+
+@dataclass(frozen=True)
 class Command:
     """One order to one host. `id` is derived from job, step and fence: the same order has the same id."""
 
@@ -84,3 +94,13 @@ class Command:
     platform: str  # the owner mark
     timeout_s: float
     plan: DeployPlan | None = None
+    then: Follow | None = None
+
+    def following(self) -> "Command | None":
+        """The command to go on with, under the same fence."""
+        if self.then is None:
+            return None
+        go_on = self.then
+        return replace(
+            self, id=go_on.id, verb=go_on.verb, step=go_on.step, timeout_s=go_on.timeout_s, plan=None, then=None
+        )

@@ -133,6 +133,7 @@ class Changes:
     events: tuple[NewEvent, ...] = ()
     bells: tuple[Bell, ...] = ()
     command: Command | None = None
+    at_host: bool = False  # the host has the command already; it is sent again only if nothing is heard
     vm_state: VmState | None = None
     write: Callable[[Any], None] | None = None
     vm_back: bool = False  # the vm is called again what it was before the job

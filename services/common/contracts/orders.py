@@ -3,7 +3,7 @@
 
 from collections.abc import Mapping
 
-from services.common.contracts.commands import Command, DeployPlan, Verb
+from services.common.contracts.commands import Command, DeployPlan, Follow, Verb
 from services.common.contracts.flow import FLOWS, UNDO_STEPS
 from services.common.contracts.ids import derived_id
 from services.common.contracts.journal import JobView, VmView
@@ -33,7 +33,17 @@ def command_for(job: JobView, host: str, plan: DeployPlan | None = None) -> Comm
         platform=vm.platform,
         timeout_s=step.deadline_s,
         plan=plan,
+        then=_follow(job) if job.step == "deploy" else None,
     )
+
+
+def _follow(job: JobView) -> Follow | None:
+    """Starting needs nothing that deploying doesn't know: the host goes on by itself and reports both."""
+    following = FLOWS[job.kind].after_step(job.step)
+    if following is None or not following.follows:
+        return None
+    command_id = derived_id(job.id, following.name, vm_of(job).fence)
+    return Follow(command_id, VERBS[following.name], following.name, following.deadline_s)
 
 
 def host_of(job: JobView) -> str:

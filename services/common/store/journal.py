@@ -21,12 +21,13 @@ from services.common.contracts.journal import Changes, JobView, NewEvent, VmView
 from services.common.contracts.states import JOB_DUE, JOB_FINAL, VM_MOVES, JobState, VmState, moved
 from services.common.contracts.vm import VmSpec
 from services.common.store import outbox
-from services.common.store.appending import append_events, write_events
+from services.common.store.appending import append_events, event_rows, write_events
 from services.common.store.database import Database, retried
 from services.common.store.durations import Durations
 from services.common.store.hosts import Installation
-from services.common.store.jobs import Job, JobStep
+from services.common.store.jobs import Job, JobEvent, JobStep
 from services.common.store.tables import table_of
+from services.common.store.together import Row, insert_together
 from services.common.store.vms import Vm
 
 __all__ = ["SqlJournal", "append_events", "view_of"]
@@ -34,7 +35,7 @@ __all__ = ["SqlJournal", "append_events", "view_of"]
 # A worker's clock and the row's may differ by this much: ring early rather than wait for the sweeper.
 EARLY_S = 0.02
 
-JOBS, VMS, STEPS = table_of(Job), table_of(Vm), table_of(JobStep)
+JOBS, VMS, STEPS, EVENTS = table_of(Job), table_of(Vm), table_of(JobStep), table_of(JobEvent)
 _VM = select(VMS.c.id, VMS.c.project_id, VMS.c.name, VMS.c.spec, VMS.c.state, VMS.c.fence, VMS.c.host_id).where(
     VMS.c.id == bindparam("vm")
 )
@@ -180,6 +181,10 @@ class SqlJournal:
     def apply_in(self, session: Session, job: JobView, changes: Changes) -> bool:
         """As apply, inside the caller's transaction."""
         now = time.time()
+        if changes.step_begun:
+            step = FLOWS[job.kind].step(changes.step_begun)
+            learned = self.durations.deadline_s(session, step, job.vm.spec.os if job.vm else "")
+            changes = replace(changes, deadline_at=now + learned)
         row = session.execute(_advance(job, changes, now)).one_or_none()
         if row is None:
             return False
@@ -187,7 +192,9 @@ class SqlJournal:
         if changes.write:
             changes.write(session)
         key = (job.id, job.project, job.vm.id if job.vm else None)
-        write_events(session, key, last_seq - len(changes.events) + 1, changes.events, str(changes.state))
+        first = last_seq - len(changes.events) + 1
+        told = event_rows(session, key, first, changes.events, str(changes.state))
+        rows: list[Row] = [(EVENTS, row) for row in told]
         if changes.step_ended:
             ended = {"job": job.id, "step": changes.step_ended, "outcome": changes.step_outcome, "now": now}
             session.execute(_STEP_ENDED, ended)
@@ -195,7 +202,10 @@ class SqlJournal:
             self._mark_begun(session, job, changes.step_begun, now)
         if job.vm:
             _move_vm(session, job, changes, vm_before, now)
-        outbox.put(session, changes.bells, changes.command)
+        command = None if changes.at_host else changes.command
+        rows += [(outbox.OUTBOX, row) for row in outbox.rows(session, changes.bells, command)]
+        if rows:
+            insert_together(session, rows)
         return True
 
 
