@@ -19,10 +19,13 @@ JsonDict = dict[str, Any]
 
 @dataclass(frozen=True)
 class Order:
-    """A list's sortable columns by public name; `id` breaks ties (and is the time of making, being a UUIDv7)."""
+    """A list's sortable columns by public name, all of them texts.
+
+    `id` breaks ties, and is the time of making, being a UUIDv7.
+    """
 
     id: InstrumentedAttribute[str]
-    columns: Mapping[str, InstrumentedAttribute[Any]]
+    columns: Mapping[str, InstrumentedAttribute[str]]
 
 
 def listed(
@@ -59,7 +62,7 @@ def _directed(column: InstrumentedAttribute[Any], down: bool) -> ColumnElement[A
     return column.desc() if down else column.asc()
 
 
-def _beyond(order: Order, column: InstrumentedAttribute[Any], down: bool, at: tuple[Any, str]) -> ColumnElement[bool]:
+def _beyond(order: Order, column: InstrumentedAttribute[Any], down: bool, at: tuple[str, str]) -> ColumnElement[bool]:
     value, last_id = at
     past_id = order.id < last_id if down else order.id > last_id
     if column is order.id:
@@ -71,12 +74,13 @@ def _write(sort: str, value: Any, last_id: str) -> str:
     return base64.urlsafe_b64encode(json.dumps([sort, value, last_id]).encode()).decode().rstrip("=")
 
 
-def _read(cursor: str, sort: str) -> tuple[Any, str]:
+def _read(cursor: str, sort: str) -> tuple[str, str]:
     try:
         made_for, value, last_id = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if not isinstance(value, str | int | float) or not isinstance(last_id, str) or isinstance(value, bool):
+        if not isinstance(value, str) or not isinstance(last_id, str) or "\x00" in value + last_id:
             raise ValueError("not a position")
-    except (binascii.Error, ValueError, TypeError) as error:
+        (value + last_id).encode()  # half a surrogate pair is a text no database takes
+    except (binascii.Error, ValueError, TypeError, RecursionError) as error:
         raise _bad_cursor("the cursor is not one of ours") from error
     if made_for != sort:
         raise _bad_cursor(f"the cursor was made for sort={made_for}")

@@ -133,7 +133,7 @@ def _network(call: Call, db: Session) -> Network:
 
 def _network_views(db: Session, rows: Any) -> list[JsonDict]:
     counted = select(AddressLease.network_id, func.count()).group_by(AddressLease.network_id)
-    used = dict(db.execute(counted).tuples().all())
+    used: dict[str, int] = {row[0]: row[1] for row in db.execute(counted)}
     return [network_view(row, used.get(row.id, 0)) for row in rows]
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A job's events and a project's events: as a list, or as a stream that replays what was missed."""
 
+import math
 from typing import Any
 
 from sqlalchemy import select, tuple_
@@ -96,6 +97,8 @@ Position = tuple[float, str, int]
 def _position(text: str) -> Position:
     try:
         at, job, seq = text.split("/")
+        if not (math.isfinite(float(at)) and seq.isdecimal() and len(seq) < 10):
+            raise ValueError("no time, or no seq")
         return float(at), job, int(seq)
     except ValueError as error:
         detail = f"{text[:60]!r} is not the id of an event"

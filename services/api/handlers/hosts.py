@@ -167,7 +167,8 @@ def _find(call: Call, db: Session) -> Host:
 
 
 def _views(call: Call, db: Session, rows: Any) -> list[JsonDict]:
-    counted = dict(db.execute(select(Claim.host_id, func.count()).group_by(Claim.host_id)).tuples().all())
+    counts = select(Claim.host_id, func.count()).group_by(Claim.host_id)
+    counted: dict[str, int] = {row[0]: row[1] for row in db.execute(counts)}
     return [host_view(row, counted.get(row.id, 0), call.admin, call.now) for row in rows]
 
 

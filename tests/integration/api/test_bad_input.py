@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the API says to requests that are wrong: status, code, the field, and what would be right."""
 
+import base64
+import json
 from typing import Any
 
 import pytest
@@ -189,6 +191,10 @@ def test_a_body_that_can_t_be_read_says_why(api: Api, case: str) -> None:
     assert detail in problem(raw(api, data, content_type), status, code)["detail"]
 
 
+def cursor(position: list[Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode().rstrip("=")
+
+
 BAD_QUERIES = {
     "/v1/vms?limit=0": ("?limit", "out of range"),
     "/v1/vms?limit=many": ("?limit", "Not a valid integer"),
@@ -199,6 +205,11 @@ BAD_QUERIES = {
     "/v1/vms?state=happy": ("?state", "Must be one of"),
     "/v1/vms?name=%00": ("?name", "NUL"),
     "/v1/events?after=yesterday": ("?after", "not the id of an event"),
+    "/v1/events?after=nan/x/1": ("?after", "not the id of an event"),
+    "/v1/events?after=1/x/99999999999999999999": ("?after", "not the id of an event"),
+    f"/v1/vms?sort=name&cursor={cursor(['name', 5, 'x'])}": ("?cursor", "not one of ours"),
+    f"/v1/vms?sort=name&cursor={cursor(['name', 'a' + chr(0), 'x'])}": ("?cursor", "not one of ours"),
+    f"/v1/vms?sort=name&cursor={cursor(['state', 'a', 'x'])}": ("?cursor", "made for sort=state"),
 }
 
 

@@ -2,6 +2,7 @@
 """Vms over HTTP: dry runs, keys, ETags, protection, verbs out of turn, and other people's vms."""
 
 from typing import Any
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import pytest
@@ -225,3 +226,15 @@ def test_a_list_can_be_filtered_sorted_and_cut(api: Api) -> None:
     page = api.done("member", "GET", f"/v1/vms?label=group={label}&sort=name&fields=name")
     assert page["items"] == [{"name": name} for name in names]
     assert api.done("member", "GET", f"/v1/vms?name={names[0]}&fields=name")["items"] == [{"name": names[0]}]
+
+
+@pytest.mark.parametrize("label", ['a"b=c', "$.x=1", "a.b=c", "[0]=1", "nothing", "=", "a'b=c", "\\=1"])
+def test_a_label_filter_takes_any_text(api: Api, label: str) -> None:
+    assert api.done("member", "GET", f"/v1/vms?{urlencode({'label': label})}")["items"] == []
+
+
+def test_a_label_with_dots_and_slashes_is_found(api: Api) -> None:
+    word = new_id()
+    vm = made(api, labels={"example.org/group:a": word})["vm"]
+    found = api.done("member", "GET", f"/v1/vms?{urlencode({'label': f'example.org/group:a={word}'})}&fields=id")
+    assert found["items"] == [{"id": vm["id"]}]
