@@ -12,6 +12,8 @@ from services.common.contracts.errors import HostFailed
 from services.common.contracts.network import NetworkKind, NetworkPlan
 from services.hostagent.drivers.libvirt.mark import NAMESPACE, network_mark
 
+DNSMASQ = "http://libvirt.org/schemas/network/dnsmasq/1.0"
+
 
 def network_name(network_id: str) -> str:
     """The network's name on every host."""
@@ -31,7 +33,7 @@ def network_digest(plan: NetworkPlan) -> str:
 
 def network_xml(plan: NetworkPlan, platform: str) -> str:
     """The whole definition; HostFailed names what of the plan can't be made."""
-    network = etree.Element("network")
+    network = etree.Element("network", nsmap={"dnsmasq": DNSMASQ})
     _text(network, "name", network_name(plan.id))
     _text(network, "uuid", str(uuid5(NAMESPACE_URL, f"{NAMESPACE}/network/{plan.id}")))
     etree.SubElement(network, "metadata").append(network_mark(platform, network_digest(plan)))
@@ -54,13 +56,14 @@ def _add_existing_bridge(network: etree._Element, plan: NetworkPlan) -> None:
 def _add_own_bridge(network: etree._Element, plan: NetworkPlan) -> None:
     if plan.kind == NetworkKind.NAT:
         etree.SubElement(network, "forward", mode="nat")
-    etree.SubElement(network, "bridge", name=bridge_name(plan.id), stp="on", delay="0")
+    etree.SubElement(network, "bridge", name=bridge_name(plan.id), stp="off", delay="0")
     if plan.mtu:
         etree.SubElement(network, "mtu", size=str(plan.mtu))
     if plan.dns:
         dns = etree.SubElement(network, "dns")
         for server in plan.dns:
-            etree.SubElement(dns, "forwarder", addr=server)
+            if server != plan.gateway:  # the host's own resolver must not ask itself
+                etree.SubElement(dns, "forwarder", addr=server)
     if plan.gateway:
         _add_address(network, plan)
     elif plan.dhcp_start:
@@ -75,6 +78,9 @@ def _add_address(network: etree._Element, plan: NetworkPlan) -> None:
     if plan.dhcp_start and plan.dhcp_end:
         dhcp = etree.SubElement(ip, "dhcp")
         etree.SubElement(dhcp, "range", start=plan.dhcp_start, end=plan.dhcp_end)
+        # dnsmasq would ping each address for 3 s before it offers it; nothing static is ever in the range.
+        options = etree.SubElement(network, f"{{{DNSMASQ}}}options")
+        etree.SubElement(options, f"{{{DNSMASQ}}}option", value="no-ping")
 
 
 def _id8(network_id: str) -> str:
