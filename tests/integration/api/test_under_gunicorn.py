@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The API as it is run: several processes of gunicorn, PostgreSQL, and readers of event streams."""
+
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from deploy.local.servers import ServerError
+from services.common.contracts.events import JobEventKind
+from services.common.contracts.ids import new_id
+from services.common.contracts.topics import job_channel
+from services.common.runtime.feed import Feed
+from tests.support.stack import Stack, running
+from tests.support.waiting import until
+
+Frame = dict[str, str]  # id, event, data; or comment
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    # A short path: it holds unix sockets. No engine runs, so a job stands where it was opened.
+    try:
+        with running(Path(mkdtemp(prefix="ikg-")), postgres=True, services=()) as found:
+            yield found
+    except ServerError as error:
+        if "isn't installed" in str(error) and not os.environ.get("CI"):
+            pytest.skip(f"MISSING: {error}")
+        raise
+
+
+def spec() -> dict[str, Any]:
+    return {"name": f"vm-{new_id()[-12:]}", "os": "mini", "flavor": "tiny"}
+
+
+class Reader:
+    """Reads a stream in a thread of its own, until it ends or nobody wants more."""
+
+    def __init__(self, stack: Stack, url: str, last: str = ""):
+        self.frames: list[Frame] = []
+        self.ended = False
+        self._headers = {"Accept": "text/event-stream", **({"Last-Event-ID": last} if last else {})}
+        self._stack, self._url = stack, url
+        self._wanted = True
+        self._thread = threading.Thread(target=self._read, daemon=True)
+
+    def _read(self) -> None:
+        try:
+            self._follow()
+        except httpx.HTTPError:
+            if self._wanted:
+                raise
+
+    def _follow(self) -> None:
+        frame: Frame = {}
+        every = {**self._stack.http.headers, **self._headers}
+        with httpx.stream("GET", self._stack.api_url + self._url, headers=every, timeout=30, trust_env=False) as answer:
+            assert answer.headers["content-type"].startswith("text/event-stream")
+            for line in answer.iter_lines():
+                key, _, value = line.partition(": ")
+                if line:
+                    frame[key or "comment"] = value
+                elif frame:
+                    self.frames.append(frame)
+                    frame = {}
+                if not self._wanted:
+                    return
+        self.ended = True
+
+    def ids(self) -> list[str]:
+        return [frame["id"] for frame in self.frames if "id" in frame]
+
+    def kinds(self) -> list[str]:
+        return [frame["event"] for frame in self.frames if "event" in frame]
+
+    @contextmanager
+    def reading(self) -> Iterator["Reader"]:
+        self._thread.start()
+        until(lambda: self.frames, 10, "the stream begins")
+        try:
+            yield self
+        finally:
+            self._wanted = False
+
+
+def test_fifty_posts_with_one_key_at_once_make_one_vm(stack: Stack) -> None:
+    body, headers = spec(), {"Idempotency-Key": str(uuid4())}
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(lambda _: stack.http.post("/v1/vms", json=body, headers=headers), range(50)))
+    assert {answer.status_code for answer in answers} <= {202, 409}
+    assert {answer.json()["code"] for answer in answers if answer.status_code == 409} <= {"still-running"}
+    assert len({answer.json()["vm"]["id"] for answer in answers if answer.status_code == 202}) == 1
+    assert len(stack.http.get("/v1/vms", params={"name": body["name"]}).json()["items"]) == 1
+    again = stack.http.post("/v1/vms", json=body, headers=headers)
+    assert (again.status_code, again.headers["Idempotency-Replayed"]) == (202, "true")
+
+
+def test_fifty_posts_of_one_name_at_once_make_one_vm(stack: Stack) -> None:
+    body = spec()
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(lambda _: stack.http.post("/v1/vms", json=body), range(50)))
+    assert sorted(answer.status_code for answer in answers) == [202] + [409] * 49
+    refused = next(answer.json() for answer in answers if answer.status_code == 409)
+    assert (refused["code"], refused["errors"][0]["pointer"]) == ("conflict", "/name")
+
+
+def test_a_job_s_stream_replays_goes_on_live_and_ends_with_the_job(stack: Stack) -> None:
+    made = stack.http.post("/v1/vms", json=spec()).json()
+    job = made["job"]["id"]
+    url = f"/v1/jobs/{job}/events"
+    with Reader(stack, url).reading() as reader:
+        until(lambda: reader.ids() == ["1"], 10, "what was there before")
+        progress = {
+            "kind": str(JobEventKind.PROGRESS),
+            "job": job,
+            "step": "build",
+            "percent": 40.0,
+            "text": "unpacking",
+        }
+        Feed(stack.redis.url).publish(job_channel(job), progress)
+        until(lambda: "progress" in reader.kinds(), 10, "progress")
+        assert stack.http.delete(f"/v1/vms/{made['vm']['id']}").status_code == 202  # which ends the create
+        until(lambda: reader.ended, 10, f"the end of the stream: {reader.frames}")
+    told = [json.loads(frame["data"]) for frame in reader.frames if "data" in frame]
+    assert [t["seq"] for t in told if "seq" in t] == list(range(1, len(reader.ids()) + 1))
+    assert told[-1]["kind"] == "job.cancelled"
+    assert [frame.get("id") for frame in reader.frames if frame.get("event") == "progress"] == [None]
+    # Whoever comes back with the last id it saw gets what it missed; progress is not kept.
+    with Reader(stack, url, last="1").reading() as again:
+        until(lambda: again.ended, 10, "the end of the replay")
+    assert again.ids() == reader.ids()[1:]
+    listed = stack.http.get(url).json()["items"]
+    assert listed == [t for t in told if "seq" in t]
+
+
+def test_a_silent_stream_says_that_it_is_still_there(stack: Stack) -> None:
+    job = stack.http.post("/v1/vms", json=spec()).json()["job"]["id"]
+    begun = time.monotonic()
+    with Reader(stack, f"/v1/jobs/{job}/events").reading() as reader:
+        until(lambda: any("still here" in frame.get("comment", "") for frame in reader.frames), 20, "a heartbeat")
+    assert time.monotonic() - begun < 15
+
+
+def test_the_project_s_stream_begins_now_and_resumes_where_it_was_left(stack: Stack) -> None:
+    stack.http.post("/v1/vms", json=spec())
+    with Reader(stack, "/v1/events").reading() as reader:
+        first = stack.http.post("/v1/vms", json=spec()).json()["job"]["id"]
+        until(reader.ids, 10, "the first event")
+        assert [json.loads(frame["data"])["job"] for frame in reader.frames if "data" in frame] == [first]
+    later = [stack.http.post("/v1/vms", json=spec()).json()["job"]["id"] for _ in range(3)]
+    with Reader(stack, "/v1/events", last=reader.ids()[0]).reading() as again:
+        until(lambda: len(again.ids()) >= 3, 10, "what was missed")
+        assert [json.loads(frame["data"])["job"] for frame in again.frames if "data" in frame] == later
+    page = stack.http.get("/v1/events", params={"after": reader.ids()[0]}).json()
+    assert [event["job"] for event in page["items"]] == later
+    assert page["next"] == again.ids()[-1]
+
+
+def test_waiting_for_a_job_ends_with_the_job_or_when_the_time_is_over(stack: Stack) -> None:
+    begun = time.monotonic()
+    assert stack.http.post("/v1/vms", json=spec(), params={"wait": 0.5}).status_code == 202
+    assert time.monotonic() - begun >= 0.5
+    body = spec()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(stack.http.post, "/v1/vms", json=body, headers={"Prefer": "wait=30"})
+        mine = {"name": body["name"]}
+        found = until(lambda: stack.http.get("/v1/vms", params=mine).json()["items"], 10, "the vm")
+        assert stack.http.delete(f"/v1/vms/{found[0]['id']}").status_code == 202
+        answer = waiting.result(10)
+    assert answer.status_code == 200
+    assert answer.json()["job"]["state"] == "cancelled"
+    assert answer.json()["vm"]["state"] == "deleting"
