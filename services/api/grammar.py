@@ -91,6 +91,14 @@ def ssh_key(text: str) -> None:
         raise ValidationError(f"the key is cut short or not of type {parts[0]} -> copy the whole line of the .pub file")
 
 
+def label_filter(text: str) -> None:
+    """A label's key and value, as a list is filtered by them."""
+    key, equals, _ = text.partition("=")
+    if not equals:
+        raise ValidationError(f"{_short(text)} is not a label -> write it as key=value")
+    word(key)
+
+
 def password(text: str) -> None:
     """A password: printable, 8 to 256 characters."""
     if not 8 <= len(text) <= 256:

@@ -154,7 +154,7 @@ VM_LIST = listing(
     name=fields.String(metadata={"description": "Exactly this name"}),
     os=fields.String(),
     host=fields.String(metadata={"description": "By name or id (admins)"}),
-    label=fields.String(metadata={"description": "key=value"}),
+    label=text(grammar.label_filter, help="key=value", most=512),
     deleted=fields.Boolean(load_default=False, metadata={"description": "Deleted ones instead"}),
 )
 VM_PAGE = page_of(VmShape)
