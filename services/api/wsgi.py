@@ -10,4 +10,4 @@ from services.common.runtime.settings import Settings
 settings = Settings.from_env()
 log.setup("api", settings.log_level)
 feed = Feed(settings.redis_url)
-app = create_app(settings, open_database(settings, feed, pool_size=16), feed=feed)
+app = create_app(settings, open_database(settings, feed, pool_size=16, rings=False), feed=feed)

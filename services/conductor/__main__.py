@@ -81,7 +81,7 @@ def main() -> None:
     }
     recorder = Recorder(database, journal, feed, sweeper.resend_to, others)
     events = AgentEvents(settings.broker_url, recorder.handle)
-    relay = Relay(database, Dispatcher(Publisher(settings.broker_url), settings.keys_dir))
+    relay = Relay(database, Dispatcher(Publisher(settings.broker_url), settings.keys_dir), feed)
     topology = Topology(database, Publisher(settings.broker_url), BrokerAdmin(settings.broker_admin_url))
     table: list[tuple[float, Work]] = [
         (0.25, sweeper.ring_overdue),

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The relay: sends what is still in the outbox after a moment, and forgets a row only when the broker has it.
 
-Whoever commits a row rings for it at once (services.common.runtime.dispatch); what the relay finds was left behind
-by a process that died, or by a broker that was away.
+Whoever commits a row rings for it at once (services.common.runtime.dispatch), but the api hands its rows over through
+Redis. What the relay finds in the table was left behind by a process that died, or by a broker that was away.
 """
 
 import threading
@@ -12,9 +12,11 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 
+from services.common.contracts.topics import OUTBOX_CHANNEL
 from services.common.runtime.bus import BROKER_AWAY
 from services.common.runtime.dispatch import Dispatcher
 from services.common.runtime.failpoints import hit
+from services.common.runtime.feed import Feed, Subscription
 from services.common.runtime.log import get_logger
 from services.common.store import outbox
 from services.common.store.database import Database
@@ -35,16 +37,29 @@ _ROWS = (
 class Relay:
     """One thread's work; several relays may run, on PostgreSQL they share the rows, elsewhere doubles are harmless."""
 
-    def __init__(self, database: Database, dispatcher: Dispatcher):
+    def __init__(self, database: Database, dispatcher: Dispatcher, feed: Feed):
         self._database = database
         self._dispatcher = dispatcher
+        self._feed = feed
 
     def run(self, stopping: threading.Event) -> None:
         """Relay until told to stop."""
+        with self._feed.listen([OUTBOX_CHANNEL]) as handed:
+            self._run(stopping, handed)
+
+    def _run(self, stopping: threading.Event, handed: Subscription) -> None:
+        looked = 0.0
         while not stopping.is_set():
             try:
-                if self.drain() == 0:
-                    stopping.wait(LOOK_S)
+                began = time.monotonic()
+                message = handed.get(LOOK_S)
+                if message is not None:
+                    self.pass_on(message["rows"])
+                elif time.monotonic() - began < LOOK_S / 2:
+                    stopping.wait(LOOK_S)  # Redis is away and says so at once
+                if time.monotonic() - looked >= LOOK_S:
+                    self.drain()
+                    looked = time.monotonic()
             except BROKER_AWAY as error:
                 log.warning("the broker is away; the outbox waits", reason=str(error))
                 stopping.wait(0.3)
@@ -52,6 +67,15 @@ class Relay:
                 # The database may be away or busy for a moment: the rows stay where they are.
                 log.exception("relaying failed")
                 stopping.wait(0.5)
+
+    def pass_on(self, rows: Sequence[Any]) -> None:
+        """Send rows that the api has just committed and handed over."""
+        sent, broken = self._send(rows)
+        if sent:
+            with self._database.write() as session:
+                outbox.confirmed(session, sent)
+        if broken is not None:
+            raise broken
 
     def drain(self) -> int:
         """Send what there is; how many rows went out."""
