@@ -1,27 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """One running platform for all e2e tests of a worker process, with a roomy fake host."""
 
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import pytest
 
+from tests.support.scratch import short_directory
 from tests.support.stack import Stack, running
 
 ENV = {"INNKEEPER_LEASE_S": "3", "INNKEEPER_ORPHAN_GRACE_S": "3"}
 ROOM = {"vcpus": 64, "memory_mib": 65536, "disk_gib": 1000}
-
-
-@contextmanager
-def short_directory() -> Iterator[Path]:
-    """A directory whose path is short enough for unix sockets, removed afterwards."""
-    directory = Path(mkdtemp(prefix="ike-"))
-    yield directory
-    shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from deploy.local.servers.libvirtd import Libvirtd
-from tests.e2e.conftest import ENV, gone, short_directory
+from tests.e2e.conftest import ENV, gone
+from tests.support.scratch import short_directory
 from tests.support.stack import Stack, running
 from tests.support.waiting import until
 

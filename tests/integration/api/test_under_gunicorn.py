@@ -8,8 +8,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 from uuid import uuid4
 
@@ -21,6 +19,7 @@ from services.common.contracts.events import JobEventKind
 from services.common.contracts.ids import new_id
 from services.common.contracts.topics import job_channel
 from services.common.runtime.feed import Feed
+from tests.support.scratch import short_directory
 from tests.support.stack import Stack, running
 from tests.support.waiting import until
 
@@ -31,7 +30,7 @@ Frame = dict[str, str]  # id, event, data; or comment
 def stack() -> Iterator[Stack]:
     # A short path: it holds unix sockets. No engine runs, so a job stands where it was opened.
     try:
-        with running(Path(mkdtemp(prefix="ikg-")), postgres=True, services=()) as found:
+        with short_directory() as directory, running(directory, postgres=True, services=()) as found:
             yield found
     except ServerError as error:
         if "isn't installed" in str(error) and not os.environ.get("CI"):

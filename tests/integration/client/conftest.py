@@ -5,12 +5,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from tempfile import mkdtemp
 
 import pytest
 
 from deploy.local.servers import ServerError
+from tests.support.scratch import short_directory
 from tests.support.stack import ROOT, Stack, running
 
 Done = subprocess.CompletedProcess[str]
@@ -20,9 +19,8 @@ ROOM = {"vcpus": 16, "memory_mib": 16384, "disk_gib": 500}
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    # A short path: it holds unix sockets.
     try:
-        with running(Path(mkdtemp(prefix="ikc-"))) as found:
+        with short_directory() as directory, running(directory) as found:
             found.enrol("fake-1", "fake", capacity=ROOM)
             yield found
     except ServerError as error:
