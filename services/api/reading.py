@@ -11,7 +11,7 @@ import flask
 import marshmallow as ma
 from webargs.flaskparser import FlaskParser
 
-from services.common.contracts.errors import Invalid, Malformed, Problem, WrongMediaType
+from services.common.contracts.errors import Invalid, Malformed, Problem, TooLarge, WrongMediaType
 
 _MISSING_FIX = "add it"
 # What marshmallow says by itself, and what would be right.
@@ -40,6 +40,9 @@ class Reader(FlaskParser):
         data = req.get_data(cache=True)
         if not data:
             return {}
+        # A body sent in chunks says no length and is cut off at the limit: what is that long may have been cut.
+        if req.content_length is None and len(data) >= (req.max_content_length or len(data) + 1):
+            raise TooLarge("the body is larger than 1 MiB")
         if req.mimetype != "application/json":
             raise WrongMediaType(f"the body is {req.mimetype or 'of no type'}; send Content-Type: application/json")
         found = strict_json(data)

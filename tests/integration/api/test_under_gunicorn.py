@@ -113,6 +113,16 @@ def test_fifty_posts_of_one_name_at_once_make_one_vm(stack: Stack) -> None:
     assert (refused["code"], refused["errors"][0]["pointer"]) == ("conflict", "/name")
 
 
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_of_ten_megabytes_is_refused_whether_or_not_it_says_its_length(stack: Stack, chunked: bool) -> None:
+    body = b" " * (10 * 1024 * 1024) + json.dumps(spec()).encode()
+    parts = (body[n : n + 65536] for n in range(0, len(body), 65536))
+    headers = {"Content-Type": "application/json"}
+    answer = stack.http.post("/v1/vms", content=parts if chunked else body, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (413, "too-large")
+    assert stack.http.get("/v1/me").status_code == 200
+
+
 def test_a_job_s_stream_replays_goes_on_live_and_ends_with_the_job(stack: Stack) -> None:
     made = stack.http.post("/v1/vms", json=spec()).json()
     job = made["job"]["id"]
