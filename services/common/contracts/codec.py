@@ -3,7 +3,11 @@
 
 from typing import Any, TypeVar
 
+from cattrs.errors import ForbiddenExtraKeysError
 from cattrs.preconf.json import make_converter
+
+# What cattrs raises for data that doesn't fit; anything else is a fault of ours and must not look like bad data.
+_UNFIT = (TypeError, ValueError, KeyError, AttributeError, ForbiddenExtraKeysError)
 
 T = TypeVar("T")
 _converter = make_converter(forbid_extra_keys=True, detailed_validation=False)
@@ -18,5 +22,5 @@ def load(cls: type[T], data: Any) -> T:
     """A `cls` made of plain JSON values; raises ValueError that names the class and the reason."""
     try:
         return _converter.structure(data, cls)
-    except Exception as error:
+    except _UNFIT as error:
         raise ValueError(f"not a {cls.__name__}: {error}") from error

@@ -3,7 +3,6 @@
 
 AGENT_EXCHANGE = "agent.events"  # topic exchange; routing key host.<id>
 AGENT_QUEUE = "agent.events"
-FEED_CHANNEL = "innkeeper:feed"  # every job event after its commit: {"project","job","seq",...}
 OUTBOX_CHANNEL = "innkeeper:outbox"  # rows that whoever committed them leaves to the relay
 BELL, COMMAND = "bell", "command"  # the kinds of an outbox row
 
