@@ -27,6 +27,13 @@ ENOUGH = {
 }
 LINES = {f"{route.method} {route.path}": route for route in ROUTES}
 AWAY = ("GET /readyz", "POST /v1/placements:explain")  # no broker and no scheduler here: a 503 is the truth
+# Anybody may call these, for themselves alone: an id nobody has is refused. test_accounts has their own story.
+OWN = ("GET /v1/users/{user_id}", "PATCH /v1/users/{user_id}")
+# Routes whose body has a field that must be there.
+BODIES = {
+    "PUT /v1/projects/{project_id}/members/{user_id}": {"role": "viewer"},
+    "PATCH /v1/tokens/{token_id}": {"name": "other"},
+}
 SECURED = {name: route for name, route in LINES.items() if route.role > Role.PUBLIC}
 
 
@@ -36,7 +43,7 @@ def filled(route: Route, some_id: str = "") -> str:
 
 
 def asked(api: Api, user: str, route: Route, headers: Mapping[str, str] | None = None) -> TestResponse:
-    body: Any = {} if route.body is not None else None
+    body: Any = BODIES.get(f"{route.method} {route.path}", {}) if route.body is not None else None
     every = {"Accept": "application/json", **(headers or {})}
     answer: TestResponse = api.ask(user, route.method, filled(route), body, every)
     return answer
@@ -67,11 +74,9 @@ def test_too_low_a_role_is_refused_before_anything_is_looked_up(api: Api, line: 
     assert is_problem(answer)
 
 
-@pytest.mark.parametrize("line", SECURED)
+@pytest.mark.parametrize("line", [name for name in SECURED if name not in OWN])
 def test_enough_of_a_role_is_let_in(api: Api, line: str) -> None:
     route = SECURED[line]
-    if route.path == "/v1/users/{user_id}" and route.method in ("GET", "PATCH"):
-        pytest.skip("users see themselves alone: test_accounts")
     assert asked(api, ENOUGH[route.role], route).status_code not in (401, 403)
 
 
@@ -79,8 +84,6 @@ def test_enough_of_a_role_is_let_in(api: Api, line: str) -> None:
 def test_an_id_nobody_has_is_not_found(api: Api, line: str) -> None:
     route = SECURED[line]
     answer = asked(api, "admin", route, headers={"If-Match": "*"})
-    if route.body is not None and answer.status_code == 422:
-        pytest.skip("this one reads its body first")
     assert answer.status_code == 404, answer.text
     assert is_problem(answer)
 
