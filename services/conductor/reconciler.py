@@ -8,7 +8,7 @@ Only what carries this installation's owner mark is ever touched.
 import time
 from collections.abc import Mapping
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.common.contracts.codec import load
@@ -22,7 +22,8 @@ from services.common.runtime.log import get_logger
 from services.common.store import outbox
 from services.common.store.catalogue import AddressLease
 from services.common.store.database import Database
-from services.common.store.hosts import Claim, Host
+from services.common.store.giving_back import give_back
+from services.common.store.hosts import Claim
 from services.common.store.journal import SqlJournal
 from services.common.store.vms import Vm
 
@@ -138,24 +139,6 @@ def repair_claims(database: Database) -> int:
         addresses = session.scalars(select(AddressLease.vm_id).join(Vm, Vm.id == AddressLease.vm_id).where(gone)).all()
     for vm_id in {*leaked, *addresses}:
         with database.write() as session:
-            _give_back(session, vm_id)
+            give_back(session, vm_id)
         log.warning("released what a gone vm still held", vm=vm_id)
     return len(leaked)
-
-
-def _give_back(session: Session, vm_id: str) -> None:
-    claim = session.get(Claim, vm_id)
-    if claim is not None:
-        session.execute(
-            update(Host)
-            .where(Host.id == claim.host_id)
-            .values(
-                used_vcpus=Host.used_vcpus - claim.vcpus,
-                used_memory_mib=Host.used_memory_mib - claim.memory_mib,
-                used_disk_gib=Host.used_disk_gib - claim.disk_gib,
-                generation=Host.generation + 1,
-            )
-        )
-        session.delete(claim)
-    for lease in session.scalars(select(AddressLease).where(AddressLease.vm_id == vm_id)).all():
-        session.delete(lease)

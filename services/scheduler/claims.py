@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Capacity held on a host for a vm: taken by compare-and-swap, given back exactly once.
+"""Capacity held on a host for a vm, taken by compare-and-swap.
 
-`hosts.used_*` is changed here and nowhere else, always together with a row of `claims` in the same transaction.
+`hosts.used_*` goes up here and down in store.giving_back, nowhere else, and always together with a row of `claims`
+in the same transaction.
 """
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, case, delete, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 
 from services.common.contracts.errors import Conflict
 from services.common.contracts.placement import HostView, Request
@@ -76,39 +77,9 @@ def hold(session: Session, claimant: Claimant, request: Request, host: HostView,
     return True
 
 
-def release(session: Session, vm_id: str) -> bool:
-    """Give back exactly what the vm's claim holds; False where it holds nothing (any more)."""
-    claim = session.execute(
-        delete(Claim)
-        .where(Claim.vm_id == vm_id)
-        .returning(Claim.host_id, Claim.vcpus, Claim.memory_mib, Claim.disk_gib)
-        .execution_options(synchronize_session=False)
-    ).one_or_none()
-    if claim is None:
-        return False
-    host_id, vcpus, memory_mib, disk_gib = claim
-    session.execute(
-        update(Host)
-        .where(Host.id == host_id)
-        .values(
-            used_vcpus=_less(Host.used_vcpus, vcpus),
-            used_memory_mib=_less(Host.used_memory_mib, memory_mib),
-            used_disk_gib=_less(Host.used_disk_gib, disk_gib),
-            generation=Host.generation + 1,
-        )
-        .execution_options(synchronize_session=False)
-    )
-    return True
-
-
 def claims_by_host(session: Session) -> dict[str, int]:
     """How many claims each host holds, by the host's name; hosts without any are there with 0."""
     found = {name: 0 for (name,) in session.execute(select(Host.name))}
     for (name,) in session.execute(select(Host.name).join(Claim, Claim.host_id == Host.id)):
         found[name] += 1
     return found
-
-
-def _less(column: InstrumentedAttribute[int], amount: int) -> ColumnElement[int]:
-    # A broken count must not keep a vm from being deleted: stop at nothing.
-    return case((column > amount, column - amount), else_=0)

@@ -3,7 +3,6 @@
 
 from collections.abc import Mapping
 
-from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from services.common.contracts.codec import dump
@@ -11,11 +10,11 @@ from services.common.contracts.errors import NoHost
 from services.common.contracts.journal import Done, Handler, StepContext, VmView
 from services.common.contracts.placement import Decision, Request
 from services.common.runtime.log import get_logger
-from services.common.store.catalogue import AddressLease
 from services.common.store.database import Database
+from services.common.store.giving_back import give_back
 from services.scheduler.booking import Booking, facts_again, facts_of, set_host, store_decision
 from services.scheduler.choose import choose
-from services.scheduler.claims import held, release
+from services.scheduler.claims import held
 from services.scheduler.inventory import Inventory, load_inventory
 from services.scheduler.metrics import DECISION_SECONDS, DECISIONS
 from services.scheduler.policy import Policy
@@ -61,9 +60,8 @@ class Placer:
         vm = context.vm.id
 
         def write(session: Session) -> None:
-            if release(session, vm):
+            if give_back(session, vm):
                 log.info("claim released")
-            session.execute(delete(AddressLease).where(AddressLease.vm_id == vm))
             set_host(session, context.job, None, context.now)
 
         return Done(write=write)

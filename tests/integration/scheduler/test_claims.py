@@ -9,9 +9,10 @@ from sqlalchemy import update
 from services.common.contracts.errors import Conflict
 from services.common.contracts.placement import Request
 from services.common.store.database import Database
+from services.common.store.giving_back import give_back
 from services.common.store.hosts import Host
 from services.scheduler.capacity import Capacity
-from services.scheduler.claims import Claimant, claims_by_host, held, hold, release
+from services.scheduler.claims import Claimant, claims_by_host, held, hold
 from services.scheduler.inventory import load_inventory
 from tests.support.inn import NOW, Inn
 from tests.support.placing import a_request
@@ -73,7 +74,7 @@ def test_release_gives_back_exactly_what_was_held_once(database: Database) -> No
     claim(database, "vm-2", a_request(vcpus=3, memory_mib=2048), host)
     for expected in (True, False):
         with database.write() as session:
-            assert release(session, "vm-1") is expected
+            assert give_back(session, "vm-1") is expected
     assert inn.used() == inn.claimed() == {host: (3, 2048, 10)}
 
 
@@ -84,7 +85,7 @@ def test_release_stops_at_nothing_when_the_count_was_broken(database: Database) 
     with database.write() as session:
         session.execute(update(Host).values(used_vcpus=1))
     with database.write() as session:
-        release(session, "vm-1")
+        give_back(session, "vm-1")
     assert inn.used() == {host: (0, 0, 0)}
 
 
@@ -121,7 +122,7 @@ def test_sixteen_threads_on_three_hosts_never_overcommit(database: Database) -> 
                     break
             if n == 1 and vm in won:
                 with database.write() as session:
-                    release(session, vm)
+                    give_back(session, vm)
                 won.remove(vm)
 
     threads = [threading.Thread(target=compete, args=(n,)) for n in range(16)]

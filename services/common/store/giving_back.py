@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a vm holds, given back exactly once: its room on a host, and its static addresses."""
+
+from sqlalchemy import ColumnElement, case, delete, update
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from services.common.store.catalogue import AddressLease
+from services.common.store.hosts import Claim, Host
+
+
+def give_back(session: Session, vm_id: str) -> bool:
+    """Give back exactly what the vm's claim holds, and its addresses; False where it has no claim (any more)."""
+    claim = session.execute(
+        delete(Claim)
+        .where(Claim.vm_id == vm_id)
+        .returning(Claim.host_id, Claim.vcpus, Claim.memory_mib, Claim.disk_gib)
+        .execution_options(synchronize_session=False)
+    ).one_or_none()
+    if claim is not None:
+        session.execute(
+            update(Host)
+            .where(Host.id == claim.host_id)
+            .values(
+                used_vcpus=_less(Host.used_vcpus, claim.vcpus),
+                used_memory_mib=_less(Host.used_memory_mib, claim.memory_mib),
+                used_disk_gib=_less(Host.used_disk_gib, claim.disk_gib),
+                generation=Host.generation + 1,
+            )
+            .execution_options(synchronize_session=False)
+        )
+    leases = delete(AddressLease).where(AddressLease.vm_id == vm_id)
+    session.execute(leases.execution_options(synchronize_session=False))
+    return claim is not None
+
+
+def _less(column: InstrumentedAttribute[int], amount: int) -> ColumnElement[int]:
+    # A broken count must not keep a vm from being deleted: stop at nothing.
+    return case((column > amount, column - amount), else_=0)
