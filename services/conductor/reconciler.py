@@ -139,6 +139,9 @@ def repair_claims(database: Database) -> int:
         addresses = session.scalars(select(AddressLease.vm_id).join(Vm, Vm.id == AddressLease.vm_id).where(gone)).all()
     for vm_id in {*leaked, *addresses}:
         with database.write() as session:
+            # A retry may have taken it up in this moment: what it holds now, it needs.
+            if session.scalar(select(Vm.id).where(Vm.id == vm_id, gone).with_for_update()) is None:
+                continue
             give_back(session, vm_id)
         log.warning("released what a gone vm still held", vm=vm_id)
     return len(leaked)

@@ -11,6 +11,8 @@ from services.common.contracts.placement import Request
 from services.common.store.database import Database
 from services.common.store.giving_back import give_back
 from services.common.store.hosts import Host
+from services.common.store.vms import Vm
+from services.conductor.reconciler import repair_claims
 from services.scheduler.capacity import Capacity
 from services.scheduler.claims import Claimant, claims_by_host, held, hold
 from services.scheduler.inventory import load_inventory
@@ -87,6 +89,22 @@ def test_release_stops_at_nothing_when_the_count_was_broken(database: Database) 
     with database.write() as session:
         give_back(session, "vm-1")
     assert inn.used() == {host: (0, 0, 0)}
+
+
+def test_the_conductor_gives_back_what_failed_vms_still_hold_unless_a_job_works_on_them(database: Database) -> None:
+    inn = Inn(database)
+    host = inn.add_host("h1")
+    (idle, _), (busy, _) = inn.add_vm("idle"), inn.add_vm("busy")
+    for vm in (idle, busy):
+        claim(database, vm, a_request(), host)
+    with database.write() as session:
+        session.execute(update(Vm).values(state="failed"))
+        session.execute(update(Vm).where(Vm.id == idle).values(job_id=None))
+        session.execute(update(Host).values(used_vcpus=0))
+    assert repair_claims(database) == 1
+    assert inn.claimed() == {host: (1, 1024, 10)}
+    assert inn.used() == {host: (0, 1024, 10)}
+    assert repair_claims(database) == 0
 
 
 def test_a_transaction_that_is_not_committed_leaves_no_claim(database: Database) -> None:
