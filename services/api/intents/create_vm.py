@@ -48,7 +48,7 @@ def create_vm(call: Call, db: Session) -> tuple[Vm, Job]:
             raise Conflict(_sentence(taken), taken)
     _given_macs_free(db, call)
     _within_quota(db, call, spec)
-    plans = {nic.network: dump(world.nets[nic.network].plan()) for nic in spec.nics}
+    plans = {nic.network: dump(world.nets[nic.network]) for nic in spec.nics}
     return _write(call, db, vm_id, spec, plans)
 
 

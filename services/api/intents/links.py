@@ -2,7 +2,6 @@
 """The links of a vm to be made: what was asked for, on the platform's networks, with every default filled in. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any
@@ -15,38 +14,9 @@ JsonDict = dict[str, Any]
 NONE = "none"
 
 
-@dataclass(frozen=True)
-class Net:
-    """A platform network, as far as addresses are concerned."""
-
-    id: str
-    name: str
-    kind: str
-    cidr: str = ""
-    gateway: str = ""
-    dhcp_start: str = ""
-    dhcp_end: str = ""
-    dns: tuple[str, ...] = ()
-    bridge: str = ""
-    mtu: int = 0
-
-    def plan(self) -> NetworkPlan:
-        """As hosts need to know it."""
-        return NetworkPlan(
-            self.id,
-            self.name,
-            self.kind,
-            self.cidr,
-            self.gateway,
-            self.dhcp_start,
-            self.dhcp_end,
-            self.dns,
-            self.bridge,
-            self.mtu,
-        )
-
-
-def links(vm_id: str, asked: Sequence[JsonDict], nets: Mapping[str, Net]) -> tuple[tuple[Nic, ...], list[Problem]]:
+def links(
+    vm_id: str, asked: Sequence[JsonDict], nets: Mapping[str, NetworkPlan]
+) -> tuple[tuple[Nic, ...], list[Problem]]:
     """The NICs and everything that is wrong with them; `nets` is by name and by id."""
     if len(asked) == 1 and asked[0]["network"] == NONE:
         return (), []
@@ -58,7 +28,7 @@ def links(vm_id: str, asked: Sequence[JsonDict], nets: Mapping[str, Net]) -> tup
         net = nets.get(link["network"])
         if net is None:
             problems.append(_unknown(link["network"], nets, f"{at}/network"))
-            net = Net("", "", "bridge")
+            net = NetworkPlan("", "", "bridge")
         else:
             problems += _method_problems(link, net, at)
         nic = _nic(link, net, link.get("mac", "").lower() or nic_mac(vm_id, n), takes_default)
@@ -68,7 +38,7 @@ def links(vm_id: str, asked: Sequence[JsonDict], nets: Mapping[str, Net]) -> tup
     return tuple(nics), network_problems(nics) + problems
 
 
-def _unknown(name: str, nets: Mapping[str, Net], pointer: str) -> Problem:
+def _unknown(name: str, nets: Mapping[str, NetworkPlan], pointer: str) -> Problem:
     names = sorted({net.name for net in nets.values()})
     if name == NONE:
         return Problem(pointer, '"none" stands for no NIC at all', "let it be the only entry, or leave it out")
@@ -77,7 +47,7 @@ def _unknown(name: str, nets: Mapping[str, Net], pointer: str) -> Problem:
     return Problem(pointer, f"there is no network {name!r}", fix)
 
 
-def method_of(link: JsonDict, net: Net | None) -> str:
+def method_of(link: JsonDict, net: NetworkPlan | None) -> str:
     """What was asked for, or what follows from addresses and network."""
     if "method" in link:
         return str(link["method"])
@@ -86,14 +56,14 @@ def method_of(link: JsonDict, net: Net | None) -> str:
     return "dhcp" if net is None or net.dhcp_start or net.kind == "bridge" else "none"
 
 
-def _routes_by_default(link: JsonDict, net: Net | None) -> bool:
+def _routes_by_default(link: JsonDict, net: NetworkPlan | None) -> bool:
     """Whether this link brings a default route without our adding one."""
     if link.get("gateway") or any(route["to"] == "0.0.0.0/0" for route in link["routes"]):
         return True
     return method_of(link, net) == "dhcp" and (net is None or net.kind != "isolated")
 
 
-def _nic(link: JsonDict, net: Net, mac: str, takes_default: bool) -> Nic:
+def _nic(link: JsonDict, net: NetworkPlan, mac: str, takes_default: bool) -> Nic:
     method = method_of(link, net)
     static = method == "static"
     gateway = link.get("gateway") or ""
@@ -127,7 +97,7 @@ def _holds(link: JsonDict, gateway: str) -> bool:
     return False
 
 
-def _method_problems(link: JsonDict, net: Net, at: str) -> Iterator[Problem]:
+def _method_problems(link: JsonDict, net: NetworkPlan, at: str) -> Iterator[Problem]:
     method = method_of(link, net)
     if method == "dhcp" and not net.dhcp_start and net.kind != "bridge":
         yield Problem(f"{at}/method", f"network {net.name!r} has no DHCP server", _example(net))
@@ -137,14 +107,14 @@ def _method_problems(link: JsonDict, net: Net, at: str) -> Iterator[Problem]:
         yield Problem(f"{at}/method", "a link with addresses is not of method none", "use static, or leave method out")
 
 
-def _example(net: Net) -> str:
+def _example(net: NetworkPlan) -> str:
     if not net.cidr:
         return "give a static address with its prefix length"
     network = ip_network(net.cidr)
     return f"give a static address of {net.cidr}, like {network.network_address + 10}/{network.prefixlen}"
 
 
-def _on_network(nic: Nic, net: Net, at: str) -> Iterator[Problem]:
+def _on_network(nic: Nic, net: NetworkPlan, at: str) -> Iterator[Problem]:
     if not net.cidr:
         return
     network = ip_network(net.cidr)

@@ -7,9 +7,10 @@ from difflib import get_close_matches
 from typing import Any
 
 from services.api.access import Role
-from services.api.intents.links import Net, links
+from services.api.intents.links import links
 from services.common.catalog import OsEntry, unsupported_problems
 from services.common.contracts.errors import Problem
+from services.common.contracts.network import NetworkPlan
 from services.common.contracts.vm import UserSpec, VmSpec
 
 JsonDict = dict[str, Any]
@@ -34,7 +35,7 @@ class World:
 
     systems: Mapping[str, OsEntry]
     sizes: Mapping[str, Size]
-    nets: Mapping[str, Net]  # by name and by id
+    nets: Mapping[str, NetworkPlan]  # by name and by id
     hosts: Mapping[str, str]  # by name and by id -> id; filled only where a host was named
     rank: Role
 

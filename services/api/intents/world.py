@@ -8,9 +8,11 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from services.api.call import Call
-from services.api.intents.links import NONE, Net
+from services.api.intents.links import NONE
 from services.api.intents.resolve import DEFAULT_NETWORK, Size, World
+from services.common.contracts.network import NetworkPlan
 from services.common.store.models import Flavor, Host, Network
+from services.common.store.network_plans import plan_of
 
 T = TypeVar("T")
 
@@ -41,17 +43,14 @@ def _sizes(db: Session) -> Mapping[str, Size]:
     return {row.name: Size(*row) for row in rows}
 
 
-def nets(db: Session, project: str) -> Mapping[str, Net]:
+def nets(db: Session, project: str) -> Mapping[str, NetworkPlan]:
     """The networks a project may use, by name and by id; its own win over shared ones of the same name."""
     rows = db.scalars(
         select(Network)
         .where(or_(Network.project_id.is_(None), Network.project_id == project))
         .order_by(Network.project_id.is_not(None))
     ).all()
-    found = [
-        Net(r.id, r.name, r.kind, r.cidr, r.gateway, r.dhcp_start, r.dhcp_end, tuple(r.dns), r.bridge, r.mtu)
-        for r in rows
-    ]
+    found = [plan_of(row) for row in rows]
     return {**{net.name: net for net in found}, **{net.id: net for net in found}}
 
 
