@@ -7,8 +7,8 @@ from sqlalchemy.orm import Session
 
 from services.common.contracts.codec import dump
 from services.common.contracts.errors import NoHost
-from services.common.contracts.journal import Done, Handler, StepContext, VmView
-from services.common.contracts.placement import Decision, Request
+from services.common.contracts.journal import Done, Handler, StepContext
+from services.common.contracts.placement import Decision, Request, request_of
 from services.common.runtime.log import get_logger
 from services.common.store.database import Database
 from services.common.store.giving_back import give_back
@@ -46,10 +46,11 @@ class Placer:
         if claim:
             host = claim.host_id
             return Done(facts, write=lambda s: set_host(s, context.job, host, context.now))
-        decision = timed_choice(request_of(context.vm), inventory, policy)
+        request = request_of(context.vm.id, context.vm.project, context.vm.spec)
+        decision = timed_choice(request, inventory, policy)
         if not decision.host:
             self._keep(context, decision)
-            raise no_host(context.vm, inventory, policy)
+            raise no_host(context.vm.name, request, inventory, policy)
         facts = facts_of(decision, inventory)
         log.info("host chosen", host=decision.host, score=facts["score"], policy=policy.name)
         booking = Booking(context.job, policy, inventory, decision, context.now, facts)
@@ -80,27 +81,8 @@ def timed_choice(request: Request, inventory: Inventory, policy: Policy) -> Deci
     return decision
 
 
-def request_of(vm: VmView) -> Request:
-    """What this vm needs of a host."""
-    spec = vm.spec
-    return Request(
-        id=vm.id,
-        vcpus=spec.vcpus,
-        memory_mib=spec.memory_mib,
-        disk_gib=spec.disk_gib,
-        hypervisor=spec.hypervisor,
-        host=spec.host,
-        zone=spec.zone,
-        traits=spec.traits,
-        os=spec.os,
-        project=vm.project,
-        labels=dict(spec.labels),
-    )
-
-
-def no_host(vm: VmView, inventory: Inventory, policy: Policy) -> NoHost:
+def no_host(name: str, request: Request, inventory: Inventory, policy: Policy) -> NoHost:
     """The error for the job. Its readers may not know hosts by name, unless they named one themselves."""
-    request = request_of(vm)
     shown = inventory if request.host else inventory.masked()
     told = choose(request, shown.hosts, policy, shown.generation)
     if not shown.hosts:
@@ -108,5 +90,5 @@ def no_host(vm: VmView, inventory: Inventory, policy: Policy) -> NoHost:
     else:
         near = "; ".join(m.reason for m in told.misses[:2])
         way = told.relaxations[0].sentence if told.relaxations else "no change of the request would help"
-        reason = f"none of {len(shown.hosts)} host(s) can take {vm.name!r}: {near}; nearest way: {way}"
+        reason = f"none of {len(shown.hosts)} host(s) can take {name!r}: {near}; nearest way: {way}"
     return NoHost(reason, extra={"explanation": dump(told)})

@@ -8,7 +8,7 @@ from services.api.call import Answer, Call
 from services.api.views.names import names_for
 from services.common.contracts.codec import dump, load
 from services.common.contracts.errors import TryAgain
-from services.common.contracts.placement import Request
+from services.common.contracts.placement import Request, request_of
 from services.common.contracts.vm import VmSpec
 from services.common.runtime.ask import ask
 from services.common.store.models import Vm
@@ -16,23 +16,6 @@ from services.common.store.models import Vm
 JsonDict = dict[str, Any]
 TOPIC = "explain"
 _NAMING = ("candidates", "misses", "relaxations")  # the lists of a decision whose entries name a host
-
-
-def request_for(vm_id: str, project: str, spec: VmSpec) -> Request:
-    """What this vm needs of a host."""
-    return Request(
-        id=vm_id,
-        vcpus=spec.vcpus,
-        memory_mib=spec.memory_mib,
-        disk_gib=spec.disk_gib,
-        hypervisor=spec.hypervisor,
-        host=spec.host,
-        zone=spec.zone,
-        traits=spec.traits,
-        os=spec.os,
-        project=project,
-        labels=dict(spec.labels),
-    )
 
 
 def asked(call: Call, request: Request, more: Mapping[str, Any]) -> JsonDict:
@@ -49,7 +32,7 @@ def asked(call: Call, request: Request, more: Mapping[str, Any]) -> JsonDict:
 
 def previewed(call: Call, vm: Vm) -> Callable[[Answer], Answer]:
     """To run after the dry run's transaction: adds placement and expected_s."""
-    request = request_for(vm.id, vm.project_id, load(VmSpec, vm.spec))
+    request = request_of(vm.id, vm.project_id, load(VmSpec, vm.spec))
 
     def preview(answer: Answer) -> Answer:
         try:

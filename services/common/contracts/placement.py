@@ -3,6 +3,8 @@
 
 from dataclasses import dataclass, field
 
+from services.common.contracts.vm import VmSpec
+
 
 @dataclass(frozen=True)
 class Request:
@@ -19,6 +21,23 @@ class Request:
     os: str = ""
     project: str = ""
     labels: dict[str, str] = field(default_factory=dict)
+
+
+def request_of(vm_id: str, project: str, spec: VmSpec) -> Request:
+    """What this vm needs of a host."""
+    return Request(
+        id=vm_id,
+        vcpus=spec.vcpus,
+        memory_mib=spec.memory_mib,
+        disk_gib=spec.disk_gib,
+        hypervisor=spec.hypervisor,
+        host=spec.host,
+        zone=spec.zone,
+        traits=spec.traits,
+        os=spec.os,
+        project=project,
+        labels=dict(spec.labels),
+    )
 
 
 @dataclass(frozen=True)
