@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.missing import servers_needed
 from tests.support.scratch import short_directory
 from tests.support.stack import Stack, running
 
@@ -15,7 +16,7 @@ ROOM = {"vcpus": 64, "memory_mib": 65536, "disk_gib": 1000}
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    with short_directory() as directory, running(directory, env=ENV) as found:
+    with servers_needed(), short_directory() as directory, running(directory, env=ENV) as found:
         yield found
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from deploy.local.servers.libvirtd import Libvirtd
 from tests.e2e.conftest import ENV, gone
+from tests.support.missing import servers_needed
 from tests.support.scratch import short_directory
 from tests.support.stack import Stack, running
 from tests.support.waiting import until
@@ -23,7 +24,8 @@ CACHE = Path.home() / ".cache" / "innkeeper" / "masters"
 def libvirtd() -> Iterator[Libvirtd]:
     with short_directory() as directory:
         server = Libvirtd(directory, netns=True)
-        server.start()
+        with servers_needed():
+            server.start()
         yield server
         server.purge()
 

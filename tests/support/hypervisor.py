@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plans, seeds and a private libvirtd for tests of the host agent."""
 
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -12,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pycdlib
-import pytest
 import yaml
 
-from deploy.local.servers import ServerError
 from deploy.local.servers.libvirtd import Libvirtd
 from services.common.contracts.commands import Artifact, DeployPlan, DiskPlan, NicPlan
 from services.common.contracts.ids import new_id
 from services.common.contracts.network import NetworkKind, NetworkPlan
 from services.common.contracts.vm import hypervisor_name, hypervisor_uuid, nic_mac
+from tests.support.missing import servers_needed
+from tests.support.scratch import short_directory
 
 PLATFORM = "test-platform"
 
@@ -28,19 +25,14 @@ PLATFORM = "test-platform"
 @contextmanager
 def private_libvirtd() -> Iterator[Libvirtd]:
     """A libvirtd of its own, in a network of its own, whose guests end with it. Missing: fails in CI, else skips."""
-    directory = Path(tempfile.mkdtemp(prefix="ik-"))
-    server = Libvirtd(directory / "l", netns=True)
-    try:
+    with short_directory() as directory:
+        server = Libvirtd(directory / "l", netns=True)
         try:
-            server.start()
-        except ServerError as error:
-            if os.environ.get("CI") or "isn't installed" not in str(error):
-                raise
-            pytest.skip(f"MISSING: {error}")
-        yield server
-    finally:
-        server.purge()
-        shutil.rmtree(directory, ignore_errors=True)
+            with servers_needed():
+                server.start()
+            yield server
+        finally:
+            server.purge()
 
 
 def network(name: str = "default", **changes: Any) -> NetworkPlan:

@@ -7,15 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from deploy.local.servers.postgres import Postgres
 from services.common.store.database import Database
 from services.common.store.migrate import upgrade
-
-
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    with Postgres(tmp_path_factory.mktemp("pg")) as server:
-        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -1,42 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """One installation per module and database, with a real Redis: every test makes the users and projects it changes."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import redis
 
-from deploy.local.servers import Postgres, Redis, Server, ServerError
+from deploy.local.servers import Redis
 from services.common.contracts.ids import new_id
 from tests.support.front_door import Api, open_api
-
-
-def start(server: Server) -> Server:
-    """Start it, or say why the test can't be run."""
-    try:
-        return server.start()
-    except ServerError as error:
-        if "isn't installed" in str(error) and not os.environ.get("CI"):
-            pytest.skip(f"MISSING: {error}")
-        raise
-
-
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    server = Postgres(tmp_path_factory.mktemp("pg"), durable=False)
-    start(server)
-    yield server
-    server.kill()
-
-
-@pytest.fixture(scope="session")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    server = Redis(tmp_path_factory.mktemp("redis"))
-    start(server)
-    yield server
-    server.kill()
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

@@ -2,7 +2,6 @@
 """The API as it is run: several processes of gunicorn, PostgreSQL, and readers of event streams."""
 
 import json
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -14,11 +13,11 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from deploy.local.servers import ServerError
 from services.common.contracts.events import JobEventKind
 from services.common.contracts.ids import new_id
 from services.common.contracts.topics import job_channel
 from services.common.runtime.feed import Feed
+from tests.support.missing import servers_needed
 from tests.support.scratch import short_directory
 from tests.support.stack import Stack, running
 from tests.support.waiting import until
@@ -29,13 +28,8 @@ Frame = dict[str, str]  # id, event, data; or comment
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     # A short path: it holds unix sockets. No engine runs, so a job stands where it was opened.
-    try:
-        with short_directory() as directory, running(directory, postgres=True, services=()) as found:
-            yield found
-    except ServerError as error:
-        if "isn't installed" in str(error) and not os.environ.get("CI"):
-            pytest.skip(f"MISSING: {error}")
-        raise
+    with servers_needed(), short_directory() as directory, running(directory, postgres=True, services=()) as found:
+        yield found
 
 
 def spec() -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
-from deploy.local.servers import ServerError
+from tests.support.missing import servers_needed
 from tests.support.scratch import short_directory
 from tests.support.stack import ROOT, Stack, running
 
@@ -19,14 +19,9 @@ ROOM = {"vcpus": 16, "memory_mib": 16384, "disk_gib": 500}
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    try:
-        with short_directory() as directory, running(directory) as found:
-            found.enrol("fake-1", "fake", capacity=ROOM)
-            yield found
-    except ServerError as error:
-        if "isn't installed" in str(error) and not os.environ.get("CI"):
-            pytest.skip(f"MISSING: {error}")
-        raise
+    with servers_needed(), short_directory() as directory, running(directory) as found:
+        found.enrol("fake-1", "fake", capacity=ROOM)
+        yield found
 
 
 def shell(environ: Mapping[str, str]) -> Inn:

@@ -17,7 +17,7 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from deploy.local.servers import RabbitMQ, ServerError
+from deploy.local.servers import RabbitMQ
 from deploy.local.servers.libvirtd import Libvirtd
 from services.common.contracts.codec import load
 from services.common.contracts.commands import Command, DeployPlan, Verb
@@ -125,21 +125,6 @@ class Station:
             event = load(AgentEvent, json.loads(text))
             if sender == event.host == self.host:
                 self.events.append(event)
-
-
-@pytest.fixture(scope="session")
-def rabbit() -> Iterator[RabbitMQ]:
-    directory = Path(tempfile.mkdtemp(prefix="ik-"))
-    server = RabbitMQ(directory)
-    try:
-        server.start()
-    except ServerError as error:
-        if "isn't installed" in str(error) and not os.environ.get("CI"):
-            pytest.skip(f"MISSING: {error}")
-        raise
-    yield server
-    server.kill()
-    shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

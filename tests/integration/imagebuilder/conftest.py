@@ -2,7 +2,6 @@
 """Masters are made once for all runs of the tests; QEMU guests end with their test."""
 
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -15,15 +14,9 @@ import pytest
 
 from services.common.contracts.errors import ImageFailed
 from services.imagebuilder.masters import Master, MasterStore, ensure_master
+from tests.support.missing import missing
 
 CACHE = Path.home() / ".cache" / "innkeeper"
-
-
-def missing(what: str) -> None:
-    """Skip loudly on a person's machine, fail in CI."""
-    if os.environ.get("CI"):
-        pytest.fail(f"MISSING: {what}")
-    pytest.skip(f"MISSING: {what}")
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +30,6 @@ def mini(store: MasterStore) -> Master:
         return ensure_master(store, "mini", lambda percent, text: None)
     except ImageFailed as error:
         missing(error.detail)
-        raise
 
 
 class Guest:
@@ -58,7 +50,7 @@ class Guest:
         if qemu is None:
             missing("qemu-system-x86_64; install: apt-get install qemu-system-x86")
         return [
-            *(str(qemu), "-machine", "q35,accel=tcg", "-cpu", "max", "-m", "256", "-nodefaults", "-display", "none"),
+            *(qemu, "-machine", "q35,accel=tcg", "-cpu", "max", "-m", "256", "-nodefaults", "-display", "none"),
             *("-qmp", f"unix:{self.folder / 'qmp'},server=on,wait=off", "-serial", f"file:{self.folder / 'console'}"),
             *("-device", "virtio-scsi-pci", "-device", "virtio-serial-pci", "-device", "virtio-rng-pci"),
             *("-chardev", f"socket,id=guest,path={self.folder / 'port'}"),

@@ -6,13 +6,12 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from shutil import rmtree
-from tempfile import mkdtemp
 from typing import Any
 
 import pytest
 
+from tests.support.missing import servers_needed
+from tests.support.scratch import short_directory
 from tests.support.stack import Stack, running
 
 IMAGE = bytes(510) + b"\x55\xaa" + b"a cloud image" * 100_000
@@ -40,11 +39,9 @@ def vendor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     env = {"INNKEEPER_MEDIA_ALLOW_PRIVATE": "127.0.0.1/32"}
-    folder = Path(mkdtemp(prefix="iki-"))
-    with running(folder, env=env) as stack:
+    with servers_needed(), short_directory() as folder, running(folder, env=env) as stack:
         stack.enrol("fake-1")
         yield stack
-    rmtree(folder)
 
 
 def offer(stack: Stack, name: str, url: str, sha256: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -1,25 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real servers for these tests: a missing one fails in CI and skips, saying so, on a person's machine."""
+"""Servers that end with their test."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-from deploy.local.servers import Server, ServerError
-
-
-@pytest.fixture
-def short_dir() -> Iterator[Path]:
-    """A directory with a short path: sockets in it stay within 107 bytes."""
-    path = Path(tempfile.mkdtemp(prefix="ik-"))
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
+from deploy.local.servers import Server
+from tests.support.missing import servers_needed
 
 
 @pytest.fixture
@@ -29,12 +18,8 @@ def start() -> Iterator[Callable[[Server], Server]]:
 
     def run(server: Server) -> Server:
         started.append(server)
-        try:
+        with servers_needed():
             return server.start()
-        except ServerError as error:
-            if "isn't installed" in str(error) and not os.environ.get("CI"):
-                pytest.skip(f"MISSING: {error}")
-            raise
 
     yield run
     for server in started:

@@ -13,6 +13,7 @@ import pytest
 
 from deploy.local.pid import Pid
 from deploy.local.servers import Libvirtd, Server, ServerError, libvirtd_room
+from tests.support.missing import missing
 
 DOMAIN = """
 <domain type='qemu'><name>guest</name><memory unit='MiB'>64</memory>
@@ -29,7 +30,7 @@ NETWORK = """
 @pytest.fixture
 def libvirtd(short_dir: Path, start: Callable[[Server], Server]) -> Iterator[Libvirtd]:
     if os.geteuid() != 0 and not os.environ.get("CI"):
-        pytest.skip("MISSING: root, for a private libvirtd without asking for sudo's password")
+        missing("root, for a private libvirtd without asking for sudo's password")
     server = start(Libvirtd(short_dir, netns=True))
     assert isinstance(server, Libvirtd)
     yield server

@@ -20,20 +20,11 @@ from services.common.runtime.bus import Publisher, every_queue
 from services.common.store.database import database_from_url
 from services.common.store.migrate import upgrade
 from services.scheduler.explain import TOPIC
-from tests.integration.scheduler.conftest import start
 from tests.support.inn import Inn
 from tests.support.placing import a_request
 from tests.support.process import Process
 from tests.support.stack import free_port
 from tests.support.waiting import until
-
-
-@pytest.fixture(scope="module")
-def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
-    server = RabbitMQ(tmp_path_factory.mktemp("mq"))
-    start(server)
-    yield server
-    server.kill()
 
 
 @pytest.fixture

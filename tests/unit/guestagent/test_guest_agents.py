@@ -16,6 +16,7 @@ import pytest
 
 from services.guestagent.build import pack
 from services.hostagent.guest_input import Lines, read_message
+from tests.support.missing import missing
 
 MINI = Path(__file__).parents[3] / "services/guestagent/mini.sh"
 
@@ -84,9 +85,7 @@ def agents(pyz: Path) -> dict[str, list[str]]:
 def line(request: pytest.FixtureRequest, pyz: Path, run: Callable[[list[str]], Line]) -> Line:
     command = agents(pyz).get(request.param)
     if command is None:
-        if request.param == "mini" and os.environ.get("CI"):
-            pytest.fail("busybox is not installed")
-        pytest.skip(f"MISSING: {request.param} is not installed here")
+        missing("busybox; install: apt-get install busybox-static")
     return run(command)
 
 
@@ -122,7 +121,7 @@ def test_the_archive_is_the_same_every_time_and_names_no_path() -> None:
 def test_both_agents_see_the_same_network(pyz: Path, run: Callable[[list[str]], Line]) -> None:
     commands = agents(pyz)
     if "mini" not in commands:
-        pytest.skip("MISSING: busybox is not installed here")
+        missing("busybox; install: apt-get install busybox-static")
     reports = [run(commands[name]).hear("report") for name in ("pyz", "mini")]
     by_name = [{i["name"]: (i["mac"], i["mtu"], set(i["addresses"])) for i in r["interfaces"]} for r in reports]
     assert by_name[0] == by_name[1]

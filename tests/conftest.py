@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real servers, each started by the first test that asks for it and ended with its scope."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.local.servers import Postgres, RabbitMQ, Redis
+from tests.support.missing import servers_needed
+from tests.support.scratch import short_directory
+
+
+@pytest.fixture
+def short_dir() -> Iterator[Path]:
+    """A directory with a short path: sockets in it stay within 107 bytes."""
+    with short_directory() as directory:
+        yield directory
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """One cluster for all; who asks makes a database of its own."""
+    server = Postgres(tmp_path_factory.mktemp("pg"), durable=False)
+    with servers_needed():
+        server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    """One Redis for all, not emptied between tests."""
+    server = Redis(tmp_path_factory.mktemp("redis"))
+    with servers_needed():
+        server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="module")
+def rabbit() -> Iterator[RabbitMQ]:
+    """A broker for a module: its tests may end, wipe and start it again."""
+    with short_directory() as directory:
+        server = RabbitMQ(directory)
+        with servers_needed():
+            server.start()
+        yield server
+        server.kill()
