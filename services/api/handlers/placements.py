@@ -35,8 +35,7 @@ def explain(call: Call) -> Answer:
         project=call.project.id,
         labels=body["labels"],
     )
-    more = {"why_not": body["why_not"], **({"policy": body["policy"]} if body["policy"] else {})}
-    found = asked(call, request, more)
+    found = asked(call, request, {"why_not": body["why_not"], "policy": body["policy"]})
     if "error" in found:
         raise _refusal(found["error"])
     return Answer(found)

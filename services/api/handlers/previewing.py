@@ -32,11 +32,12 @@ def asked(call: Call, request: Request, more: Mapping[str, Any]) -> JsonDict:
 
 def previewed(call: Call, vm: Vm) -> Callable[[Answer], Answer]:
     """To run after the dry run's transaction: adds placement and expected_s."""
-    request = request_of(vm.id, vm.project_id, load(VmSpec, vm.spec))
+    spec = load(VmSpec, vm.spec)
+    request = request_of(vm.id, vm.project_id, spec)
 
     def preview(answer: Answer) -> Answer:
         try:
-            placement = asked(call, request, {})
+            placement = asked(call, request, {"policy": spec.policy})
         except TryAgain as error:
             placement = {"error": {"code": error.code, "detail": error.detail}}
         expected = (answer.body.get("job") or {}).get("expected_s")

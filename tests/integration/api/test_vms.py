@@ -9,7 +9,10 @@ import pytest
 from sqlalchemy import update
 
 from services.common.contracts.ids import new_id
+from services.common.runtime.ask import Answerer
 from services.common.store.models import Job, Vm
+from services.scheduler.explain import TOPIC, Explainer
+from services.scheduler.policy_file import Shelf
 from tests.support.front_door import Api
 from tests.support.problems import counts, problem
 
@@ -74,6 +77,16 @@ def test_a_dry_run_leaves_no_trace(api: Api) -> None:
     assert counts(api) == before
     answer = api.ask("member", "POST", "/v1/vms", body, key)  # the key was not used up by the dry run
     assert answer.status_code == 202
+
+
+def test_a_dry_run_shows_what_the_vms_own_policy_would_choose(api: Api) -> None:
+    explainer = Explainer(api.database, Shelf())
+    answerer = Answerer(api.settings.redis_url, TOPIC, explainer.answer).start()
+    try:
+        found = api.done("admin", "POST", "/v1/vms?dry_run=true", spec(policy="spread-ha"))
+    finally:
+        answerer.stop()
+    assert found["placement"]["policy"] == "spread-ha"
 
 
 def test_a_dry_run_of_a_delete_changes_nothing(api: Api) -> None:
