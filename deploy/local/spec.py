@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -25,7 +25,6 @@ class Spec:
     cwd: Path = Path("/")
     stop_signal: signal.Signals = signal.SIGTERM
     grace: float = 10.0
-    tags: dict[str, str] = field(default_factory=dict)
 
 
 def layers(specs: Iterable[Spec]) -> list[list[str]]:

@@ -81,7 +81,9 @@ def run(args: list[str] | None = None) -> int:
         return end.exit_code
     except click.Abort:
         click.echo("Stopped.", err=True)
-        return 130
+        from innkeeper.cli.exits import Exit
+
+        return Exit.INTERRUPTED
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -98,7 +100,7 @@ def run(args: list[str] | None = None) -> int:
 def _told(error: Exception) -> int | None:
     """The exit code of an error of ours, once it is printed; None for anything else."""
     from innkeeper.cli.contexts import BrokenConfig
-    from innkeeper.cli.exits import exit_of
+    from innkeeper.cli.exits import Exit, exit_of
     from innkeeper.cli.problem_text import problem_text
     from innkeeper.errors import ClientError
 
@@ -107,7 +109,7 @@ def _told(error: Exception) -> int | None:
         return exit_of(error)
     if isinstance(error, BrokenConfig):
         click.echo(f"Error: {error}", err=True)
-        return 2
+        return Exit.USAGE
     return None
 
 

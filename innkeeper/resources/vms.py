@@ -11,8 +11,6 @@ from innkeeper.models.vm import Vm
 from innkeeper.resources.collection import Collection, is_id, missing
 from innkeeper.transport import Call, Transport
 
-ACTIONS = ("start", "stop", "force-stop", "reboot")
-
 
 @dataclass(frozen=True)
 class Created:

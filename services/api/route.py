@@ -2,7 +2,7 @@
 """One line of the table of routes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from marshmallow import Schema
@@ -34,7 +34,6 @@ class Route:
     reads_only: bool = False  # a POST that changes nothing
     media: str = "application/json"
     prepare: Callable[[Call], Any] | None = None  # slow work before the transaction
-    may_fail: tuple[int, ...] = field(default_factory=tuple)
 
     @property
     def reads(self) -> bool:

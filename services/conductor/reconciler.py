@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from services.common.contracts.codec import load
 from services.common.contracts.commands import Command, Verb
-from services.common.contracts.events import AgentEvent, InventoryItem
+from services.common.contracts.events import AgentEvent, InventoryItem, JobEventKind
 from services.common.contracts.ids import derived_id
 from services.common.contracts.states import RUNNING_VM, VM_MOVES, VmState, may_move
 from services.common.contracts.topics import project_channel
@@ -114,7 +114,7 @@ class Reconciler:
                 vm.state = str(new)
                 vm.updated_at = time.time()
                 log.warning("vm drifted", vm=vm.id, was=str(old), now=str(new), power=power)
-                told = {"kind": "vm.drifted", "vm": vm.id, "vm_state": str(new), "at": time.time()}
+                told = {"kind": str(JobEventKind.DRIFT), "vm": vm.id, "vm_state": str(new), "at": time.time()}
                 self._feed.publish(project_channel(vm.project_id), told)
 
     def _drifted(self, vm: Vm, power: str) -> bool:

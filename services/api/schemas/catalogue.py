@@ -5,7 +5,7 @@ from marshmallow import Schema, fields, validate
 
 from services.api import grammar
 from services.api.schemas.jobs import JobShape
-from services.api.schemas.pieces import Reading, listing, moment, page_of, text, whole
+from services.api.schemas.pieces import listing, moment, page_of, text, whole
 from services.common.contracts.network import NetworkKind
 from services.common.contracts.states import MediaState
 
@@ -124,10 +124,6 @@ class MediaAndJob(Schema):
     media = fields.Nested(MediaShape())
     job = fields.Nested(JobShape())
     dry_run = fields.Boolean()
-
-
-class Nothing(Reading):
-    """A list that is short enough to come whole."""
 
 
 OS_PAGE = page_of(OsShape)

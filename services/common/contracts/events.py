@@ -91,7 +91,7 @@ class JobEventKind(StrEnum):
     SUCCEEDED = "job.succeeded"
     FAILED = "job.failed"
     CANCELLED = "job.cancelled"
-    DRIFT = "vm.drifted"
+    DRIFT = "vm.drifted"  # pub/sub only, of a vm without a job
     PROGRESS = "progress"  # pub/sub only, has no seq
 
 

@@ -9,13 +9,10 @@ import sys
 from pathlib import Path
 
 from alembic import command
-from alembic.autogenerate import compare_metadata
 from alembic.config import Config
-from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 
 from services.common.store.database import Database, database_from_url
-from services.common.store.models import Base
 from services.common.store.seed import seed
 
 # Any constant will do, as long as all of us use the same.
@@ -45,12 +42,6 @@ def upgrade(database: Database) -> None:
                 connection.commit()
     with database.write() as session:
         seed(session)
-
-
-def drift(database: Database) -> list[object]:
-    """How the migrated schema differs from the models; empty where they agree."""
-    with database.engine.connect() as connection:
-        return list(compare_metadata(MigrationContext.configure(connection), Base.metadata))
 
 
 def main() -> int:

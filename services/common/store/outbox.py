@@ -56,11 +56,6 @@ def rows(session: Session, bells: Sequence[Bell] = (), command: Command | None =
     return found
 
 
-def pending(session: Session, limit: int = 200) -> Sequence[Outbox]:
-    """What is not confirmed yet, oldest first."""
-    return session.scalars(select(Outbox).order_by(Outbox.id).limit(limit)).all()
-
-
 def confirmed(session: Session, ids: Sequence[int]) -> None:
     """The broker has these."""
     session.execute(delete(OUTBOX).where(OUTBOX.c.id.in_(ids)))
