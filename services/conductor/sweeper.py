@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from services.common.contracts import advance
 from services.common.contracts.codec import load
 from services.common.contracts.commands import Command
-from services.common.contracts.flow import FLOWS, UNDO_STEPS, task_name
-from services.common.contracts.journal import Bell, Done, JobView
+from services.common.contracts.flow import FLOWS
+from services.common.contracts.journal import Done, JobView
 from services.common.contracts.observed import mismatches
 from services.common.contracts.states import JOB_DUE, JOB_PARKED, HostState, JobState
 from services.common.runtime.log import get_logger
@@ -56,13 +56,9 @@ class Sweeper:
         with self._database.write() as session:
             jobs = session.scalars(select(Job).where(overdue).limit(BATCH)).all()
             session.execute(update(Job).where(Job.id.in_([j.id for j in jobs])).values(rung_at=now))
-            outbox.put(session, [self._bell(job) for job in jobs])
+            outbox.put(session, [advance.bell(j.id, FLOWS[j.kind].step(j.step)) for j in jobs])
         RERUNG.labels("bell").inc(len(jobs))
         return len(jobs)
-
-    def _bell(self, job: Job) -> Bell:
-        step = UNDO_STEPS[job.step] if job.undo else FLOWS[job.kind].step(job.step)
-        return Bell(step.queue, task_name(step), job.id)
 
     def resend_commands(self) -> int:
         """Send commands again that their host has not answered in time."""
@@ -78,7 +74,7 @@ class Sweeper:
         return len(jobs)
 
     def _resend(self, session: Session, job: Job, now: float) -> None:
-        step = UNDO_STEPS[job.step] if job.undo else FLOWS[job.kind].step(job.step)
+        step = FLOWS[job.kind].step(job.step)
         session.execute(update(Job).where(Job.id == job.id).values(resend_at=now + step.resend_s))
         if job.command:
             outbox.put(session, command=load(Command, job.command))
@@ -90,7 +86,7 @@ class Sweeper:
             parked = [str(s) for s in (*JOB_PARKED, JobState.STALLED)]
             query = select(Job).join(Vm, Vm.id == Job.vm_id).where(Vm.host_id == host_id, Job.state.in_(parked))
             for job in session.scalars(query).all():
-                if job.state == JobState.STALLED and FLOWS[job.kind].kind == "vm.delete":
+                if job.state == JobState.STALLED and job.kind == "vm.delete":
                     view = view_of(session, job, self._journal.platform(session))
                     self._journal.apply_in(session, view, advance.resumed(view))
                 elif job.state != JobState.STALLED:

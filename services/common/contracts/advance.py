@@ -10,7 +10,7 @@ from dataclasses import replace
 from services.common.contracts.deploying import deploy_plan, networks_of
 from services.common.contracts.errors import IllegalMove, InnkeeperError, NoHost
 from services.common.contracts.events import JobEventKind as K
-from services.common.contracts.flow import FLOWS, UNDO_STEPS, Flow, Step, task_name, undo_path
+from services.common.contracts.flow import FLOWS, Flow, Step, task_name, undo_path
 from services.common.contracts.journal import Bell, Changes, Done, JobView, JsonDict, NewEvent, Park
 from services.common.contracts.orders import VERBS, command_for, host_of
 from services.common.contracts.states import JOB_MOVES, JobState, VmState, moved
@@ -26,7 +26,7 @@ def flow_of(job: JobView) -> Flow:
 
 def step_of(job: JobView) -> Step:
     """The step a job is at, forward or undo."""
-    return UNDO_STEPS[job.step] if job.undo else flow_of(job).step(job.step)
+    return flow_of(job).step(job.step)
 
 
 def finished(job: JobView, done: Done, now: float = 0.0) -> Changes:
@@ -60,7 +60,7 @@ def finished(job: JobView, done: Done, now: float = 0.0) -> Changes:
         step_ended=job.step,
         step_outcome="done",
         events=(ended,),
-        bells=(bell(job, following),),
+        bells=(bell(job.id, following),),
         write=done.write,
     )
 
@@ -175,7 +175,7 @@ def resumed(job: JobView) -> Changes:
         state=JobState.UNDOING if job.undo else JobState.RUNNING,
         step=job.step,
         events=(NewEvent(K.RESUMED, job.step),),
-        bells=(bell(job, step_of(job)),),
+        bells=(bell(job.id, step_of(job)),),
         error={} if not job.undo else None,
     )
 
@@ -190,14 +190,14 @@ def restarted(job: JobView) -> Changes:
         error={},
         undo=(),
         events=(NewEvent(K.QUEUED, text="tried again"),),
-        bells=(bell(job, first),),
+        bells=(bell(job.id, first),),
         vm_state=flow_of(job).during,
     )
 
 
-def bell(job: JobView, step: Step) -> Bell:
+def bell(job_id: str, step: Step) -> Bell:
     """The bell that rings for `step` of this job."""
-    return Bell(step.queue, task_name(step), job.id)
+    return Bell(step.queue, task_name(step), job_id)
 
 
 def error_data(error: InnkeeperError) -> JsonDict:
@@ -216,7 +216,7 @@ def _undone(job: JobView, done: Done) -> Changes:
     left = job.undo[1:]
     ended = NewEvent(K.STEP_FINISHED, job.step, data={"undo": True})
     if left:
-        step = UNDO_STEPS[left[0]]
+        step = flow_of(job).step(left[0])
         return Changes(
             state=moved(JOB_MOVES, job.state, JobState.UNDOING),
             step=step.name,
@@ -224,7 +224,7 @@ def _undone(job: JobView, done: Done) -> Changes:
             step_ended=job.step,
             step_outcome="undone",
             events=(ended,),
-            bells=(bell(job, step),),
+            bells=(bell(job.id, step),),
             write=done.write,
         )
     last = _over(job, job.ends_as, (ended,))
@@ -246,7 +246,7 @@ def _walk_back(
         step_ended=job.step,
         step_outcome="failed",
         events=(*events, begun),
-        bells=(bell(job, path[0]),),
+        bells=(bell(job.id, path[0]),),
     )
 
 

@@ -46,7 +46,7 @@ class Flow:
     failed: V | None = None  # None: the vm goes back to what it was
 
     def step(self, name: str) -> Step:
-        """The step of that name, forward or undo."""
+        """The step of that name, forward or undo: no flow has a step of its own that is called like an undo."""
         return next((s for s in self.steps if s.name == name), None) or UNDO_STEPS[name]
 
     def after_step(self, name: str) -> Step | None:

@@ -4,7 +4,7 @@
 from collections.abc import Mapping
 
 from services.common.contracts.commands import Command, DeployPlan, Follow, Verb
-from services.common.contracts.flow import FLOWS, UNDO_STEPS
+from services.common.contracts.flow import FLOWS
 from services.common.contracts.ids import derived_id
 from services.common.contracts.journal import JobView, VmView
 
@@ -21,7 +21,7 @@ VERBS: Mapping[str, Verb] = {
 def command_for(job: JobView, host: str, plan: DeployPlan | None = None) -> Command:
     """The command of the job's present step."""
     vm = vm_of(job)
-    step = UNDO_STEPS.get(job.step) or FLOWS[job.kind].step(job.step)
+    step = FLOWS[job.kind].step(job.step)
     return Command(
         id=derived_id(job.id, job.step, vm.fence),
         verb=VERBS[job.step],

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from services.common.contracts.advance import step_of
 from services.common.contracts.codec import dump, load
 from services.common.contracts.events import JobEventKind
-from services.common.contracts.flow import FLOWS, UNDO_STEPS
+from services.common.contracts.flow import FLOWS
 from services.common.contracts.journal import Changes, JobView, NewEvent, VmView
 from services.common.contracts.states import JOB_DUE, JOB_FINAL, VM_MOVES, JobState, VmState, moved
 from services.common.contracts.vm import VmSpec
@@ -210,11 +210,10 @@ class SqlJournal:
 
 
 def _advance(job: JobView, changes: Changes, now: float) -> Any:
-    step = UNDO_STEPS[changes.step] if _walking_back(job, changes) else FLOWS[job.kind].step(changes.step)
     values: dict[str, Any] = {
         "state": str(changes.state),
         "step": changes.step,
-        "queue": step.queue,
+        "queue": FLOWS[job.kind].step(changes.step).queue,
         "attempt": changes.attempt,
         "due_at": changes.due_at or 0.0,
         "rung_at": now,
@@ -237,10 +236,6 @@ def _advance(job: JobView, changes: Changes, now: float) -> Any:
     unmoved = (JOBS.c.fence == job.fence) & (JOBS.c.state == str(job.state)) & (JOBS.c.step == job.step)
     change = update(JOBS).where(JOBS.c.id == job.id, unmoved).values(**values)
     return change.returning(JOBS.c.last_seq, JOBS.c.vm_before)
-
-
-def _walking_back(job: JobView, changes: Changes) -> bool:
-    return bool(job.undo if changes.undo is None else changes.undo)
 
 
 def _move_vm(session: Session, job: JobView, changes: Changes, vm_before: str, now: float) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from services.common.contracts.advance import bell
 from services.common.contracts.errors import Conflict, IllegalMove
 from services.common.contracts.events import JobEventKind
-from services.common.contracts.flow import FLOWS, Flow, task_name
+from services.common.contracts.flow import FLOWS, Flow
 from services.common.contracts.ids import new_id
-from services.common.contracts.journal import Bell, NewEvent
+from services.common.contracts.journal import NewEvent
 from services.common.contracts.states import VM_MOVES, JobState, VmState, may_move
 from services.common.store import outbox
 from services.common.store.appending import append_events, event_rows
@@ -87,7 +88,7 @@ def opened(session: Session, opening: Opening, vm: Vm | None = None) -> tuple[Jo
         vm.job_id = job.id
     key = (job.id, job.project_id, job.vm_id)
     events = event_rows(session, key, 1, [NewEvent(JobEventKind.QUEUED)], job.state)
-    bells = outbox.rows(session, [Bell(first.queue, task_name(first), job.id)])
+    bells = outbox.rows(session, [bell(job.id, first)])
     return job, [
         (table_of(Job), values_of(job)),
         *((table_of(JobEvent), row) for row in events),

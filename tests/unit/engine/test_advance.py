@@ -123,6 +123,12 @@ def test_a_deletion_can_not_be_cancelled() -> None:
         advance.cancelled(job("vm.delete", step="erase"), JobState.CANCELLED, "x")
 
 
+def test_a_step_and_an_undo_of_the_same_name_are_the_same() -> None:
+    for flow in FLOWS.values():
+        for name, undo in UNDO_STEPS.items():
+            assert flow.step(name) is undo
+
+
 def test_every_step_has_a_queue_and_every_undo_is_known() -> None:
     for flow in FLOWS.values():
         for step in flow.steps:
