@@ -36,32 +36,25 @@ def finished(job: JobView, done: Done, now: float = 0.0) -> Changes:
     """
     if job.undo:
         return _undone(job, done)
-    flow = flow_of(job)
     facts = {**job.facts, job.step: done.facts}
-    ended = NewEvent(K.STEP_FINISHED, job.step, data=done.facts)
-    following = flow.after_step(job.step)
+    following = flow_of(job).after_step(job.step)
     if following is None:
-        return Changes(
-            state=moved(JOB_MOVES, job.state, JobState.SUCCEEDED),
-            step=job.step,
-            facts=facts,
-            step_ended=job.step,
-            step_outcome="done",
-            events=(ended, NewEvent(K.SUCCEEDED, data=_vm_data(done.vm_state or flow.after))),
-            vm_state=done.vm_state or flow.after,
-            write=done.write,
-        )
-    if now and following.follows and _can_follow(job, following):
-        return _sent_off(job, replace(job, step=following.name, facts=facts), (ended,), now)
+        changes = _succeeded(job, done)
+    elif now and following.follows and _can_follow(job, following):
+        changes = _sent_off(job, replace(job, step=following.name, facts=facts), now)
+    else:
+        changes = _on_to(job, JobState.RUNNING, following)
+    ended = NewEvent(K.STEP_FINISHED, job.step, data=done.facts)
+    return replace(_ended(job, "done", changes, ended), facts=facts, write=done.write)
+
+
+def _succeeded(job: JobView, done: Done) -> Changes:
+    vm_state = done.vm_state or flow_of(job).after
     return Changes(
-        state=moved(JOB_MOVES, job.state, JobState.RUNNING),
-        step=following.name,
-        facts=facts,
-        step_ended=job.step,
-        step_outcome="done",
-        events=(ended,),
-        bells=(bell(job.id, following),),
-        write=done.write,
+        state=moved(JOB_MOVES, job.state, JobState.SUCCEEDED),
+        step=job.step,
+        events=(NewEvent(K.SUCCEEDED, data=_vm_data(vm_state)),),
+        vm_state=vm_state,
     )
 
 
@@ -73,20 +66,17 @@ def _can_follow(job: JobView, following: Step) -> bool:
     return following.name != "boot" or job.vm.spec.guest_agent
 
 
-def _sent_off(job: JobView, ahead: JobView, ended: tuple[NewEvent, ...], now: float) -> Changes:
+def _sent_off(job: JobView, ahead: JobView, now: float) -> Changes:
     step = step_of(ahead)
     plan = deploy_plan(ahead, networks_of(ahead)) if ahead.step == "deploy" else None
     command = command_for(ahead, host_of(ahead), plan) if ahead.step in VERBS else None
     return Changes(
         state=moved(JOB_MOVES, job.state, JobState.WAITING),
         step=step.name,
-        facts=ahead.facts,
         deadline_at=now + step.deadline_s,
         resend_at=now + step.resend_s if step.resend_s else None,
-        step_ended=job.step,
-        step_outcome="done",
         step_begun=step.name,
-        events=(*ended, NewEvent(K.STEP_STARTED, step.name), NewEvent(K.STEP_PARKED, step.name)),
+        events=(NewEvent(K.STEP_STARTED, step.name), NewEvent(K.STEP_PARKED, step.name)),
         command=command,
         at_host=job.step == "deploy",  # its command carried this one (orders.command_for)
     )
@@ -113,8 +103,7 @@ def failed(job: JobView, error: InnkeeperError) -> Changes:
     event = NewEvent(K.STEP_FAILED, job.step, error.detail, {"code": error.code})
     if job.undo:
         return stalled(job, f"undo {job.step!r} failed: {error.detail}", told)
-    path = undo_path(flow_of(job), job.step)
-    return _walk_back(job, path, JobState.FAILED, told, (event,))
+    return _walk_back(job, JobState.FAILED, told, event)
 
 
 def again(job: JobView, error: InnkeeperError, now: float) -> Changes:
@@ -162,37 +151,23 @@ def cancelled(job: JobView, ends_as: JobState, reason: str) -> Changes:
         return resumed(job)
     if job.kind == "vm.delete":
         raise IllegalMove("a deletion can't be taken back; retry it")
-    path = undo_path(flow_of(job), job.step)
-    error = {"code": str(ends_as), "title": reason, "detail": reason}
-    return _walk_back(job, path, ends_as, error, ())
+    return _walk_back(job, ends_as, {"code": str(ends_as), "title": reason, "detail": reason})
 
 
 def resumed(job: JobView) -> Changes:
     """Take a stalled job up again at the step where it stands."""
     if job.state != JobState.STALLED:
         raise IllegalMove(f"only a stalled job can be resumed; this one is {job.state}")
-    return Changes(
-        state=JobState.UNDOING if job.undo else JobState.RUNNING,
-        step=job.step,
-        events=(NewEvent(K.RESUMED, job.step),),
-        bells=(bell(job.id, step_of(job)),),
-        error={} if not job.undo else None,
-    )
+    changes = _on_to(job, JobState.UNDOING if job.undo else JobState.RUNNING, step_of(job))
+    return replace(changes, events=(NewEvent(K.RESUMED, job.step),), error=None if job.undo else {})
 
 
 def restarted(job: JobView) -> Changes:
     """Begin a failed job anew, from its first step."""
-    first = flow_of(job).steps[0]
-    return Changes(
-        state=moved(JOB_MOVES, job.state, JobState.QUEUED),
-        step=first.name,
-        facts={},
-        error={},
-        undo=(),
-        events=(NewEvent(K.QUEUED, text="tried again"),),
-        bells=(bell(job.id, first),),
-        vm_state=flow_of(job).during,
-    )
+    flow = flow_of(job)
+    told = NewEvent(K.QUEUED, text="tried again")
+    changes = _on_to(job, JobState.QUEUED, flow.steps[0])
+    return replace(changes, facts={}, error={}, undo=(), events=(told,), vm_state=flow.during)
 
 
 def bell(job_id: str, step: Step) -> Bell:
@@ -212,52 +187,45 @@ def error_data(error: InnkeeperError) -> JsonDict:
     return data
 
 
+def _on_to(job: JobView, state: JobState, step: Step) -> Changes:
+    return Changes(state=moved(JOB_MOVES, job.state, state), step=step.name, bells=(bell(job.id, step),))
+
+
+def _ended(job: JobView, outcome: str, changes: Changes, *events: NewEvent) -> Changes:
+    """These changes, at the end of the present step; its events come before theirs."""
+    return replace(changes, step_ended=job.step, step_outcome=outcome, events=(*events, *changes.events))
+
+
 def _undone(job: JobView, done: Done) -> Changes:
     left = job.undo[1:]
-    ended = NewEvent(K.STEP_FINISHED, job.step, data={"undo": True})
     if left:
-        step = flow_of(job).step(left[0])
-        return Changes(
-            state=moved(JOB_MOVES, job.state, JobState.UNDOING),
-            step=step.name,
-            undo=left,
-            step_ended=job.step,
-            step_outcome="undone",
-            events=(ended,),
-            bells=(bell(job.id, step),),
-            write=done.write,
-        )
-    last = _over(job, job.ends_as, (ended,))
-    return replace(last, step_ended=job.step, step_outcome="undone", write=done.write)
+        changes = replace(_on_to(job, JobState.UNDOING, flow_of(job).step(left[0])), undo=left)
+    else:
+        changes = _over(job, job.ends_as)
+    ended = NewEvent(K.STEP_FINISHED, job.step, data={"undo": True})
+    return replace(_ended(job, "undone", changes, ended), write=done.write)
 
 
-def _walk_back(
-    job: JobView, path: tuple[Step, ...], ends_as: JobState, error: JsonDict, events: tuple[NewEvent, ...]
-) -> Changes:
-    if not path:
-        return replace(_over(job, ends_as, events), error=error, step_ended=job.step, step_outcome="failed")
-    begun = NewEvent(K.UNDO_STARTED, job.step, error.get("detail", ""), {"undo": [s.name for s in path]})
-    return Changes(
-        state=moved(JOB_MOVES, job.state, JobState.UNDOING),
-        step=path[0].name,
-        error=error,
-        undo=tuple(s.name for s in path),
-        ends_as=ends_as,
-        step_ended=job.step,
-        step_outcome="failed",
-        events=(*events, begun),
-        bells=(bell(job.id, path[0]),),
-    )
+def _walk_back(job: JobView, ends_as: JobState, error: JsonDict, *events: NewEvent) -> Changes:
+    path = undo_path(flow_of(job), job.step)
+    if path:
+        undo = tuple(s.name for s in path)
+        begun = NewEvent(K.UNDO_STARTED, job.step, error.get("detail", ""), {"undo": list(undo)})
+        changes = _on_to(job, JobState.UNDOING, path[0])
+        changes = replace(changes, undo=undo, ends_as=ends_as, events=(begun,))
+    else:
+        changes = _over(job, ends_as)
+    return replace(_ended(job, "failed", changes, *events), error=error)
 
 
-def _over(job: JobView, ends_as: JobState, events: tuple[NewEvent, ...]) -> Changes:
+def _over(job: JobView, ends_as: JobState) -> Changes:
     vm_state = flow_of(job).failed
     kind = K.CANCELLED if ends_as == JobState.CANCELLED else K.FAILED
     return Changes(
         state=moved(JOB_MOVES, job.state, ends_as),
         step=job.step,
         undo=(),
-        events=(*events, NewEvent(kind, data=_vm_data(vm_state))),
+        events=(NewEvent(kind, data=_vm_data(vm_state)),),
         vm_state=vm_state,
         vm_back=vm_state is None,
     )
