@@ -64,6 +64,11 @@ class Home:
         return self.root / "agent" / "agent.yaml"
 
     @property
+    def api_metrics(self) -> Path:
+        """What the API's workers count; emptied by each start of the API."""
+        return self.root / "run" / "api-metrics"
+
+    @property
     def admin_password(self) -> Path:
         """The administrator's password, mode 0600."""
         return self.root / "admin-password"

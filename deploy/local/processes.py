@@ -99,7 +99,7 @@ def _api(home: Home, python: str, env: dict[str, str], addresses: Addresses) -> 
     return Spec(
         name="api",
         argv=[python, "-m", *gunicorn],
-        env=env,
+        env={**env, "PROMETHEUS_MULTIPROC_DIR": str(home.api_metrics)},
         log=home.log("api"),
         ready=readiness(home, "api"),
         after=_FIRST,

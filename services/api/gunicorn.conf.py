@@ -4,6 +4,8 @@
 import os
 import shutil
 import tempfile
+from pathlib import Path
+from typing import Any
 
 bind = os.environ.get("INNKEEPER_API_BIND", "127.0.0.1:8080")
 worker_class = "gthread"
@@ -20,12 +22,18 @@ limit_request_line = 8190
 limit_request_field_size = 16380
 forwarded_allow_ips = os.environ.get("INNKEEPER_TRUSTED_PROXIES", "127.0.0.1")
 
-if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="innkeeper-metrics-")
-    _ours: str | None = os.environ["PROMETHEUS_MULTIPROC_DIR"]
-else:
-    os.makedirs(os.environ["PROMETHEUS_MULTIPROC_DIR"], exist_ok=True)
-    _ours = None
+_COUNTED = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def on_starting(server: Any) -> None:
+    """Before the first worker: an empty directory for what the workers count, a temporary one if none was given."""
+    if _COUNTED not in os.environ:
+        os.environ[_COUNTED] = server.innkeeper_made = tempfile.mkdtemp(prefix="innkeeper-metrics-")
+        return
+    directory = Path(os.environ[_COUNTED])
+    directory.mkdir(parents=True, exist_ok=True)
+    for left in directory.glob("*_[0-9]*.db"):
+        left.unlink(missing_ok=True)  # by an API that was killed
 
 
 def child_exit(_server: object, worker: object) -> None:
@@ -36,7 +44,8 @@ def child_exit(_server: object, worker: object) -> None:
     multiprocess.mark_process_dead(getattr(worker, "pid", 0))  # type: ignore[no-untyped-call]
 
 
-def on_exit(_server: object) -> None:
+def on_exit(server: Any) -> None:
     """The last one out removes what was made here."""
-    if _ours:
-        shutil.rmtree(_ours, ignore_errors=True)
+    made = getattr(server, "innkeeper_made", None)
+    if made:
+        shutil.rmtree(made, ignore_errors=True)

@@ -64,14 +64,15 @@ class Stack:
         self.run("services.api.admin", "create-admin", "--username", "admin", "--password-file", str(password))
         port = self.env["INNKEEPER_API_BIND"]
         argv = [str(Path(sys.executable).parent / "gunicorn"), "-c", str(ROOT / "services/api/gunicorn.conf.py")]
-        self._process("api", [*argv, "services.api.wsgi:app"])
+        api = self._process("api", [*argv, "services.api.wsgi:app"])
+        api.env["PROMETHEUS_MULTIPROC_DIR"] = str(self.directory / "api-metrics")
         for name in self.services:
             self._process(name, [sys.executable, "-m", f"services.{name}"])
         for process in self.processes.values():
             process.start()
         self.api_url = f"http://{port}"
         self.http.base_url = httpx.URL(self.api_url)
-        until(self._ready, 60, f"/readyz of {self.api_url}\n{self.processes['api'].tail()}", pause=0.1)
+        until(self.ready, 60, f"/readyz of {self.api_url}\n{self.processes['api'].tail()}", pause=0.1)
         self.sign_in("admin", password.read_text().strip())
         return self
 
@@ -111,7 +112,8 @@ class Stack:
         self.processes[name] = process
         return process
 
-    def _ready(self) -> bool:
+    def ready(self) -> bool:
+        """Whether the API says that all it needs is there."""
         try:
             return self.http.get("/readyz").status_code == 200
         except httpx.HTTPError:

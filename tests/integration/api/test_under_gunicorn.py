@@ -183,3 +183,17 @@ def test_waiting_for_a_job_ends_with_the_job_or_when_the_time_is_over(stack: Sta
     assert answer.status_code == 200
     assert answer.json()["job"]["state"] == "cancelled"
     assert answer.json()["vm"]["state"] == "deleting"
+
+
+def test_an_api_that_was_killed_leaves_the_next_one_no_figures(stack: Stack) -> None:
+    api, counted = stack.processes["api"], stack.directory / "api-metrics"
+    stranger = counted / "innkeeper.db"
+    stranger.touch()
+    left = set(counted.glob("*_*.db"))
+    assert left
+    api.kill()
+    api.start()
+    until(stack.ready, 30, f"the API again\n{api.tail()}", pause=0.1)
+    assert not left & set(counted.iterdir())
+    stranger.unlink()  # fails if it was taken for figures
+    assert "innkeeper_api_request_seconds" in stack.http.get("/metrics").text
