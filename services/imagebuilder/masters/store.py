@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where masters live: files by their sha256, and an index from a recipe to its files.
 
-masters/<sha256>              a file, never changed once it is there
-masters/index/<recipe>.json   what a recipe came to
-masters/work/<recipe>.<pid>/  a build under way; a dead one's is removed by the next
+masters/<sha256>                   a file, never changed once it is there
+masters/index/<recipe>.json        what a recipe came to
+masters/partial/<recipe>.<pid>.d/  a build under way; a dead one's is removed by the next
 """
 
 import fcntl
@@ -58,7 +58,7 @@ class MasterStore:
     def __init__(self, state_dir: Path):
         self.directory = state_dir / "masters"
         self._index = self.directory / "index"
-        self._work = self.directory / "work"
+        self._partial = self.directory / "partial"
         self._known: dict[str, Master] = {}
 
     def path(self, sha256: str) -> Path:
@@ -80,7 +80,7 @@ class MasterStore:
         if found:
             return found
         self._index.mkdir(parents=True, exist_ok=True)
-        self._work.mkdir(parents=True, exist_ok=True)
+        self._partial.mkdir(parents=True, exist_ok=True)
         with self._alone(recipe, progress):
             return self.find(recipe) or self._make(recipe, build, progress)
 
@@ -92,7 +92,7 @@ class MasterStore:
 
     @contextmanager
     def _alone(self, recipe: str, progress: Progress) -> Iterator[None]:
-        with open(self._work / f"{recipe}.lock", "w", encoding="ascii") as lock:
+        with open(self._partial / f"{recipe}.lock", "w", encoding="ascii") as lock:
             while True:
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -103,9 +103,9 @@ class MasterStore:
             yield
 
     def _make(self, recipe: str, build: Builder, progress: Progress) -> Master:
-        for dead in self._work.glob(f"{recipe}.*.d"):
+        for dead in self._partial.glob(f"{recipe}.*.d"):
             _remove(dead)
-        work = self._work / f"{recipe}.{os.getpid()}.d"
+        work = self._partial / f"{recipe}.{os.getpid()}.d"
         work.mkdir()
         try:
             built = build(work, progress)

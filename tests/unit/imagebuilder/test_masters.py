@@ -139,7 +139,7 @@ def test_a_master_whose_file_is_gone_is_made_again(tmp_path: Path) -> None:
 
 def test_a_build_that_fails_or_died_leaves_nothing(tmp_path: Path) -> None:
     store = MasterStore(tmp_path)
-    dead = tmp_path / "masters/work/r-1.99999999.d"
+    dead = tmp_path / "masters/partial/r-1.99999999.d"
     dead.mkdir(parents=True)
 
     def build(work: Path, progress: Progress) -> Built:
