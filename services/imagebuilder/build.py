@@ -66,7 +66,7 @@ class Builder:
         return Artifact(digest, len(content), "iso", self._places.image_url(vm.id, SEED), shared=False)
 
     def _secrets(self, vm_id: str) -> Secrets:
-        with self._database.read() as session:
+        with self._database.ask() as session:
             sealed = session.scalar(select(Vm.secrets).where(Vm.id == vm_id))
         return load(Secrets, json.loads(self._keys.unseal(sealed))) if sealed else Secrets()
 

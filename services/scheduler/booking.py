@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from services.common.contracts.codec import dump
@@ -15,6 +15,7 @@ from services.common.contracts.placement import Decision
 from services.common.store.hosts import Claim, Host, StoredDecision
 from services.common.store.jobs import Job
 from services.common.store.tables import table_of
+from services.common.store.together import How, Row, write_together
 from services.common.store.vms import Vm
 from services.scheduler.choose import choose
 from services.scheduler.claims import Claimant, hold
@@ -99,21 +100,19 @@ def facts_again(session: Session, claim: Claim) -> JsonDict:
 def store_decision(session: Session, job: JobView, decision: Decision, now: float) -> None:
     """Keep the whole explanation; the same try of the same job keeps one, the last."""
     key = derived_id(job.id, "decision", job.fence)
-    session.execute(delete(DECISIONS).where(DECISIONS.c.id == key))
-    session.execute(
-        insert(DECISIONS).values(
-            id=key,
-            project_id=job.project,
-            job_id=job.id,
-            vm_id=decision.request.id,
-            host_id=decision.host or None,
-            policy=decision.policy,
-            policy_sha=decision.policy_sha,
-            generation=decision.generation,
-            explanation=dump(decision),
-            created_at=now,
-        )
-    )
+    row = {
+        "id": key,
+        "project_id": job.project,
+        "job_id": job.id,
+        "vm_id": decision.request.id,
+        "host_id": decision.host or None,
+        "policy": decision.policy,
+        "policy_sha": decision.policy_sha,
+        "generation": decision.generation,
+        "explanation": dump(decision),
+        "created_at": now,
+    }
+    write_together(session, [Row(DECISIONS, row, How.UPSERT)])
 
 
 def set_host(session: Session, job: JobView, host_id: str | None, now: float) -> None:

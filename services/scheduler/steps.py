@@ -39,7 +39,7 @@ class Placer:
     def place(self, context: StepContext) -> Done:
         """Choose and claim. A vm that holds a claim keeps its host. Raises NoHost with the explanation."""
         policy = self._shelf.get(context.vm.spec.policy)
-        with self._database.read() as session:
+        with self._database.ask() as session:  # claims are compared and swapped: no need to see one moment
             claim = held(session, context.vm.id)
             facts = facts_again(session, claim) if claim else {}
             inventory = load_inventory(session, context.now)

@@ -20,7 +20,7 @@ from services.common.store.control import address_rows
 from services.common.store.models import AddressLease, Job, Project, Vm
 from services.common.store.opening import Opening, opened
 from services.common.store.tables import table_of, values_of
-from services.common.store.together import insert_together
+from services.common.store.together import Row, write_together
 
 JsonDict = dict[str, Any]
 
@@ -85,8 +85,8 @@ def _write(call: Call, db: Session, vm_id: str, spec: VmSpec, networks: JsonDict
         trace_id=call.trace_id,
     )
     job, rows = opened(db, opening, vm)
-    leases = [(table_of(AddressLease), row) for row in address_rows(vm.id, spec)]
-    insert_together(db, [(table_of(Vm), values_of(vm)), *rows, *leases])
+    leases = [Row(table_of(AddressLease), row) for row in address_rows(vm.id, spec)]
+    write_together(db, [Row(table_of(Vm), values_of(vm)), *rows, *leases])
     return vm, job
 
 

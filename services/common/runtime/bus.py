@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
+from uuid import uuid4
 
 import amqp.exceptions
 from kombu import Connection, Consumer, Exchange, Message, Producer, Queue
@@ -61,15 +62,21 @@ class Publisher:
 
     def ring(self, queue: str, task: str, job_id: str) -> None:
         """Ring for a job; returns once the broker has it on disk. Raises one of BROKER_AWAY."""
+        # As Celery's send_task does it, without its router and its signals: half the time of a bell.
+        bell = self._app.amqp.as_task_v2(str(uuid4()), task, args=(job_id,), ignore_result=True)
+        target = job_queue(queue)
         self._guarded(
-            lambda: self._app.send_task(
-                task,
-                args=(job_id,),
-                queue=job_queue(queue),
-                producer=self._ready(),
+            lambda: self._ready().publish(
+                bell.body,
+                routing_key=target.name,
+                exchange="",
+                declare=[target],
+                serializer="json",
+                delivery_mode=2,
+                headers=bell.headers,
                 retry=False,
-                ignore_result=True,
                 confirm_timeout=PATIENCE_S,
+                **bell.properties,
             )
         )
 

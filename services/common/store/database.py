@@ -59,6 +59,12 @@ class Database:
             yield connection
 
     @contextmanager
+    def ask(self) -> Iterator[Session]:
+        """As look, with a session: for questions that need not be answered as of one moment."""
+        with Session(self._looking, expire_on_commit=False, autoflush=False) as session:
+            yield session
+
+    @contextmanager
     def write(self) -> Iterator[Session]:
         """One transaction: committed at the end of the block, rolled back by an exception."""
         with Session(self.engine, expire_on_commit=False) as session:

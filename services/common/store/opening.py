@@ -19,7 +19,7 @@ from services.common.store import outbox
 from services.common.store.appending import append_events, event_rows
 from services.common.store.jobs import Job, JobEvent, Outbox
 from services.common.store.tables import table_of, values_of
-from services.common.store.together import Row, insert_together
+from services.common.store.together import Row, write_together
 from services.common.store.vms import Vm
 
 
@@ -39,7 +39,7 @@ class Opening:
 def open_job(session: Session, opening: Opening, vm: Vm | None = None) -> Job:
     """Write the job; `vm` must be in the session (flushed). Raises Conflict where the vm has an active job."""
     job, rows = opened(session, opening, vm)
-    insert_together(session, rows)
+    write_together(session, rows)
     return job
 
 
@@ -90,9 +90,9 @@ def opened(session: Session, opening: Opening, vm: Vm | None = None) -> tuple[Jo
     events = event_rows(session, key, 1, [NewEvent(JobEventKind.QUEUED)], job.state)
     bells = outbox.rows(session, [bell(job.id, first)])
     return job, [
-        (table_of(Job), values_of(job)),
-        *((table_of(JobEvent), row) for row in events),
-        *((table_of(Outbox), row) for row in bells),
+        Row(table_of(Job), values_of(job)),
+        *(Row(table_of(JobEvent), row) for row in events),
+        *(Row(table_of(Outbox), row) for row in bells),
     ]
 
 
