@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m services.conductor`: relay, recorder, sweeper, reconciler and topology, a thread each."""
+"""`python -m services.conductor`: relay, recorder, sweeper and keeper, a thread each.
+
+The recorder's thread hands guests and inventories on, so the reconciler works there; the keeper looks after the
+broker's topology and the gauges.
+"""
 
 import signal
 import threading
