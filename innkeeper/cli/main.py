@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The entry of `inn`: the table of nouns, the options of all of them, and errors as exit codes.
 
-Only click is imported here; a noun's file, and with it httpx and rich, is imported when the noun is typed.
+What is imported here is small; a noun's file, and with it httpx and rich, is imported when the noun is typed.
 """
 
 import sys
@@ -11,7 +11,11 @@ from importlib import import_module
 import click
 
 from innkeeper import __version__
+from innkeeper.cli.contexts import BrokenConfig
+from innkeeper.cli.exits import Exit, exit_of
+from innkeeper.cli.problem_text import problem_text
 from innkeeper.cli.session import Session
+from innkeeper.errors import ClientError
 
 # noun -> (module under commands, one line of help)
 NOUNS: Mapping[str, tuple[str, str]] = {
@@ -81,36 +85,19 @@ def run(args: list[str] | None = None) -> int:
         return end.exit_code
     except click.Abort:
         click.echo("Stopped.", err=True)
-        from innkeeper.cli.exits import Exit
-
         return Exit.INTERRUPTED
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except BrokenPipeError:
         return _reader_left()
-    except Exception as error:
-        code = _told(error)
-        if code is None:
-            raise
-        return code
-    return result if isinstance(result, int) else 0
-
-
-def _told(error: Exception) -> int | None:
-    """The exit code of an error of ours, once it is printed; None for anything else."""
-    from innkeeper.cli.contexts import BrokenConfig
-    from innkeeper.cli.exits import Exit, exit_of
-    from innkeeper.cli.problem_text import problem_text
-    from innkeeper.errors import ClientError
-
-    if isinstance(error, ClientError):
+    except ClientError as error:
         click.echo(problem_text(error), err=True)
         return exit_of(error)
-    if isinstance(error, BrokenConfig):
+    except BrokenConfig as error:
         click.echo(f"Error: {error}", err=True)
         return Exit.USAGE
-    return None
+    return result if isinstance(result, int) else 0
 
 
 def _reader_left() -> int:

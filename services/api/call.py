@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.api.access import Place, Who
+from services.api.access import Place, Role, Who
 from services.api.parts import Parts
 from services.common.contracts.errors import Unauthenticated
 
@@ -63,5 +63,4 @@ class Call:
     @property
     def admin(self) -> bool:
         """Whether the caller may see hosts by name."""
-        from_here = self.caller
-        return from_here is not None and from_here.rank.name == "ADMIN"
+        return self.caller is not None and self.caller.rank >= Role.ADMIN

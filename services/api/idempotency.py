@@ -67,11 +67,6 @@ def remember(db: Session, call: Call, answer: Answer) -> None:
     )
 
 
-def forget_old(db: Session, now: float) -> None:
-    """Delete answers that are too old to be asked for again."""
-    db.execute(delete(IdempotencyKey).where(_KEPT.created_at < now - KEEP_S))
-
-
 def _scope(call: Call) -> str:
     user = call.caller.id if call.caller else "anybody"
     return f"{user}/{call.place.id if call.place else ''}"

@@ -71,9 +71,8 @@ class Limits:
 
     def _count_here(self, key: str, window: int) -> int:
         with self._lock:
-            if len(self._counts) > _MOST_COUNTERS or any(
-                w != window for _, w in [next(iter(self._counts), ("", window))]
-            ):
+            _, oldest = next(iter(self._counts), ("", window))
+            if len(self._counts) > _MOST_COUNTERS or oldest != window:
                 self._counts = {k: n for k, n in self._counts.items() if k[1] == window}
             self._counts[key, window] = self._counts.get((key, window), 0) + 1
             return self._counts[key, window]

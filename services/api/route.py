@@ -10,14 +10,14 @@ from marshmallow import Schema
 from services.api.access import Role
 from services.api.call import Call
 
-Handler = Callable[..., Any]  # (call, db) -> Answer or body; (call) -> Response where it streams
+Handler = Callable[..., Any]  # (call, db) -> Answer or body; (call) -> Response or Answer where it streams
 
 
 @dataclass(frozen=True)
 class Route:
     """A URL and a method: who may call it, what goes in, what comes out.
 
-    Changes (everything but GET) run in one transaction and take ?dry_run; every POST takes an Idempotency-Key.
+    A change (whatever doesn't only read) runs in one transaction; with the query Changing it takes ?dry_run.
     """
 
     method: str
@@ -29,7 +29,7 @@ class Route:
     query: Schema | None = None
     status: int = 200
     project: bool = True  # whether X-Project matters
-    idempotent: bool = True  # only POSTs look at it
+    idempotent: bool = True  # whether a change takes an Idempotency-Key; documented for POSTs, which need one
     streams: bool = False  # the handler makes its own response and its own sessions
     reads_only: bool = False  # a POST that changes nothing
     media: str = "application/json"

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m services.conductor`: relay, recorder, sweeper, reconciler and topology, a thread each."""
+"""`python -m services.conductor`: relay, recorder, sweeper and keeper, a thread each.
+
+The recorder's thread hands guests and inventories on, so the reconciler works there; the keeper looks after the
+broker's topology and the gauges.
+"""
 
 import signal
 import threading
@@ -7,6 +11,7 @@ import time
 from collections.abc import Callable
 
 from sqlalchemy import delete
+from sqlalchemy.exc import SQLAlchemyError
 
 from services.common.assembly import open_database
 from services.common.contracts.events import AgentEventKind
@@ -48,7 +53,7 @@ def repeat(stopping: threading.Event, leadership: Leadership, table: list[tuple[
         try:
             if not leadership.held():
                 continue
-        except Exception:
+        except SQLAlchemyError:
             logger.exception("leadership could not be looked at")
             continue
         for n, (every_s, work) in enumerate(table):
@@ -58,6 +63,7 @@ def repeat(stopping: threading.Event, leadership: Leadership, table: list[tuple[
             try:
                 work()
             except Exception:
+                # Whatever one piece of work stumbled over, the others of this thread go on, and it is tried again.
                 logger.exception("a sweep failed", work=getattr(work, "__name__", str(work)))
 
 

@@ -35,8 +35,6 @@ class Guests:
                 return
             kind = message.get("type")
             job = self._booting(session, vm)
-            if job is not None:  # the job's row is locked before the vm's, as every step's end does it
-                session.refresh(job, with_for_update=True)
             vm.seen_at = time.time()
             if kind == "report":
                 vm.observed = {**_without(message, "type"), "at": time.time()}
@@ -58,7 +56,8 @@ class Guests:
         if not vm.job_id:
             return None
         waiting = select(Job).where(Job.id == vm.job_id, Job.state == JobState.WAITING, Job.step == "boot")
-        return session.scalars(waiting).first()
+        # The job's row is locked before the vm's, as every step's end does it.
+        return session.scalars(waiting.with_for_update()).first()
 
     def _failed(self, session: Session, job: Job, message: dict[str, object]) -> None:
         view = view_of(session, job, self._journal.platform(session))

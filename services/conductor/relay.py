@@ -64,7 +64,7 @@ class Relay:
                 log.warning("the broker is away; the outbox waits", reason=str(error))
                 stopping.wait(0.3)
             except Exception:
-                # The database may be away or busy for a moment: the rows stay where they are.
+                # The database away or busy, or whatever else: the rows stay where they are, and the thread goes on.
                 log.exception("relaying failed")
                 stopping.wait(0.5)
 

@@ -96,6 +96,7 @@ class Commands:
         except InnkeeperError as error:
             return self._failure(command, error)
         except Exception as error:
+            # Whatever a verb raises, who sent the command gets an answer.
             log.exception("a command broke off", verb=command.verb)
             return self._failure(command, HostFailed(f"{command.verb}: {type(error).__name__}: {error}"))
         return "done", partial(self._tell_done, command, facts)

@@ -89,6 +89,7 @@ class GuestChannels:
             try:
                 self._turn()
             except Exception:
+                # One thread hears all guests: what one of them, or who is told, does must not end it.
                 log.exception("listening to guests stumbled")
                 time.sleep(_TICK_S)
         for guest in self._guests.values():

@@ -54,4 +54,5 @@ class Lanes:
             try:
                 work()
             except Exception:
+                # What comes next in the lane is done all the same.
                 log.exception("work in a lane broke off", lane=lane)

@@ -116,4 +116,5 @@ def _attempt(what: Callable[[], None]) -> None:
     except InnkeeperError as error:
         log.warning("the hypervisor does not answer", detail=error.detail)
     except Exception:
+        # Without this thread the host would be taken for dead.
         log.exception("the pulse stumbled")

@@ -52,8 +52,9 @@ class Booking:
             if host is None:
                 break
             if hold(session, claimant, decision.request, host, self.policy.capacity.limits(host)):
-                if decision is not self.decision:
-                    self._correct(session, facts_of(decision, inventory))
+                facts = facts_of(decision, inventory)
+                if facts != self.facts:
+                    self._correct(session, facts)
                 return decision
             CONFLICTS.inc()
             inventory = inventory.refreshed(load_inventory(session, self.now, only=[host.id]))
@@ -61,7 +62,10 @@ class Booking:
         raise TryAgain("others took the room on every host that was tried; choosing again")
 
     def _correct(self, session: Session, facts: JsonDict) -> None:
-        """The runner-up was taken: the event, still to be written, and the job, already written, must say so."""
+        """Another host than told was taken: the event, still to be written, and the job, already written, must say so.
+
+        The other way round, too: a transaction that is repeated may get the host that it didn't get before.
+        """
         self.facts.clear()
         self.facts.update(facts)
         whole = {**self.job.facts, self.job.step: facts}

@@ -104,7 +104,7 @@ def network_field_problems(asked: JsonDict) -> Iterator[Problem]:
         yield Problem("/cidr", f"{asked['cidr']!r} is not a network: {error}", 'write it like "10.80.0.0/24"')
         return
     if asked["kind"] == NetworkKind.NAT and not asked["gateway"]:
-        yield Problem("/gateway", "a nat network needs the host's address on it", f"like {next(net.hosts())}")
+        yield Problem("/gateway", "a nat network needs the host's address on it", f"like {next(iter(net.hosts()))}")
     for field in ("gateway", "dhcp_start", "dhcp_end"):
         try:
             if asked[field] and ip_address(asked[field]) not in net:
@@ -113,11 +113,22 @@ def network_field_problems(asked: JsonDict) -> Iterator[Problem]:
             yield Problem(f"/{field}", f"{asked[field]!r} is not an IP address", f"choose an address in {net}")
     if bool(asked["dhcp_start"]) != bool(asked["dhcp_end"]):
         yield Problem("/dhcp_end", "a DHCP range has a first and a last address", "give both, or neither")
+    elif _backwards(asked["dhcp_start"], asked["dhcp_end"]):
+        detail = f"{asked['dhcp_end']} is before {asked['dhcp_start']}"
+        yield Problem("/dhcp_end", detail, "exchange dhcp_start and dhcp_end")
     for n, server in enumerate(asked["dns"]):
         try:
             ip_address(server)
         except ValueError:
             yield Problem(f"/dns/{n}", f"{server!r} is not an IP address", "give a DNS server's IP address")
+
+
+def _backwards(first: str, last: str) -> bool:
+    """Whether a range ends before it begins; what is no address is told elsewhere."""
+    try:
+        return int(ip_address(first)) > int(ip_address(last))
+    except ValueError:
+        return False
 
 
 def _visible(call: Call) -> Any:

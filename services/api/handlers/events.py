@@ -130,9 +130,15 @@ class _FeedReader:
 
     def _read(self) -> list[tuple[str, JsonDict]]:
         begin = max(self._floor, (self._at - self.OVERLAP_S, "", 0))
-        with self._database.read() as db:
-            found = _feed(db, self._project, begin, PAGE)
-        fresh = [(key, e) for key, e in found if self._new(e["job"], e["seq"], _position(key)[0])]
+        fresh: list[tuple[str, JsonDict]] = []
+        full = True
+        # In a busy moment a page may hold nothing but what is read twice: what is new comes after it.
+        while full and not fresh:
+            with self._database.read() as db:
+                found = _feed(db, self._project, begin, PAGE)
+            fresh = [(key, e) for key, e in found if self._new(e["job"], e["seq"], _position(key)[0])]
+            full = len(found) == PAGE
+            begin = _position(found[-1][0]) if found else begin
         self._seen = {k: at for k, at in self._seen.items() if at > self._at - 2 * self.OVERLAP_S}
         return fresh
 

@@ -2,7 +2,6 @@
 """Hosts: register them, look at them, take them out of use, remove them."""
 
 import secrets
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -132,31 +131,28 @@ def drop(call: Call, db: Session) -> Answer:
     return Answer(None, 204)
 
 
-def _state(target: HostState) -> Callable[[Call, Session], JsonDict]:
-    def act(call: Call, db: Session) -> JsonDict:
-        row = _find(call, db)
-        row.state = str(moved(HOST_MOVES, HostState(row.state), target))
-        row.generation += 1
-        row.updated_at = call.now
-        db.flush()
-        return _views(call, db, [row])[0]
-
-    return act
-
-
 def drain(call: Call, db: Session) -> JsonDict:
     """Place nothing more on it; what runs goes on."""
-    return _state(HostState.DRAINING)(call, db)
+    return _moved(call, db, HostState.DRAINING)
 
 
 def maintenance(call: Call, db: Session) -> JsonDict:
     """Take it out of use until it is activated."""
-    return _state(HostState.MAINTENANCE)(call, db)
+    return _moved(call, db, HostState.MAINTENANCE)
 
 
 def activate(call: Call, db: Session) -> JsonDict:
     """Use it again; should its agent be silent, it is found down."""
-    return _state(HostState.UP)(call, db)
+    return _moved(call, db, HostState.UP)
+
+
+def _moved(call: Call, db: Session, target: HostState) -> JsonDict:
+    row = _find(call, db)
+    row.state = str(moved(HOST_MOVES, HostState(row.state), target))
+    row.generation += 1
+    row.updated_at = call.now
+    db.flush()
+    return _views(call, db, [row])[0]
 
 
 def _find(call: Call, db: Session) -> Host:

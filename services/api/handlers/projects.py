@@ -14,6 +14,7 @@ from services.api.paging import Order, chosen, listed
 from services.api.views.accounts import project_view, tagged_project
 from services.common.contracts.errors import Conflict, NotFound, Problem
 from services.common.contracts.ids import new_id
+from services.common.contracts.states import MediaState
 from services.common.store.models import ApiToken, Media, Network, Project, Vm
 
 ORDER = Order(Project.id, {"name": Project.name, "created_at": Project.id})
@@ -68,7 +69,7 @@ def remove(call: Call, db: Session) -> Answer:
     etags.check(call.headers.get("If-Match", ""), tagged_project(project, call.who)["etag"], required=True)
     held = {
         "vm(s)": _count(db, Vm.project_id == project.id, Vm.deleted_at.is_(None)),
-        "media": _count(db, Media.project_id == project.id),
+        "media": _count(db, Media.project_id == project.id, Media.state != str(MediaState.DELETED)),
         "network(s)": _count(db, Network.project_id == project.id),
     }
     holds = [f"{count} {what}" for what, count in held.items() if count]
@@ -77,6 +78,8 @@ def remove(call: Call, db: Session) -> Answer:
     for token in db.scalars(select(ApiToken).where(ApiToken.project_id == project.id)):
         sessions.end(db, token.id, call.now)
         db.delete(token)
+    # What is left are deleted media, which nobody is shown.
+    db.execute(delete(Media).where(Media.project_id == project.id))
     db.execute(delete(Project).where(Project.id == project.id))
     return Answer(status=204)
 

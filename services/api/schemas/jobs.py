@@ -16,8 +16,7 @@ class StepShape(Schema):
     started_at = moment("Begun")
     finished_at = moment("Ended")
     elapsed_s = fields.Float(allow_none=True)
-    expected_s = fields.Float(allow_none=True, metadata={"description": "The median of earlier runs, or null"})
-    deadline_s = fields.Float(allow_none=True)
+    expected_s = fields.Float(allow_none=True, metadata={"description": "The median of earlier runs, or a first guess"})
 
 
 class JobShape(Schema):

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from services.api import etags
 from services.api.call import Call
 from services.api.views.moments import moment
-from services.common.contracts.flow import FLOWS, UNDO_STEPS
+from services.common.contracts.flow import FLOWS
 from services.common.contracts.states import JOB_FINAL
 from services.common.store.durations import Durations
 from services.common.store.models import Job, JobStep, Vm
@@ -53,8 +53,8 @@ def job_view(job: Job, steps: Iterable[JobStep], expected: Expect, now: float) -
     undone = sorted((row for row in rows.values() if row.name not in names), key=lambda row: row.begun_at)
     shown = [_step(name, rows.get(name), expected, now) for name in names]
     to_undo = [name for name in job.undo if name not in rows and name not in names]
-    shown += [{**_step(row.name, row, expected, now), "undo": True} for row in undone]
-    shown += [{**_step(name, None, expected, now), "undo": True} for name in to_undo]
+    shown += [_step(row.name, row, expected, now, undo=True) for row in undone]
+    shown += [_step(name, None, expected, now, undo=True) for name in to_undo]
     return {
         "id": job.id,
         "kind": job.kind,
@@ -83,13 +83,13 @@ def total(seconds: Iterable[float | None]) -> float | None:
     return round(sum(known), 3) if known else None
 
 
-def _step(name: str, row: JobStep | None, expected: Expect, now: float) -> JsonDict:
+def _step(name: str, row: JobStep | None, expected: Expect, now: float, undo: bool = False) -> JsonDict:
     ended = row.finished_at if row else None
     until = ended if ended is not None else now
     return {
         "name": name,
         "state": row.state if row else "pending",
-        "undo": name in UNDO_STEPS,
+        "undo": undo,
         "started_at": moment(row.begun_at) if row else None,
         "finished_at": moment(ended),
         "elapsed_s": round(max(0.0, until - row.begun_at), 3) if row else None,

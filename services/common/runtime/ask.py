@@ -85,21 +85,22 @@ class Answerer:
         payload: Any = self._client.getdel(question_key(self._topic, question))
         if payload is None:
             return  # whoever asked has gone
-        answer = json.dumps(self._answer(json.loads(payload)))
+        answer = self._answer(payload)
         with self._client.pipeline(transaction=True) as pipe:
             pipe.lpush(answer_list(self._topic, question), answer)
             pipe.expire(answer_list(self._topic, question), 10)
             pipe.execute()
 
-    def _answer(self, payload: JsonDict) -> JsonDict:
+    def _answer(self, payload: str) -> str:
         try:
-            return self._handler(payload)
+            return json.dumps(self._handler(json.loads(payload)))
         except InnkeeperError as error:
-            return {"error": _told(error)}
+            return json.dumps({"error": _told(error)})
         except Exception:
             # One bad question must not end the thread that answers all others.
             log.exception("a question could not be answered", topic=self._topic)
-            return {"error": _told(InnkeeperError("the question could not be answered; the service's log says why"))}
+            unforeseen = InnkeeperError("the question could not be answered; the service's log says why")
+            return json.dumps({"error": _told(unforeseen)})
 
 
 def _told(error: InnkeeperError) -> JsonDict:

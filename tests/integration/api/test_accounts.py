@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from services.common.contracts.ids import new_id
-from services.common.store.models import Vm
+from services.common.store.models import Media, Vm
 from tests.support.front_door import PASSWORD, Api
 
 NEW = "a new password of mine"
@@ -264,6 +264,30 @@ def test_a_project_with_vms_is_not_deleted(api: Api) -> None:
     with api.database.write() as db:
         db.get_one(Vm, vm.id).deleted_at = 1.0
     assert api.ask("admin", "DELETE", path, headers=match(project)).status_code == 204
+
+
+def test_a_project_whose_media_were_deleted_can_be_deleted(api: Api) -> None:
+    project = api.project()
+    path = f"/v1/projects/{project['id']}"
+    medium = Media(
+        id=new_id(),
+        project_id=project["id"],
+        name="image",
+        kind="iso",
+        url="http://images/one.iso",
+        sha256="0" * 64,
+        state="failed",
+        created_at=0.0,
+        updated_at=0.0,
+    )
+    with api.database.write() as db:
+        db.add(medium)
+    assert "1 media" in api.ask("admin", "DELETE", path, headers=match(project)).json["detail"]
+    with api.database.write() as db:
+        db.get_one(Media, medium.id).state = "deleted"
+    assert api.ask("admin", "DELETE", path, headers=match(project)).status_code == 204
+    with api.database.read() as db:
+        assert db.get(Media, medium.id) is None
 
 
 def test_members_come_change_their_role_and_go(api: Api) -> None:

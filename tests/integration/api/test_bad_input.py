@@ -24,6 +24,26 @@ def two(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     return {"networks": [*first["networks"], *second["networks"]]}
 
 
+LAN = {"name": "lan", "kind": "nat", "cidr": "10.90.0.0/24", "gateway": "10.90.0.1"}
+# What is added to LAN | pointer | words of the detail | words of the fix
+WRONG_NETWORKS: dict[str, tuple[dict[str, Any], str, str, str]] = {
+    "no gateway": ({"gateway": ""}, "/gateway", "the host's address", "like 10.90.0.1"),
+    "one address only": ({"gateway": "", "cidr": "10.90.0.7/32"}, "/gateway", "the host's address", "like 10.90.0.7"),
+    "half a range": ({"dhcp_start": "10.90.0.9"}, "/dhcp_end", "a first and a last", "give both"),
+    "a range backwards": (
+        {"dhcp_start": "10.90.0.200", "dhcp_end": "10.90.0.100"},
+        "/dhcp_end",
+        "10.90.0.100 is before 10.90.0.200",
+        "exchange",
+    ),
+    "a range elsewhere": (
+        {"dhcp_start": "10.91.0.1", "dhcp_end": "10.90.0.100"},
+        "/dhcp_start",
+        "outside 10.90.0.0/24",
+        "choose an address",
+    ),
+}
+
 # What is added to VM (None takes a field away) | pointer | words of the detail | words of the fix
 WRONG: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "unknown os": ({"os": "minni"}, "/os", "no os 'minni'", "did you mean 'mini'"),
@@ -132,6 +152,18 @@ def test_a_wrong_vm_is_refused_with_its_field_the_reason_and_the_fix(api: Api, c
     body = {k: v for k, v in {**VM, **change}.items() if v is not None}
     before = counts(api)
     found = problem(api.ask("member", "POST", "/v1/vms", body), 422, "invalid")
+    wrong = {p["pointer"]: p for p in found["errors"]}
+    assert pointer in wrong, found
+    assert detail in wrong[pointer]["detail"]
+    assert fix in wrong[pointer]["fix"]
+    assert counts(api) == before
+
+
+@pytest.mark.parametrize("case", WRONG_NETWORKS)
+def test_a_wrong_network_is_refused_with_its_field_the_reason_and_the_fix(api: Api, case: str) -> None:
+    change, pointer, detail, fix = WRONG_NETWORKS[case]
+    before = counts(api)
+    found = problem(api.ask("operator", "POST", "/v1/networks", {**LAN, **change}), 422, "invalid")
     wrong = {p["pointer"]: p for p in found["errors"]}
     assert pointer in wrong, found
     assert detail in wrong[pointer]["detail"]

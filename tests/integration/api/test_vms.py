@@ -6,11 +6,12 @@ from urllib.parse import urlencode
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
+from services.api.handlers.events import PAGE
 from services.common.contracts.ids import new_id
 from services.common.runtime.ask import Answerer
-from services.common.store.models import Job, Vm
+from services.common.store.models import Job, JobEvent, Vm
 from services.scheduler.explain import TOPIC, Explainer
 from services.scheduler.policy_file import Shelf
 from tests.support.front_door import Api
@@ -49,6 +50,13 @@ def test_the_least_that_works_answers_202_with_the_vm_and_its_job(api: Api) -> N
     assert api.done("member", "GET", f"/v1/vms/{found['vm']['id']}") == found["vm"]
     again = api.done("member", "GET", f"/v1/jobs/{found['job']['id']}")
     assert {k: v for k, v in again.items() if k != "etag"} == found["job"]
+
+
+def test_a_deletion_s_steps_are_its_own_and_take_nothing_back(api: Api) -> None:
+    vm = made(api)["vm"]
+    settled(api, vm["id"], "ready")
+    steps = api.done("member", "DELETE", f"/v1/vms/{vm['id']}")["job"]["steps"]
+    assert [(s["name"], s["undo"]) for s in steps] == [("erase", False), ("discard", False), ("release", False)]
 
 
 def test_secrets_go_in_and_never_come_out(api: Api) -> None:
@@ -231,6 +239,27 @@ def test_pages_are_stable_while_vms_are_made(api: Api) -> None:
             break
         cursor = f"&cursor={page['next']}"
     assert seen == list(reversed(ids))
+
+
+def test_a_stream_gets_past_a_moment_with_more_events_than_a_page(api: Api) -> None:
+    place = api.project(member="member")
+    here = {"X-Project": place["name"]}
+    job = api.done("member", "POST", "/v1/vms", spec(), headers=here)["job"]["id"]
+    crowd = PAGE + 100
+    with api.database.write() as db:
+        told = {
+            "job_id": job,
+            "project_id": place["id"],
+            "kind": "step.progress",
+            "step": "build",
+            "text": "",
+            "data": {},
+        }
+        db.execute(insert(JobEvent), [{**told, "seq": n + 2, "at": 1000.0 + n / 1000} for n in range(crowd)])
+    last = {"Accept": "text/event-stream", "Last-Event-ID": "999.0/x/0", **here}
+    frames = api.ask("member", "GET", "/v1/events", headers=last).iter_encoded()
+    ids = (frame.split(b"\n", 1)[0] for frame in frames if frame.startswith(b"id: "))
+    assert len({next(ids) for _ in range(crowd)}) == crowd
 
 
 def test_a_list_can_be_filtered_sorted_and_cut(api: Api) -> None:

@@ -4,12 +4,8 @@
 import os
 import shutil
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -24,17 +20,13 @@ from services.imagebuilder.iso import iso_image
 from services.imagebuilder.masters.ensure import ensure_master
 from services.imagebuilder.masters.store import Master, MasterStore
 from tests.integration.hostagent.conftest import Station
+from tests.support.file_server import serving
 from tests.support.hypervisor import a_vm, artifact, network, plan
 from tests.support.missing import missing
 from tests.support.waiting import until
 
 Make = Callable[..., Station]
 INNER = network("inner", kind="isolated", cidr="10.78.0.0/24", gateway="", dhcp_start="", dhcp_end="", dns=())
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_words: Any) -> None:
-        """Tests are quiet."""
 
 
 class Shop:
@@ -62,13 +54,8 @@ def shop() -> Iterator[Shop]:
         master = ensure_master(store, "mini", lambda *_: None)
     except InnkeeperError as error:
         missing(f"the mini guest can't be made here: {error.detail}")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    yield Shop(f"http://127.0.0.1:{server.server_port}", folder, master)
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(folder) as url:
+        yield Shop(url, folder, master)
     if not kept:
         shutil.rmtree(folder)
 

@@ -2,14 +2,12 @@
 """Media through the API: imported as a job, refused by sum or address, and then what a vm boots from."""
 
 import hashlib
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
+from tests.support.file_server import serving
 from tests.support.missing import servers_needed
 from tests.support.scratch import short_directory
 from tests.support.stack import Stack, running
@@ -18,22 +16,12 @@ IMAGE = bytes(510) + b"\x55\xaa" + b"a cloud image" * 100_000
 SUM = hashlib.sha256(IMAGE).hexdigest()
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        """The test's output stays readable."""
-
-
 @pytest.fixture(scope="module")
 def vendor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("vendor")
     (folder / "image.raw").write_bytes(IMAGE)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(folder) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

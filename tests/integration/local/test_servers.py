@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 import redis
 
 from deploy.local.servers import Postgres, RabbitMQ, Redis, Server
+from tests.support.waiting import until
 
 Start = Callable[[Server], Server]
 ALL = [Redis, Postgres, RabbitMQ]
@@ -85,10 +85,7 @@ def test_rabbitmq_takes_quorum_queues_and_knows_no_guest(tmp_path: Path, start: 
         connection.Producer().publish("hello", routing_key="q", declare=[queue])
     # RabbitMQ writes a new quorum queue's name 1 s late; killed before, the queue never elects a leader again.
     names = next((tmp_path / "server" / "data").rglob("quorum/*/names.dets"))
-    deadline = time.monotonic() + 10
-    while b"%2F_q" not in names.read_bytes():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: b"%2F_q" in names.read_bytes(), 10, "the queue's name on disk")
     server.kill()
     start(server)
     with kombu.Connection(server.url) as connection:

@@ -7,8 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from deploy.local.home import CHECKOUT
 from deploy.local.pid import Pid, wait_gone
 from deploy.local.state import State, marked
 from deploy.local.supervisor import end_leftovers
+from tests.support.waiting import until
 
 # A stack of small shell processes: `first` is a one-shot, `second` has a child of its own, `third` needs a file.
 _PROGRAM = """
@@ -36,14 +36,6 @@ table = [
 ]
 sys.exit(Supervisor(table, root / "state.json", root).run())
 """
-
-
-def until(question: Callable[[], bool], seconds: float = 15.0) -> None:
-    """Wait for a condition; fails with its name."""
-    deadline = time.monotonic() + seconds
-    while not question():
-        assert time.monotonic() < deadline, f"not true after {seconds} s"
-        time.sleep(0.02)
 
 
 class Stack:

@@ -120,3 +120,10 @@ def test_questions_of_many_are_answered_once_each_by_several(redis_server: Redis
         "not-found",
         "internal",
     )
+
+
+def test_an_answer_that_is_no_json_is_told_and_ends_nothing(redis_server: Redis) -> None:
+    answerer = Answerer(redis_server.url, "odd", lambda asked: {"set": {1}} if asked["odd"] else {"set": [1]}).start()
+    assert ask(redis_server.url, "odd", {"odd": True})["error"]["code"] == "internal"
+    assert ask(redis_server.url, "odd", {"odd": False}) == {"set": [1]}
+    answerer.stop()

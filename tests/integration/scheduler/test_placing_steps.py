@@ -130,6 +130,29 @@ def test_the_runner_up_is_taken_when_others_were_faster_and_everything_says_so(d
     assert desk.inn.claimed() == {other: (1, 256, 1)}
 
 
+def test_a_repeated_transaction_that_gets_the_first_choice_after_all_says_so(desk: Desk) -> None:
+    desk.inn.add_host("h1", vcpus=2)
+    desk.inn.add_host("h2")
+    vm, job_id = desk.inn.add_vm("web")
+    job = desk.claim(job_id)
+    done = desk.place(job)
+    winner = done.facts["host"]
+    desk.inn.change_host(winner, state="maintenance")
+
+    def broken_off() -> None:
+        with desk.database.write() as session:
+            assert done.write is not None
+            done.write(session)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        broken_off()
+    assert done.facts["host"] != winner
+    desk.inn.change_host(winner, state="up")
+    assert desk.end(job, done)
+    assert desk.inn.vm(vm).host_id == desk.inn.job(job_id).facts["place"]["host"] == winner
+
+
 def test_when_all_rooms_are_gone_the_step_is_run_again(desk: Desk) -> None:
     host = desk.inn.add_host("h1")
     _, job_id = desk.inn.add_vm("web")

@@ -116,7 +116,7 @@ def test_contexts_are_listed_switched_and_forgotten(command: Inn, signed_in: Pat
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_scripts_are_for_inn(command: Inn, shell: str) -> None:
-    assert "_INN_COMPLETE" in command("completion", shell).stdout
+    assert f"_INN_COMPLETE={shell}_complete" in command("completion", shell).stdout
 
 
 def test_the_version_is_the_distribution_s_and_needs_neither_httpx_nor_rich() -> None:

@@ -191,7 +191,7 @@ def test_forged_expired_and_misdirected_tokens_are_dropped(desk: Desk) -> None:
     ]
     for token in tokens:
         desk.agent.commands.take(token)
-    desk.do(Verb.INVENTORY, "")
+    desk.do(Verb.FORCE_STOP, command.vm)  # behind anything that waited in the vm's lane
     assert desk.answers(command) == []
 
 
@@ -241,12 +241,14 @@ def test_stopping_the_agent_finishes_what_is_in_hand(desks: Callable[..., Desk])
     assert [e.kind for e in desk.answers(command)] == [K.DONE]
 
 
-def test_many_tokens_at_once_are_taken_quickly(desk: Desk) -> None:
+def test_many_tokens_at_once_are_all_done(desk: Desk) -> None:
     vms = [a_vm() for _ in range(40)]
     commands = [desk.command(Verb.DEPLOY, vm, plan=plan(vm, f"web{n}")) for n, vm in enumerate(vms)]
     threads = [threading.Thread(target=desk.send, args=(command,)) for command in commands]
     for thread in threads:
         thread.start()
+    for thread in threads:
+        thread.join()
     for command in commands:
         assert desk.answer(command).kind is K.DONE
     assert len(desk.agent.driver.inventory()) == 40

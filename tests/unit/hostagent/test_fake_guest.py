@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A fake guest comes up with exactly the network of its seed."""
 
+import json
 from collections.abc import Callable
-from ipaddress import ip_interface
+from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +59,6 @@ def test_static_and_dhcp_links_come_up_as_the_seed_says(tmp_path: Path, netplan:
 
 
 def test_its_report_is_one_the_host_accepts(tmp_path: Path) -> None:
-    import json
-
     told = seen(tmp_path, NETPLAN)
     assert read_message(json.dumps(told).encode()) == told
 
@@ -67,7 +66,7 @@ def test_its_report_is_one_the_host_accepts(tmp_path: Path) -> None:
 def test_a_lease_lies_in_the_range_and_stays_the_same() -> None:
     lease = dhcp_address(NICS[0])
     assert lease == dhcp_address(NICS[0])
-    assert "10.77.0.100" <= str(ip_interface(lease).ip) <= "10.77.0.199"
+    assert IPv4Address("10.77.0.100") <= IPv4Interface(lease).ip <= IPv4Address("10.77.0.199")
     assert dhcp_address(NicPlan(MACS[0], network(dhcp_start="", dhcp_end=""))) == ""
 
 

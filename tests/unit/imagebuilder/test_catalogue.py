@@ -42,8 +42,11 @@ def test_a_new_os_is_a_folder(tmp_path: Path) -> None:
     assert (entry.family, entry.display_name, entry.guest_agent) == ("toy", "Toy", False)
 
 
-def test_a_cloud_image_without_a_recipe_says_where_its_media_come_from() -> None:
-    assert all(entry.needs_media for entry in systems().values() if entry.source == "media")
+def test_a_cloud_image_without_a_recipe_says_where_its_media_come_from(tmp_path: Path) -> None:
+    assert systems()["debian-13"].needs_media
+    family(tmp_path, "toy", ROW.replace("source: mini", "source: media"))
+    with pytest.raises(CatalogError, match=r"toy/os.yaml: systems.toy-1.needs_media: missing"):
+        load_catalogue(tmp_path)
 
 
 def test_every_problem_is_in_one_message_with_file_and_key(tmp_path: Path) -> None:

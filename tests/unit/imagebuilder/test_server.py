@@ -26,12 +26,15 @@ class Site:
             f"masters/{SHA}",
             f"media/{'cd' * 32}",
             f"images/{VM_ID}/seed.iso",
+            f"images/{VM_ID}/.hidden",
+            f"images/{VM_ID}/a/b",
             "secret",
             "masters/index/x.json",
         ):
             (folder / "state" / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / "state" / path).write_bytes(CONTENT)
-        self.server = ArtifactServer("127.0.0.1:0", Places(folder / "state", "http://x"), self.keys.command_public_pem)
+        self.places = Places(folder / "state", "http://x")
+        self.server = ArtifactServer("127.0.0.1:0", self.places, self.keys.command_public_pem)
         self.server.start()
         self.base = f"http://127.0.0.1:{self.server.port}"
         self.client = httpx.Client(trust_env=False)
@@ -106,7 +109,7 @@ def test_ranges(site: Site, header: str, status: int, content: bytes | None) -> 
     ],
 )
 def test_nothing_but_ids_is_looked_up(site: Site, path: str) -> None:
-    assert Places(Path("/nowhere"), "").find(path) is None
+    assert site.places.find(path) is None
     assert site.get(path).status_code in (403, 404)
 
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,7 @@ from services.imagebuilder.media.guard import Rules
 from services.imagebuilder.places import Places
 from services.imagebuilder.sources import Sources
 from services.imagebuilder.steps import handlers
+from tests.support.file_server import serving
 from tests.support.imaging import (
     MEDIA_ID,
     OTHER_PROJECT,
@@ -59,6 +61,8 @@ class Shop:
     builder: Builder
     importer: Importer
     places: Places
+    vendor: Path  # served at vendor_url
+    vendor_url: str
 
     def media(self) -> Media:
         with self.database.read() as session:
@@ -77,7 +81,7 @@ class Shop:
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Shop:
+def shop(tmp_path: Path) -> Iterator[Shop]:
     state = tmp_path / "state"
     store, places = MasterStore(state), Places(state, "http://images.test:8081")
     for name in ("mini", "debian-12"):
@@ -86,7 +90,11 @@ def shop(tmp_path: Path) -> Shop:
     keys = new_keys(tmp_path)
     add_vm(database, keys, a_spec(), Secrets(dict(SECRETS.password_hashes), f"#!/bin/sh\necho {MARKER}\n"))
     builder = Builder(database, keys, places, Sources(store, places, database))
-    return Shop(tmp_path, database, builder, Importer(database, places, Fetcher(Rules(allow_all=True))), places)
+    importer = Importer(database, places, Fetcher(Rules(allow_all=True)))
+    vendor = tmp_path / "vendor"
+    vendor.mkdir()
+    with serving(vendor) as url:
+        yield Shop(tmp_path, database, builder, importer, places, vendor, url)
 
 
 def tiny_master(name: str, work: Path, _progress: Progress) -> Built:
@@ -165,20 +173,16 @@ def test_build_with_warm_masters_takes_milliseconds(shop: Shop) -> None:
     assert sorted(took)[10] < 0.01
 
 
-def imported(shop: Shop, monkeypatch: pytest.MonkeyPatch, body: bytes, **changes: Any) -> str:
+def imported(shop: Shop, body: bytes, **changes: Any) -> str:
     """A medium whose vendor serves `body`; its sha256."""
     sha256 = hashlib.sha256(body).hexdigest()
-    add_media(shop.database, sha256, "http://vendor.test/image", **changes)
-
-    def fetch(_self: Fetcher, _source: object, target: Path, _progress: object) -> int:
-        return target.write_bytes(body)
-
-    monkeypatch.setattr(Fetcher, "fetch", fetch)
+    (shop.vendor / "image").write_bytes(body)
+    add_media(shop.database, sha256, f"{shop.vendor_url}/image", **changes)
     return sha256
 
 
-def test_an_imported_cloud_image_is_what_its_os_boots_from(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    sha256 = imported(shop, monkeypatch, a_disk())
+def test_an_imported_cloud_image_is_what_its_os_boots_from(shop: Shop) -> None:
+    sha256 = imported(shop, a_disk())
     outcome = shop.importer.import_(a_step(media=MEDIA_ID))
     assert outcome.facts == {"sha256": sha256, "size": 4096}
     shop.finish(outcome)
@@ -188,38 +192,33 @@ def test_an_imported_cloud_image_is_what_its_os_boots_from(shop: Shop, monkeypat
     assert (root.base.sha256, root.base.format) == (sha256, "raw")
 
 
-def test_importing_again_what_is_there_fetches_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    imported(shop, monkeypatch, a_disk())
+def test_importing_again_what_is_there_fetches_nothing(shop: Shop) -> None:
+    imported(shop, a_disk())
     shop.finish(shop.importer.import_(a_step(media=MEDIA_ID)))
-    monkeypatch.setattr(Fetcher, "fetch", lambda *_: pytest.fail("fetched again"))
+    (shop.vendor / "image").unlink()
     shop.finish(shop.importer.import_(a_step(media=MEDIA_ID)))
 
 
-def test_knowing_a_sum_gives_another_project_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    sha256 = imported(shop, monkeypatch, a_disk(), project_id=OTHER_PROJECT, state=MediaState.AVAILABLE, id="m-other")
+def test_knowing_a_sum_gives_another_project_nothing(shop: Shop) -> None:
+    sha256 = imported(shop, a_disk(), project_id=OTHER_PROJECT, state=MediaState.AVAILABLE, id="m-other")
     shop.places.media(sha256).parent.mkdir(parents=True)
     shop.places.media(sha256).write_bytes(a_disk())
-    add_media(shop.database, sha256, "http://elsewhere.test/guess")
-
-    def refuse(*_: object) -> int:
-        raise ImageFailed("404")
-
-    monkeypatch.setattr(Fetcher, "fetch", refuse)
-    with pytest.raises(ImageFailed):
+    add_media(shop.database, sha256, f"{shop.vendor_url}/guess")
+    with pytest.raises(ImageFailed, match="404"):
         shop.importer.import_(a_step(media=MEDIA_ID))
     assert shop.places.media(sha256).exists()
 
 
-def test_a_medium_that_reads_other_files_is_refused_and_gone(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_medium_that_reads_other_files_is_refused_and_gone(shop: Shop) -> None:
     backed = b"QFI\xfb" + (3).to_bytes(4, "big") + (512).to_bytes(8, "big") + bytes(600)
-    imported(shop, monkeypatch, backed)
+    imported(shop, backed)
     with pytest.raises(ImageFailed, match="backing file"):
         shop.importer.import_(a_step(media=MEDIA_ID))
     assert shop.left() == []
 
 
-def test_dropping_a_medium_leaves_nothing_and_says_why(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    imported(shop, monkeypatch, a_disk())
+def test_dropping_a_medium_leaves_nothing_and_says_why(shop: Shop) -> None:
+    imported(shop, a_disk())
     shop.importer.import_(a_step(media=MEDIA_ID))
     for _ in range(2):
         shop.finish(shop.importer.drop(a_step(media=MEDIA_ID, error={"detail": "cancelled by ada"})))
@@ -227,8 +226,8 @@ def test_dropping_a_medium_leaves_nothing_and_says_why(shop: Shop, monkeypatch: 
         assert (shop.media().state, shop.media().error) == (MediaState.FAILED, "cancelled by ada")
 
 
-def test_dropping_keeps_the_file_of_another_medium(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    sha256 = imported(shop, monkeypatch, a_disk())
+def test_dropping_keeps_the_file_of_another_medium(shop: Shop) -> None:
+    sha256 = imported(shop, a_disk())
     shop.importer.import_(a_step(media=MEDIA_ID))
     add_media(
         shop.database, sha256, "http://x.test/", id="m-other", project_id=OTHER_PROJECT, state=MediaState.AVAILABLE

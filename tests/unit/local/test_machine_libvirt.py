@@ -9,7 +9,7 @@ import pytest
 
 from deploy.local import machine_libvirt
 from deploy.local.kvm_probe import Accel
-from deploy.local.machine_libvirt import choose
+from deploy.local.machine_libvirt import Choice, choose
 
 KVM = Accel("kvm", "")
 
@@ -24,7 +24,7 @@ def running(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_none_is_used_where_none_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(Path, "is_socket", lambda path: False)
-    assert choose(KVM, tmp_path).uri is None
+    assert choose(KVM, tmp_path) == Choice(None, "no libvirtd runs on this machine")
 
 
 @pytest.mark.usefixtures("running")
@@ -44,10 +44,14 @@ def test_one_that_answers_and_reads_our_files_is_used() -> None:
 @pytest.mark.usefixtures("running")
 def test_one_that_does_not_answer_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine_libvirt, "_virsh", lambda *words: None)
-    assert choose(KVM, Path("/usr/share")).uri is None
+    choice = choose(KVM, Path("/usr/share"))
+    assert choice.uri is None
+    assert "doesn't answer" in choice.why
 
 
 @pytest.mark.usefixtures("running")
 def test_a_machine_with_a_kvm_that_does_not_work_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "exists", lambda path: True)
-    assert choose(Accel("tcg", ""), Path("/usr/share")).uri is None
+    choice = choose(Accel("tcg", ""), Path("/usr/share"))
+    assert choice.uri is None
+    assert "a KVM that doesn't work" in choice.why

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import libvirt
 
-from services.common.contracts.errors import TryAgain
+from services.common.contracts.errors import InnkeeperError, TryAgain
 from services.common.runtime.log import get_logger
 from services.hostagent.drivers.libvirt.event_loop import run_event_loop
 from services.hostagent.drivers.libvirt.vendor_errors import ours
@@ -89,6 +89,6 @@ class Connection:
                 self.get()
             except TryAgain as error:
                 log.debug("libvirt is still away", detail=error.detail)
-            except Exception:
-                log.exception("could not connect to libvirt")
+            except InnkeeperError as error:
+                log.error("libvirt refuses", detail=error.detail)
             self._closing.wait(_RETRY_S)

@@ -76,4 +76,5 @@ class Lifecycle:
             try:
                 self._seen(*item)
             except Exception:
+                # Whoever watches is not ours; the next change is told all the same, and the inventory finds this one.
                 log.exception("a power change was not handed on", uuid=item[0], power=item[1])
