@@ -95,8 +95,11 @@ class Sweeper:
     def finish_boots(self) -> None:
         """End waits for guests that have reported what was asked for, or that are past their time."""
         now = time.time()
+        booting = and_(Job.state == JobState.WAITING, Job.step == "boot")
         with self._database.read() as session:
-            waiting = session.scalars(select(Job).where(Job.state == JobState.WAITING, Job.step == "boot")).all()
+            # Only guests that have said anything: during a storm of creates most have not yet.
+            heard = select(Job).join(Vm, Vm.id == Job.vm_id).where(booting, Vm.observed.is_not(None))
+            waiting = session.scalars(heard).all()
             views = [
                 (view_of(session, job, self._journal.platform(session)), job.deadline_at or 0.0) for job in waiting
             ]
