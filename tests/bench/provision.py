@@ -66,7 +66,7 @@ def ours(stack: Stack, started: Started, name: str) -> float:
 
 
 def event_ages(stack: Stack, started: Started, count: int) -> list[float]:
-    """Milliseconds of age of each event at an SSE client, over `count` vms; not during the pairs, whose CPU it takes."""
+    """Ages (ms) of all events at an SSE client, over `count` vms; not during the pairs, whose CPU it takes."""
     reader = Reader(stack)
     reader.start()
     reader.open.wait(10)
