@@ -46,9 +46,12 @@ class Reader(threading.Thread):
             client.stream("GET", url, headers=headers) as answer,
         ):
             self.open.set()
-            for line in answer.iter_lines():
-                if line.startswith("data:"):
-                    self._note(json.loads(line[5:]))
+            try:
+                for line in answer.iter_lines():
+                    if line.startswith("data:"):
+                        self._note(json.loads(line[5:]))
+            except httpx.RemoteProtocolError:
+                return  # the stack was ended, and with it the stream
 
     def _note(self, event: dict[str, Any]) -> None:
         if event.get("seq") and event.get("at"):
