@@ -1,15 +1,21 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # The guest agent of the mini guest: the same protocol in busybox shell. Call: sh mini.sh /dev/vportNpM
+# Guests may be emulated, where a process costs 10 ms: files are read by `read`, and what stays isn't asked again.
 port=$1
 cr=$(printf '\r')
 
 # Text as it may stand between the quotes of a JSON string; control characters are left out.
-text() { printf '%s' "$1" | tr -d '\000-\037\177' | sed 's/\\/\\\\/g; s/"/\\"/g'; }
+text() {
+    case $1 in
+    *[!A-Za-z0-9._-]*) printf '%s' "$1" | tr -d '\000-\037\177' | sed 's/\\/\\\\/g; s/"/\\"/g' ;;
+    *) printf '%s' "$1" ;;
+    esac
+}
 
 say() { printf '%s\n' "$1" >&3; }
 
-boot=$(cat /proc/sys/kernel/random/boot_id)
+read -r boot </proc/sys/kernel/random/boot_id
 
 system() {
     name=$(sed -n 's/^PRETTY_NAME=//p' /etc/os-release 2>/dev/null | tr -d '"'"'" | head -n 1)
@@ -34,12 +40,14 @@ interfaces() {
     for path in /sys/class/net/*; do
         link=${path##*/}
         [ "$link" = lo ] || [ ! -r "$path/mtu" ] && continue
-        flags=$(cat "$path/flags")
+        flags=0 mac='' mtu=0
+        read -r flags <"$path/flags"
         [ $((flags & 1)) -eq 1 ] && up=true || up=false
-        mac=$(cat "$path/address" 2>/dev/null)
+        read -r mac 2>/dev/null <"$path/address"
         [ ${#mac} -eq 17 ] || mac=
+        read -r mtu <"$path/mtu"
         printf '%s{"name":"%s","mac":"%s","mtu":%s,"up":%s,"addresses":[%s]}' \
-            "$sep" "$(text "$link")" "$mac" "$(cat "$path/mtu")" "$up" "$(addresses "$link")"
+            "$sep" "$(text "$link")" "$mac" "$mtu" "$up" "$(addresses "$link")"
         sep=,
     done
 }
@@ -68,8 +76,25 @@ dns() {
 
 network() { printf '"interfaces":[%s],"routes":[%s],"dns":[%s]' "$(interfaces)" "$(routes)" "$(dns)"; }
 
-report() {
+# Changes whenever an address, a route, a link's state or a name server does; one process.
+trace() {
+    set -- /proc/net/fib_trie /proc/net/route /proc/net/if_inet6 /etc/resolv.conf
+    cat "$@" /sys/class/net/*/flags /sys/class/net/*/mtu /sys/class/net/*/address 2>/dev/null
+    while read -r to bits _ _ via metric _ _ _ link; do # the others count what uses the route
+        echo "$to/$bits $via $metric $link"
+    done 2>/dev/null </proc/net/ipv6_route
+}
+
+# Taken before the look itself, so that a change in between is seen the next time.
+look() {
+    seen=$(trace)
+    [ "$seen" = "$before" ] && return
+    before=$seen
     reported=$(network)
+}
+
+report() {
+    look
     say "{\"type\":\"report\",\"boot_id\":\"$boot\",\"hostname\":\"$(text "$(hostname)")\",$reported}"
 }
 
@@ -103,7 +128,9 @@ while :; do
                 [ $(($(seconds) - began)) -ge 1 ] || sleep 1
                 [ -e "$port" ] || break
             fi
-            [ "$(network)" = "$reported" ] || report
+            told=$reported
+            look
+            [ "$reported" = "$told" ] || report
         done
         exec 3>&-
     fi
