@@ -16,12 +16,13 @@ def check_catalogue() -> None:
         if entry.source != MEDIA and entry.source not in RECIPES:
             problems.append(f"{at}.source: no recipe {entry.source!r}; known are media, {', '.join(sorted(RECIPES))}")
         problems += [
-            f"{at}.network.{file}: no dialect {dialect!r}; known are {', '.join(sorted(DIALECTS))}"
-            for file, dialect in entry.network.items()
+            f"{at}.{key}.{name}: no dialect {dialect!r}; known are {', '.join(sorted(DIALECTS))}"
+            for key, named in (("network", entry.network), ("fragments", entry.fragments))
+            for name, dialect in named.items()
             if dialect not in DIALECTS
         ]
         for name in entry.seed.values():
-            if problem := syntax_problem(template(entry.family, name)):
+            if problem := syntax_problem(name, template(entry.family, name)):
                 problems.append(f"{entry.family}/{name}: {problem}")
     if problems:
         raise CatalogError("the catalogue is not usable: " + "; ".join(problems))

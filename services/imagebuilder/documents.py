@@ -1,60 +1,69 @@
 # SPDX-License-Identifier: Apache-2.0
 """Text files for guests in which a value can never be anything but a value.
 
-YAML is written by a dumper. In a template every `{{ value }}` comes out as a YAML flow value made by the same dumper:
-an author can't forget to quote, and an unknown variable is an error.
+Every `{{ value }}` of a template comes out as its file's syntax writes a value (syntaxes.py): an author can't forget
+to quote, an unknown variable is an error, and a template can reach nothing but what it was given.
 """
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import cache, lru_cache
 from typing import Any
 
 import jinja2
 import yaml
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from services.common.catalog import template
-
-# LibYAML's dumper where the wheel has it: ten times as fast.
-_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+from services.common.contracts.errors import Invalid, Problem
+from services.imagebuilder.syntaxes import SYNTAXES, Dumper, Raw, Unsayable, syntax_of
 
 
 def yaml_document(value: Any) -> bytes:
     """A YAML file of plain values, keys in the order given."""
-    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=False, width=4096)
+    text: str = yaml.dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=False, width=4096)
     return text.encode("ascii")
 
 
-def flow(value: Any) -> str:
-    """One value on one line, as YAML reads it back."""
-    text: str = yaml.dump(
-        value, Dumper=_Dumper, sort_keys=False, allow_unicode=False, default_flow_style=True, width=1 << 30
-    )
-    return text.removesuffix("\n").removesuffix("\n...")
+def _finalizer(write: Callable[[Any], str]) -> Callable[[Any], str]:
+    def finalize(value: Any) -> str:
+        return value if isinstance(value, Raw) else write(value)
 
-
-_ENVIRONMENT = jinja2.Environment(
-    undefined=jinja2.StrictUndefined,
-    finalize=flow,
-    autoescape=False,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-)
+    return finalize
 
 
 @lru_cache
+def _environment(syntax: str) -> jinja2.Environment:
+    return ImmutableSandboxedEnvironment(
+        undefined=jinja2.StrictUndefined,
+        finalize=_finalizer(SYNTAXES[syntax]),
+        autoescape=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+@cache
 def _compiled(family: str, name: str) -> jinja2.Template:
-    return _ENVIRONMENT.from_string(template(family, name))
+    return _environment(syntax_of(name)).from_string(template(family, name))
 
 
 def render(family: str, name: str, values: dict[str, Any]) -> bytes:
-    """A family's template filled in; jinja2.UndefinedError when it asks for what is not there."""
-    return _compiled(family, name).render(values).encode()
+    """A family's template filled in; Invalid where its syntax can't hold a value.
+
+    jinja2.UndefinedError when it asks for what is not there.
+    """
+    try:
+        return _compiled(family, name).render(values).encode()
+    except Unsayable as error:
+        fix = "use plain text without control characters"
+        raise Invalid(f"{name.removesuffix('.j2')} can't be written", [Problem("", str(error), fix)]) from error
 
 
-def syntax_problem(text: str) -> str:
+def syntax_problem(name: str, text: str) -> str:
     """What is wrong with a template's syntax; "" when nothing is."""
     try:
-        _ENVIRONMENT.parse(text)
+        _environment(syntax_of(name)).parse(text)
     except jinja2.TemplateSyntaxError as error:
         return f"line {error.lineno}: {error.message}"
     return ""

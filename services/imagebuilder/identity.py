@@ -14,6 +14,10 @@ _LOCALE = re.compile(r"(C|POSIX|[a-z]{2,3}_[A-Z]{2})\.UTF-8(@[a-z]+)?|C|POSIX")
 _TIMEZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.:~=-]*", re.IGNORECASE)
+_URL = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~%/+-]*)?")
+_SERVER = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:-]{0,252}")
+_PEM = re.compile(r"-----BEGIN CERTIFICATE-----\n([A-Za-z0-9+/=]{1,76}\n)+-----END CERTIFICATE-----\n?")
+_LAYOUT = re.compile("whole|lvm|home")
 _HASH = re.compile(r"\$[0-9a-z]+\$[./0-9A-Za-z$=,-]+")
 SCRIPT, CLOUD_CONFIG = "#!", "#cloud-config"
 
@@ -33,6 +37,11 @@ def identity_problems(spec: VmSpec, secrets: Secrets) -> list[Problem]:
     problems += _word(_TIMEZONE, "/timezone", [spec.timezone], 'a time zone like "Europe/Berlin"')
     problems += _word(_KEYBOARD, "/keyboard", [spec.keyboard], "an XKB layout")
     problems += _word(_PACKAGE, "/packages", spec.packages, "a package's name")
+    problems += _word(_URL, "/mirror", [spec.mirror] if spec.mirror else [], "an http or https URL")
+    problems += _word(_URL, "/proxy", [spec.proxy] if spec.proxy else [], "an http or https URL")
+    problems += _word(_SERVER, "/ntp", spec.ntp, "a time server's name or address")
+    problems += _word(_PEM, "/ca_certificates", spec.ca_certificates, "one certificate in PEM form")
+    problems += _word(_LAYOUT, "/layout", [spec.layout], "whole, lvm or home")
     problems += _word(_USER, "/users", [user.name for user in spec.users], "a user's name")
     if not all(_HASH.fullmatch(text) for text in secrets.password_hashes.values()):
         problems.append(Problem("/users", "a password hash is not in crypt form", "use SHA-512-crypt ($6$...)"))

@@ -15,6 +15,7 @@ from services.imagebuilder.dialects import DIALECTS
 from services.imagebuilder.documents import render
 from services.imagebuilder.identity import CLOUD_CONFIG, SCRIPT, identity_problems
 from services.imagebuilder.masters import guest_agent
+from services.imagebuilder.syntaxes import Raw
 
 USER_DATA = "user-data"
 _LOCALES_AT_HAND = ("C", "POSIX", "C.UTF-8", "en_US.UTF-8")
@@ -28,9 +29,11 @@ def seed_files(entry: OsEntry, vm_id: str, spec: VmSpec, secrets: Secrets) -> di
     if problems:
         raise Invalid(f"{entry.display_name} can't be set up as asked", problems)
     values = seed_values(entry, vm_id, spec, secrets)
+    for variable, dialect in entry.fragments.items():
+        values[variable] = Raw(DIALECTS[dialect](spec.network, spec.hostname).decode())
     files = {path: render(entry.family, name, values) for path, name in entry.seed.items()}
     for path, dialect in entry.network.items():
-        files[path] = DIALECTS[dialect](spec.nics, spec.hostname)
+        files[path] = DIALECTS[dialect](spec.network, spec.hostname)
     if secrets.first_boot and USER_DATA in files:
         files[USER_DATA] = _with_first_boot(files[USER_DATA], secrets.first_boot)
     return files
@@ -41,14 +44,22 @@ def seed_values(entry: OsEntry, vm_id: str, spec: VmSpec, secrets: Secrets) -> d
     return {
         "vm_id": vm_id,
         "hostname": spec.hostname,
+        "domain": spec.domain,
         "fqdn": f"{spec.hostname}.{spec.domain}" if spec.domain else spec.hostname,
         "locale": spec.locale,
+        "keyboard": spec.keyboard,
         "timezone": spec.timezone,
         "users": _users(spec, secrets),
         "password_login": bool(secrets.password_hashes),
         "packages": [*spec.packages, *(["console-setup"] if spec.keyboard != "us" else [])],
         "files": _files(entry, spec),
         "commands": _commands(entry, spec),
+        "layout": spec.layout,
+        "firmware": spec.firmware,
+        "mirror": spec.mirror,
+        "proxy": spec.proxy,
+        "ntp": list(spec.ntp),
+        "ca_certificates": list(spec.ca_certificates),
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from services.common.contracts.codec import dump
 from services.common.contracts.journal import JobView, StepContext, VmView
-from services.common.contracts.network import Nic, Route
+from services.common.contracts.network import Bond, BondMode, NetworkModel, Nic, Route, Vlan
 from services.common.contracts.states import JobState, MediaState, VmState
 from services.common.contracts.vm import Secrets, UserSpec, VmSpec
 from services.common.runtime import keys as keys_module
@@ -32,8 +32,8 @@ def a_nic(number: int = 1, **values: Any) -> Nic:
     return Nic(mac=MAC(number), network="net-1", **values)
 
 
-# The columns every row of the catalogue answers; N10 and N11 (VLANs, bonds) are not in the network model yet.
-COLUMNS: dict[str, Sequence[Nic]] = {
+# The columns every row of the catalogue answers, with a golden file or a refusal that names the field.
+_CARDS: dict[str, Sequence[Nic]] = {
     "N1-one-dhcp": [a_nic(dhcp4=True)],
     "N2-one-static-v4": [a_nic(addresses=("192.0.2.10/24",), gateway4="192.0.2.1", dns=("192.0.2.53",))],
     "N3-static-dual-stack": [
@@ -74,6 +74,21 @@ COLUMNS: dict[str, Sequence[Nic]] = {
     ],
     "N12-unconfigured-mtu-9000": [a_nic(1, dhcp4=True), a_nic(2, mtu=9000)],
 }
+_STATIC: dict[str, Any] = {"addresses": ("192.0.2.10/24",), "gateway4": "192.0.2.1"}
+COLUMNS: dict[str, NetworkModel] = {
+    **{name: NetworkModel(tuple(nics)) for name, nics in _CARDS.items()},
+    "N10-vlan-on-a-card": NetworkModel(
+        (a_nic(1, dhcp4=True),), vlans=(Vlan("vlan20", 20, MAC(1), addresses=("198.51.100.10/24",)),)
+    ),
+    "N11-bonds-and-vlan": NetworkModel(
+        (a_nic(1), a_nic(2), a_nic(3), a_nic(4)),
+        bonds=(
+            Bond("bond0", (MAC(1), MAC(2)), BondMode.LACP, **_STATIC),
+            Bond("bond1", (MAC(3), MAC(4)), BondMode.ACTIVE_BACKUP, mtu=9000),
+        ),
+        vlans=(Vlan("vlan30", 30, "bond1", addresses=("198.51.100.10/24", "2001:db8:30::10/64")),),
+    ),
+}
 
 SPEC = VmSpec(
     name="web-1",
@@ -83,7 +98,7 @@ SPEC = VmSpec(
     vcpus=1,
     memory_mib=512,
     disk_gib=4,
-    nics=tuple(COLUMNS["N2-one-static-v4"]),
+    nics=COLUMNS["N2-one-static-v4"].nics,
     users=(UserSpec("ops", ("ssh-ed25519 AAAAC3Nz ops@desk",)), UserSpec("guest", sudo=False)),
 )
 SECRETS = Secrets(password_hashes={"ops": "$6$salt$aVeryLongHash./0"})

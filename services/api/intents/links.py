@@ -7,7 +7,8 @@ from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any
 
 from services.common.contracts.errors import Problem
-from services.common.contracts.network import NetworkPlan, Nic, Route, network_problems
+from services.common.contracts.network import NetworkModel, NetworkPlan, Nic, Route
+from services.common.contracts.network_rules import network_problems
 from services.common.contracts.vm import nic_mac
 
 JsonDict = dict[str, Any]
@@ -35,7 +36,7 @@ def links(
         takes_default = takes_default and not (nic.gateway4 or nic.gateway6)
         nics.append(nic)
         problems += _on_network(nic, net, at)
-    return tuple(nics), network_problems(nics) + problems
+    return tuple(nics), network_problems(NetworkModel(tuple(nics))) + problems
 
 
 def _unknown(name: str, nets: Mapping[str, NetworkPlan], pointer: str) -> Problem:

@@ -2,7 +2,7 @@
 """One row of the catalogue, and what it can't express of the network model."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from services.common.contracts.errors import Problem
 from services.common.contracts.network import Nic
@@ -12,6 +12,7 @@ class Delivery:
     """How an image reaches the guest."""
 
     CLOUD_IMAGE = "cloud-image"  # a disk, and a seed on a CD-ROM
+    INSTALLER = "installer"  # the vendor's installation medium, and an answer file
     DIRECT_KERNEL = "direct-kernel"  # kernel and initrd from the host, and a seed on a CD-ROM
 
 
@@ -44,6 +45,12 @@ class OsEntry:
     agent: str = ""  # Agent, "" none
     default_user: str = ""
     eol: str = ""  # the vendor's last day, ISO date
+    # Variable of the templates -> dialect: the network as a part of an answer file.
+    fragments: dict[str, str] = field(default_factory=dict)
+    firmware: tuple[str, ...] = ("bios",)  # what it boots from: bios, uefi
+    password_format: str = "sha512-crypt"  # how a password is written: sha512-crypt, plain-once
+    media: dict[str, str] = field(default_factory=dict)  # url and sums of the vendor's medium, patterns
+    label: str = "CIDATA"  # what the volume with the answer is called
     unsupported: tuple[str, ...] = ()  # NIC_FIELDS this system can't have
     needs_media: str = ""  # a sentence: where to get the media it is imported from
 

@@ -16,9 +16,10 @@ from services.common.contracts.codec import load
 FAMILIES = Path(__file__).parent / "families"
 _FILLED = ("name", "family")  # known from where the row stands
 _CHOICES: Mapping[str, tuple[str, ...]] = {
-    "delivery": (Delivery.CLOUD_IMAGE, Delivery.DIRECT_KERNEL),
+    "delivery": (Delivery.CLOUD_IMAGE, Delivery.DIRECT_KERNEL, Delivery.INSTALLER),
     "arch": ("x86_64",),
     "agent": (Agent.BAKED, Agent.SEEDED, ""),
+    "password_format": ("sha512-crypt", "plain-once"),
 }
 
 
@@ -115,7 +116,7 @@ def _structure_problems(family: str, row: dict[str, Any], at: str, reading: _Rea
         for key in ("min_memory_mib", "min_disk_gib")
         if not isinstance(row.get(key, 0), int) or row.get(key, 0) < 0
     ]
-    for key in ("seed", "network"):
+    for key in ("seed", "network", "fragments", "media"):
         value = row.get(key, {})
         if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
             found.append(f"{at}.{key}: not a mapping of file names")

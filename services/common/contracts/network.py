@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network model: what a guest's links shall look like, keyed by MAC, and the rules that make it possible."""
+"""The network model: what a guest's links shall look like, keyed by MAC. The rules are in network_rules."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
-
-from services.common.contracts.errors import Problem
 
 
 @dataclass(frozen=True)
@@ -17,13 +14,10 @@ class Route:
     metric: int | None = None
 
 
-@dataclass(frozen=True)
-class Nic:
-    """One link of a guest. `network` is the id of the platform's network it is plugged into."""
+@dataclass(frozen=True, kw_only=True)
+class Addressing:
+    """How a link takes part in IP. Nothing set: it is up at most, and has no address."""
 
-    mac: str
-    network: str
-    name: str = ""  # the link's name in the guest, eth0, eth1, ... when empty
     dhcp4: bool = False
     dhcp6: bool = False
     accept_ra: bool = False
@@ -40,6 +34,81 @@ class Nic:
     def configured(self) -> bool:
         """Whether the guest shall do anything with this link."""
         return bool(self.dhcp4 or self.dhcp6 or self.accept_ra or self.addresses)
+
+
+@dataclass(frozen=True)
+class Nic(Addressing):
+    """A network card of the guest. `network` is the id of the platform's network it is plugged into."""
+
+    mac: str
+    network: str
+    name: str = ""  # the link's name in the guest, eth0, eth1, ... when empty
+
+
+class BondMode:
+    """The two ways to bundle cards that every system can."""
+
+    ACTIVE_BACKUP = "active-backup"
+    LACP = "802.3ad"
+
+
+@dataclass(frozen=True)
+class Bond(Addressing):
+    """Several cards as one link; the cards themselves have no addresses."""
+
+    name: str
+    members: tuple[str, ...]  # MACs of nics
+    mode: str = BondMode.ACTIVE_BACKUP
+
+
+@dataclass(frozen=True)
+class Vlan(Addressing):
+    """A tagged link on a card or a bond."""
+
+    name: str
+    id: int  # 1 to 4094
+    over: str  # the MAC of a nic, or the name of a bond
+
+
+Link = Nic | Bond | Vlan
+
+
+@dataclass(frozen=True)
+class NetworkModel:
+    """All links of one guest."""
+
+    nics: tuple[Nic, ...] = ()
+    bonds: tuple[Bond, ...] = ()
+    vlans: tuple[Vlan, ...] = ()
+
+    def links(self) -> Iterator[tuple[str, str, Link]]:
+        """Every link with its JSON pointer in a request and its name in the guest."""
+        for index, nic in enumerate(self.nics):
+            yield f"/networks/{index}", self.nic_name(nic), nic
+        for index, bond in enumerate(self.bonds):
+            yield f"/bonds/{index}", bond.name, bond
+        for index, vlan in enumerate(self.vlans):
+            yield f"/vlans/{index}", vlan.name, vlan
+
+    def nic_name(self, nic: Nic) -> str:
+        """What a card is called in the guest."""
+        return nic.name or next(f"eth{index}" for index, other in enumerate(self.nics) if other is nic)
+
+    def nic(self, mac: str) -> Nic | None:
+        """The card with this MAC."""
+        return next((nic for nic in self.nics if nic.mac.lower() == mac.lower()), None)
+
+    def bond_of(self, nic: Nic) -> Bond | None:
+        """The bond that has this card."""
+        return next((b for b in self.bonds if nic.mac.lower() in (m.lower() for m in b.members)), None)
+
+    def parent(self, vlan: Vlan) -> Nic | Bond | None:
+        """What a VLAN is tagged on."""
+        return next((b for b in self.bonds if b.name == vlan.over), None) or self.nic(vlan.over)
+
+    def name_of(self, link: Link) -> str:
+        """What a link is called in the guest."""
+        return self.nic_name(link) if isinstance(link, Nic) else link.name
 
 
 class NetworkKind:
@@ -64,126 +133,3 @@ class NetworkPlan:
     dns: tuple[str, ...] = ()
     bridge: str = ""  # kind bridge: its name on the host
     mtu: int = 0
-
-
-def network_problems(nics: Sequence[Nic], pointer: str = "/networks") -> list[Problem]:
-    """Everything that is wrong with these links, each naming its field; an empty list means they can work."""
-    problems = [p for i, nic in enumerate(nics) for p in _link_problems(nic, f"{pointer}/{i}")]
-    problems += _duplicates(nics, pointer)
-    problems += _default_routes(nics, pointer)
-    return problems
-
-
-def _interfaces(nic: Nic) -> list[IPv4Interface | IPv6Interface]:
-    found = []
-    for text in nic.addresses:
-        try:
-            found.append(ip_interface(text))
-        except ValueError:
-            continue
-    return found
-
-
-def _link_problems(nic: Nic, at: str) -> Iterator[Problem]:
-    for n, text in enumerate(nic.addresses):
-        yield from _address_problems(text, f"{at}/addresses/{n}")
-    for field, version in (("gateway4", 4), ("gateway6", 6)):
-        value = getattr(nic, field)
-        if value:
-            yield from _gateway_problems(nic, value, version, f"{at}/gateway")
-    for n, route in enumerate(nic.routes):
-        yield from _route_problems(nic, route, f"{at}/routes/{n}")
-    for n, server in enumerate(nic.dns):
-        if not _is_address(server):
-            yield Problem(f"{at}/dns/{n}", f"{server!r} is not an IP address", "give a DNS server's IP address")
-    if nic.mtu and not 576 <= nic.mtu <= 9216:
-        yield Problem(f"{at}/mtu", f"{nic.mtu} is out of range", "576 to 9216, or leave it out")
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _address_problems(text: str, at: str) -> Iterator[Problem]:
-    try:
-        interface = ip_interface(text)
-    except ValueError:
-        yield Problem(at, f"{text!r} is not an IP address with a prefix length", 'write it like "192.0.2.10/24"')
-        return
-    if "/" not in text:
-        yield Problem(at, f"{text!r} has no prefix length", f'write it like "{text}/24"')
-    elif interface.ip.is_loopback or interface.ip.is_multicast or interface.ip.is_unspecified:
-        yield Problem(at, f"{text} is not an address a host can have", "use a unicast address of the network")
-    elif _is_network_itself(interface):
-        yield Problem(at, f"{text} is the network's own or its broadcast address", "use a host address")
-
-
-def _is_network_itself(interface: IPv4Interface | IPv6Interface) -> bool:
-    if interface.version == 6 or interface.network.prefixlen >= 31:
-        return False
-    return interface.ip in (interface.network.network_address, interface.network.broadcast_address)
-
-
-def _gateway_problems(nic: Nic, value: str, version: int, at: str) -> Iterator[Problem]:
-    if not _is_address(value):
-        yield Problem(at, f"{value!r} is not an IP address", "give the router's IP address")
-        return
-    gateway = ip_address(value)
-    if gateway.version == 6 and gateway.is_link_local:
-        return
-    links = [i for i in _interfaces(nic) if i.version == version]
-    if not any(gateway in i.network for i in links):
-        where = ", ".join(str(i.network) for i in links) or "no subnet of this link"
-        yield Problem(at, f"gateway {value} is outside the link's subnet ({where})", "use a router on the link")
-    elif any(gateway == i.ip for i in links):
-        yield Problem(at, f"gateway {value} is the link's own address", "use the router's address")
-
-
-def _route_problems(nic: Nic, route: Route, at: str) -> Iterator[Problem]:
-    try:
-        target = ip_network(route.to)
-    except ValueError as error:
-        yield Problem(f"{at}/to", f"{route.to!r} is not a network: {error}", 'write it like "198.51.100.0/24"')
-        return
-    if not _is_address(route.via):
-        yield Problem(f"{at}/via", f"{route.via!r} is not an IP address", "give the router's IP address")
-        return
-    via = ip_address(route.via)
-    if via.version != target.version:
-        yield Problem(f"{at}/via", "the router's and the target's IP versions differ", "use the same IP version")
-    elif nic.addresses and not any(via in i.network for i in _interfaces(nic)):
-        yield Problem(f"{at}/via", f"{route.via} is not on the link", "use a router in one of the link's subnets")
-
-
-def _duplicates(nics: Sequence[Nic], pointer: str) -> Iterator[Problem]:
-    macs: dict[str, int] = {}
-    addresses: dict[str, str] = {}
-    for i, nic in enumerate(nics):
-        mac = nic.mac.lower()
-        if mac and mac in macs:
-            yield Problem(f"{pointer}/{i}/mac", f"{mac} is used by link {macs[mac]} too", "give each link its own MAC")
-        macs.setdefault(mac, i)
-        for n, interface in enumerate(_interfaces(nic)):
-            at, key = f"{pointer}/{i}/addresses/{n}", str(interface.ip)
-            if key in addresses:
-                yield Problem(at, f"{key} is given twice (see {addresses[key]})", "give each link its own address")
-            addresses.setdefault(key, at)
-
-
-def _default_routes(nics: Sequence[Nic], pointer: str) -> Iterator[Problem]:
-    for version, field in ((4, "gateway4"), (6, "gateway6")):
-        seen: dict[int, str] = {}
-        for i, nic in enumerate(nics):
-            wants = [(f"{pointer}/{i}/gateway", 0)] if getattr(nic, field) else []
-            for n, route in enumerate(nic.routes):
-                if route.to in ("0.0.0.0/0", "::/0") and (":" in route.to) == (version == 6):
-                    wants.append((f"{pointer}/{i}/routes/{n}", route.metric or 0))
-            for at, metric in wants:
-                if metric in seen:
-                    detail = f"a second IPv{version} default route with the same metric (see {seen[metric]})"
-                    yield Problem(at, detail, "keep one gateway, or give the routes different metrics")
-                seen.setdefault(metric, at)

@@ -4,7 +4,7 @@
 from dataclasses import dataclass, field
 from uuid import UUID, uuid5
 
-from services.common.contracts.network import Nic
+from services.common.contracts.network import Bond, NetworkModel, Nic, Vlan
 
 # Names on a hypervisor are derived, so that a second try meets the first one's work.
 _NAMESPACE = UUID("6f1d1c43-3b1c-5e0c-9c55-0d7f6f6f6b01")
@@ -17,6 +17,21 @@ class UserSpec:
     name: str
     ssh_keys: tuple[str, ...] = ()
     sudo: bool = True
+
+
+class Layout:
+    """How the first disk is divided."""
+
+    WHOLE = "whole"  # one root filesystem
+    LVM = "lvm"  # root and swap on a volume group
+    HOME = "home"  # root, and /home on its own
+
+
+class Firmware:
+    """What a vm boots by."""
+
+    BIOS = "bios"
+    UEFI = "uefi"
 
 
 @dataclass(frozen=True)
@@ -44,6 +59,19 @@ class VmSpec:
     traits: tuple[str, ...] = ()
     policy: str = ""  # "" the active one
     guest_agent: bool = True
+    bonds: tuple[Bond, ...] = ()
+    vlans: tuple[Vlan, ...] = ()
+    layout: str = Layout.WHOLE
+    firmware: str = Firmware.BIOS
+    mirror: str = ""  # URL packages are installed from; "" the vendor's
+    proxy: str = ""  # URL of an HTTP proxy for packages
+    ntp: tuple[str, ...] = ()  # names or addresses of time servers
+    ca_certificates: tuple[str, ...] = ()  # PEM, one certificate each; trusted by the whole system
+
+    @property
+    def network(self) -> NetworkModel:
+        """All links of the guest."""
+        return NetworkModel(self.nics, self.bonds, self.vlans)
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Network dialects: the one network model, written the way a guest's installer or first boot reads it.
 
-A renderer is a pure function `(nics, hostname) -> bytes`. What it can't express it refuses with Invalid, naming the
+A renderer is a pure function `(model, hostname) -> bytes`. What it can't express it refuses with Invalid, naming the
 field; nothing is dropped silently.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
-from services.common.contracts.network import Nic
+from services.common.contracts.network import NetworkModel
 from services.imagebuilder.dialects import cloud_init_v2, mini
 
-Renderer = Callable[[Sequence[Nic], str], bytes]
+Renderer = Callable[[NetworkModel, str], bytes]
 
 DIALECTS: Mapping[str, Renderer] = {
     "cloud_init_v2": cloud_init_v2.render,

@@ -5,39 +5,68 @@ Links are matched by MAC and named by set-name. Default routes are written 0.0.0
 raises in cloud-init 22.4's renderers.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from services.common.contracts.errors import Problem
-from services.common.contracts.network import Nic
+from services.common.contracts.network import Addressing, Bond, BondMode, NetworkModel, Nic, Vlan
 from services.imagebuilder.dialects import words
 from services.imagebuilder.documents import yaml_document
 
 
-def render(nics: Sequence[Nic], hostname: str) -> bytes:
+def render(model: NetworkModel, hostname: str) -> bytes:
     """The network-config file. The host's name is none of its business."""
-    words.checked(nics, _inexpressible(nics))
-    ethernets = {words.link_name(nic, index): _ethernet(nic, index) for index, nic in enumerate(nics)}
-    return yaml_document({"version": 2, "ethernets": ethernets})
+    words.checked(model, _inexpressible(model))
+    document: dict[str, Any] = {
+        "version": 2,
+        "ethernets": {model.nic_name(nic): _ethernet(model, nic) for nic in model.nics},
+    }
+    if model.bonds:
+        document["bonds"] = {bond.name: _bond(model, bond) for bond in model.bonds}
+    if model.vlans:
+        document["vlans"] = {vlan.name: _vlan(model, vlan) for vlan in model.vlans}
+    return yaml_document(document)
 
 
-def _inexpressible(nics: Sequence[Nic]) -> list[Problem]:
+def _inexpressible(model: NetworkModel) -> list[Problem]:
     problems = []
-    for index, nic in enumerate(nics):
-        if not nic.default_route and (nic.accept_ra or nic.dhcp6):
+    for at, _, link in model.links():
+        if not link.default_route and (link.accept_ra or link.dhcp6):
             detail = "IPv6 by router advertisement without its default route can't be written for cloud-init"
             fix = "leave default_route out, or give the link static IPv6 addresses"
-            problems.append(Problem(f"/networks/{index}/default_route", detail, fix))
+            problems.append(Problem(f"{at}/default_route", detail, fix))
     return problems
 
 
-def _ethernet(nic: Nic, index: int) -> dict[str, Any]:
-    link: dict[str, Any] = {"match": {"macaddress": words.mac(nic)}, "set-name": words.link_name(nic, index)}
-    if nic.mtu:
-        link["mtu"] = nic.mtu
+def _ethernet(model: NetworkModel, nic: Nic) -> dict[str, Any]:
+    link: dict[str, Any] = {"match": {"macaddress": words.mac(nic)}, "set-name": model.nic_name(nic)}
+    if model.bond_of(nic):
+        return {**link, **_mtu(nic)}
     if not nic.configured:
         # Named and sized, and else left alone; nothing may wait for it.
-        return {**link, "optional": True}
+        return {**link, **_mtu(nic), "optional": True}
+    return {**link, **_addressing(nic)}
+
+
+def _bond(model: NetworkModel, bond: Bond) -> dict[str, Any]:
+    cards = [model.nic_name(nic) for nic in model.nics if model.bond_of(nic) is bond]
+    parameters: dict[str, Any] = {"mode": bond.mode, "mii-monitor-interval": 100}
+    if bond.mode == BondMode.LACP:
+        parameters["lacp-rate"] = "fast"
+    return {"interfaces": cards, "parameters": parameters, **_addressing(bond)}
+
+
+def _vlan(model: NetworkModel, vlan: Vlan) -> dict[str, Any]:
+    parent = model.parent(vlan)
+    assert parent is not None  # checked
+    return {"id": vlan.id, "link": model.name_of(parent), **_addressing(vlan)}
+
+
+def _mtu(link: Addressing) -> dict[str, Any]:
+    return {"mtu": link.mtu} if link.mtu else {}
+
+
+def _addressing(nic: Addressing) -> dict[str, Any]:
+    link: dict[str, Any] = _mtu(nic)
     link["dhcp4"] = nic.dhcp4
     link["dhcp6"] = nic.dhcp6
     link["accept-ra"] = nic.accept_ra or nic.dhcp6
@@ -54,7 +83,7 @@ def _ethernet(nic: Nic, index: int) -> dict[str, Any]:
     return link
 
 
-def _routes(nic: Nic) -> list[dict[str, Any]]:
+def _routes(nic: Addressing) -> list[dict[str, Any]]:
     routes: list[dict[str, Any]] = []
     if nic.gateway4:
         routes.append({"to": "0.0.0.0/0", "via": words.address(nic.gateway4)})

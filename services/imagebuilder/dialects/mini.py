@@ -15,28 +15,33 @@
 Every word is spelt again from a parsed value (words.py), so no value can add a word or a line.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from services.common.contracts.errors import Invalid, Problem
-from services.common.contracts.network import Nic
+from services.common.contracts.network import NetworkModel, Nic
 from services.imagebuilder.dialects import words
 from services.imagebuilder.identity import hostname_problems
 
 
-def render(nics: Sequence[Nic], hostname: str) -> bytes:
+def render(model: NetworkModel, hostname: str) -> bytes:
     """The file innkeeper/mini.net."""
-    wrong = [
-        Problem(f"/networks/{i}/dhcp6", "the mini guest has no DHCPv6 client", "use accept_ra or a static address")
-        for i, nic in enumerate(nics)
-        if nic.dhcp6
-    ]
-    words.checked(nics, wrong)
+    words.checked(model, list(_inexpressible(model)))
     if problems := hostname_problems(hostname):
         raise Invalid("the hostname can't be written", problems)
     lines = [f"hostname {hostname}"]
-    for index, nic in enumerate(nics):
-        lines += _link(nic, words.link_name(nic, index))
+    for nic in model.nics:
+        lines += _link(nic, model.nic_name(nic))
     return "".join(f"{line}\n" for line in lines).encode("ascii")
+
+
+def _inexpressible(model: NetworkModel) -> Iterator[Problem]:
+    for index, nic in enumerate(model.nics):
+        if nic.dhcp6:
+            detail = "the mini guest has no DHCPv6 client"
+            yield Problem(f"/networks/{index}/dhcp6", detail, "use accept_ra or a static address")
+    for what in ("bonds", "vlans"):
+        if getattr(model, what):
+            yield Problem(f"/{what}", f"the mini guest has no {what}", "leave them out, or choose another os")
 
 
 def _link(nic: Nic, name: str) -> Iterator[str]:

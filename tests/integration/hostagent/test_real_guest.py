@@ -13,7 +13,7 @@ from deploy.local.servers.libvirtd import Libvirtd
 from services.common.contracts.commands import Artifact, DeployPlan, DiskPlan, NicPlan, Verb
 from services.common.contracts.errors import InnkeeperError
 from services.common.contracts.events import AgentEventKind as K
-from services.common.contracts.network import Nic
+from services.common.contracts.network import NetworkModel, Nic
 from services.common.contracts.vm import nic_mac
 from services.imagebuilder.dialects import DIALECTS
 from services.imagebuilder.iso import iso_image
@@ -40,7 +40,7 @@ class Shop:
         return Artifact(file.sha256, file.size, file.format, f"{self.url}/masters/{file.sha256}", shared=True)
 
     def seed(self, nics: tuple[Nic, ...]) -> Artifact:
-        data = iso_image({"innkeeper/mini.net": DIALECTS["mini"](nics, "web")})
+        data = iso_image({"innkeeper/mini.net": DIALECTS["mini"](NetworkModel(tuple(nics)), "web")})
         (self.folder / "seed.iso").write_bytes(data)
         return artifact(data, f"{self.url}/seed.iso")
 

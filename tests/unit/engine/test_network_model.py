@@ -3,7 +3,8 @@
 
 import pytest
 
-from services.common.contracts.network import NetworkPlan, Nic, Route, network_problems
+from services.common.contracts.network import NetworkModel, NetworkPlan, Nic, Route
+from services.common.contracts.network_rules import network_problems
 from services.common.contracts.observed import mismatches
 
 A, B = "52:54:00:00:00:01", "52:54:00:00:00:02"
@@ -32,13 +33,13 @@ WRONG = {
 @pytest.mark.parametrize("case", sorted(WRONG))
 def test_a_wrong_link_is_refused_and_its_field_named(case: str) -> None:
     nic, pointer = WRONG[case]
-    assert [p.pointer for p in network_problems([nic])] == [pointer]
+    assert [p.pointer for p in network_problems(NetworkModel((nic,)))] == [pointer]
 
 
 def test_duplicates_and_second_default_routes_are_refused() -> None:
     one = Nic(A, "n", addresses=("192.0.2.5/24",), gateway4="192.0.2.1")
     two = Nic(A, "n", addresses=("192.0.2.5/24",), gateway4="192.0.2.1")
-    assert {p.pointer for p in network_problems([one, two])} == {
+    assert {p.pointer for p in network_problems(NetworkModel((one, two)))} == {
         "/networks/1/mac",
         "/networks/1/addresses/0",
         "/networks/1/gateway",
@@ -48,7 +49,7 @@ def test_duplicates_and_second_default_routes_are_refused() -> None:
 def test_default_routes_of_different_metric_are_fine() -> None:
     one = Nic(A, "n", addresses=("192.0.2.5/24",), routes=(Route("0.0.0.0/0", "192.0.2.1", 100),))
     two = Nic(B, "n", addresses=("198.51.100.5/24",), routes=(Route("0.0.0.0/0", "198.51.100.1", 200),))
-    assert network_problems([one, two]) == []
+    assert network_problems(NetworkModel((one, two))) == []
 
 
 PLAN = NetworkPlan("n", "default", "nat", cidr="10.77.0.0/24")

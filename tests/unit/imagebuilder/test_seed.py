@@ -141,7 +141,7 @@ def test_the_same_input_gives_the_same_bytes_whenever_it_is_made(os_name: str, m
 
 @pytest.mark.parametrize("os_name", sorted(systems()))
 def test_the_disc_is_called_cidata_and_reads_back(os_name: str) -> None:
-    files = files_of(a_spec(nics=tuple(COLUMNS["N7-three-mixed"])), os_name=os_name)
+    files = files_of(a_spec(nics=COLUMNS["N7-three-mixed"].nics), os_name=os_name)
     content = iso_image(files)
     assert content[32808:32840].rstrip() == b"CIDATA"
     for facade in ("rr_path", "joliet_path"):
