@@ -8,7 +8,7 @@ from typing import Any
 
 from services.api.access import Role
 from services.api.intents.links import links
-from services.common.catalog import OsEntry, unsupported_problems
+from services.common.catalog import Delivery, OsEntry, unsupported_problems
 from services.common.contracts.errors import Problem
 from services.common.contracts.network import NetworkPlan
 from services.common.contracts.vm import UserSpec, VmSpec
@@ -46,8 +46,9 @@ def resolve(vm_id: str, asked: JsonDict, world: World) -> tuple[VmSpec | None, l
     size, problems = _size(asked, world)
     if system is None:
         problems.insert(0, _unknown("/os", "os", asked["os"], world.systems, "GET /v1/os lists them"))
-    elif size is not None:
-        problems += _too_small(asked, size, system)
+    else:
+        problems += _not_installable(system)
+        problems += _too_small(asked, size, system) if size is not None else []
     wanted = asked.get("networks", [{"network": DEFAULT_NETWORK, "addresses": [], "routes": [], "search": []}])
     nics, wrong = links(vm_id, wanted, world.nets)
     problems += [*wrong, *_users(asked), *_placing(asked, world)]
@@ -92,6 +93,12 @@ def _size(asked: JsonDict, world: World) -> tuple[Size | None, list[Problem]]:
         detail = f"{given[0]} and flavor exclude each other"
         return size, [Problem(f"/{given[0]}", detail, "give the flavor, or all three figures")]
     return size, []
+
+
+def _not_installable(system: OsEntry) -> Iterator[Problem]:
+    if system.delivery == Delivery.INSTALLER:
+        detail = f"{system.display_name} is set up by its vendor's installer, which vms can't run yet"
+        yield Problem("/os", detail, "choose an os whose delivery is cloud-image or direct-kernel (GET /v1/os)")
 
 
 def _too_small(asked: JsonDict, size: Size, system: OsEntry) -> Iterator[Problem]:

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The golden matrix: every row of a family against every column of the network model, one text a cell."""
+
+import os
+from pathlib import Path
+
+from services.common.catalog import systems
+from services.common.contracts.errors import Invalid
+from services.common.contracts.vm import Firmware
+from services.imagebuilder.seed import seed_files
+from tests.support.imaging import COLUMNS, SECRETS, VM_ID, a_spec
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "answers"
+
+
+def rows_of(family: str) -> list[str]:
+    """The names of a family's rows."""
+    return sorted(name for name, entry in systems().items() if entry.family == family)
+
+
+def answer_files(row: str, column: str, **changes: object) -> dict[str, bytes]:
+    """The files of one cell; Invalid where the row can't say the column."""
+    entry, model = systems()[row], COLUMNS[column]
+    firmware = Firmware.BIOS if Firmware.BIOS in entry.firmware else Firmware.UEFI
+    links = {"nics": model.nics, "bonds": model.bonds, "vlans": model.vlans}
+    spec = a_spec(os=row, firmware=firmware, **{**links, **changes})
+    return seed_files(entry, VM_ID, spec, SECRETS)
+
+
+def answer_text(row: str, column: str) -> str:
+    """All files of a cell under their paths, or its refusals as `422 pointer: reason; fix` lines."""
+    try:
+        files = answer_files(row, column)
+    except Invalid as refused:
+        return "".join(f"422 {p.pointer}: {p.detail}; {p.fix}\n" for p in refused.problems)
+    return "".join(f"--- {path}\n{content.decode().rstrip()}\n" for path, content in sorted(files.items()))
+
+
+def compare_with_golden(row: str, column: str) -> None:
+    """The cell is what its golden file says; UPDATE_GOLDEN=1 writes that file."""
+    written, golden = answer_text(row, column), GOLDEN / row / f"{column}.txt"
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.parent.mkdir(parents=True, exist_ok=True)
+        golden.write_text(written)
+    assert written == golden.read_text(), f"{golden.name} of {row} has changed"
