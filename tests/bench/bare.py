@@ -7,6 +7,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from secrets import token_hex
 from uuid import uuid4
 
 import libvirt
@@ -78,6 +79,7 @@ class Bare:
         self._vm = made["vm"]["id"]
         self._name = domain.name()
         self._uuid = domain.UUIDString()
+        self._mac = re.findall(r"<mac address='([^']+)'/>", self._xml)[0]
         files = re.findall(r"<source file='([^']+)'", self._xml)
         self._kept = {}
         for n, path in enumerate(files):
@@ -89,17 +91,18 @@ class Bare:
     def _make(self, name: str) -> "libvirt.virDomain":
         home = self._directory / name
         home.mkdir()
-        xml = self._xml
+        xml, mac = self._xml, f"52:54:00:{token_hex(1)}:{token_hex(1)}:{token_hex(1)}"
         for n, (path, kept) in enumerate(self._kept.items()):
             copy = home / f"disk-{n}"
             if path.endswith(".qcow2"):
                 write_qcow2(copy, 1 << 30)
             else:
-                shutil.copyfile(kept, copy)
+                # Each guest's seed names its own NIC: the floor's guests have as much to do as ours.
+                copy.write_bytes(kept.read_bytes().replace(self._mac.encode(), mac.encode()))
             xml = xml.replace(path, str(copy))
         xml = re.sub(r"<channel type='unix'>.*?</channel>", self._channel(home), xml, flags=re.S)
         xml = re.sub(r"<log file='[^']+'", f"<log file='{home}/console.log'", xml)
-        xml = re.sub(r"<mac address='[^']+'/>", "", xml)
+        xml = xml.replace(self._mac, mac)
         # Last: the id is part of the paths above.
         xml = xml.replace(self._name, name).replace(self._uuid, str(uuid4())).replace(self._vm, str(uuid4()))
         domain = self._connection.defineXML(xml)
