@@ -8,11 +8,12 @@ field; nothing is dropped silently.
 from collections.abc import Callable, Mapping
 
 from services.common.contracts.network import NetworkModel
-from services.imagebuilder.dialects import cloud_init_v2, mini
+from services.imagebuilder.dialects import cloud_init_v2, mini, networkmanager
 
 Renderer = Callable[[NetworkModel, str], bytes]
 
 DIALECTS: Mapping[str, Renderer] = {
     "cloud_init_v2": cloud_init_v2.render,
     "mini": mini.render,
+    "networkmanager": networkmanager.render,
 }
