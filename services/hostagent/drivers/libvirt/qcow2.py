@@ -10,15 +10,13 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-_MAGIC = b"QFI\xfb"
+from services.common.formats.qcow2_header import MAGIC, Header
+
 _CLUSTER_BITS = 16
 _CLUSTER = 1 << _CLUSTER_BITS
 _L2_COVERS = _CLUSTER * (_CLUSTER // 8)  # bytes of disk behind one L1 entry
-_HEADER = struct.Struct(">4sIQIIQIIQQIIQQQQII")
 _V2_PART = struct.Struct(">4sIQIIQ")
-_BACKING_FORMAT = 0xE2792ACA
 _EXTERNAL_DATA = 1 << 2
-_MAX_NAME = 1023
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ def read_base(path: Path, format_: str) -> Base:
         return Base(path, "raw", -(-path.stat().st_size // 512) * 512)
     with path.open("rb") as file:
         head = file.read(104)
-    if len(head) < 72 or head[:4] != _MAGIC:
+    if len(head) < 72 or head[:4] != MAGIC:
         raise ValueError(f"{path.name} is not a qcow2 image")
     _magic, version, backing, _length, _bits, size = _V2_PART.unpack_from(head)
     incompatible = struct.unpack_from(">Q", head, 72)[0] if version >= 3 and len(head) >= 80 else 0
@@ -75,34 +73,13 @@ def _l1_entries(size: int) -> int:
 
 
 def _header(size: int, base: Base | None) -> bytes:
-    name = os.fsencode(base.path) if base else b""
-    if len(name) > _MAX_NAME:
-        raise ValueError(f"the path of {base.path if base else ''} is longer than {_MAX_NAME} bytes")
-    extensions = _extension(_BACKING_FORMAT, base.format.encode()) if base else b""
-    extensions += struct.pack(">II", 0, 0)
-    name_at = _HEADER.size + len(extensions) if base else 0
-    header = _HEADER.pack(
-        _MAGIC,
-        3,
-        name_at,
-        len(name),
-        _CLUSTER_BITS,
-        size,
-        0,  # no encryption
-        _l1_entries(size),
-        3 * _CLUSTER,  # L1 table
-        _CLUSTER,  # refcount table
-        1,  # of one cluster
-        0,  # no snapshots
-        0,
-        0,  # no incompatible,
-        0,  # compatible
-        0,  # or self-clearing feature
-        4,  # refcounts of 16 bits
-        _HEADER.size,
+    header = Header(
+        cluster_bits=_CLUSTER_BITS,
+        size=size,
+        l1_entries=_l1_entries(size),
+        l1_at=3 * _CLUSTER,
+        refcounts_at=_CLUSTER,
+        backing=os.fsencode(base.path) if base else b"",
+        backing_format=base.format if base else "raw",
     )
-    return header + extensions + name
-
-
-def _extension(kind: int, data: bytes) -> bytes:
-    return struct.pack(">II", kind, len(data)) + data + bytes(-len(data) % 8)
+    return header.pack()
