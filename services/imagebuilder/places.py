@@ -44,3 +44,11 @@ class Places:
             case _:
                 return None
         return next((path for path in candidates if path.is_file()), None)
+
+    def overlay(self, url_path: str) -> Path | None:
+        """The overlay <name>.qcow2 whose whole image a request for <name>.iso means; None when there is none."""
+        match url_path.split("/"):
+            case ["", "images", vm_id, name] if _ID.fullmatch(vm_id) and _NAME.fullmatch(name):
+                candidate = self.image(vm_id) / f"{name.removesuffix('.iso')}.qcow2"
+                return candidate if name.endswith(".iso") and candidate.is_file() else None
+        return None

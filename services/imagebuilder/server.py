@@ -2,7 +2,7 @@
 """The artifact server: hosts fetch masters, media and seeds from it, with a URL that was signed for them.
 
     GET, HEAD /artifacts/<sha256>?t=TOKEN     a master or a medium
-    GET, HEAD /images/<vm>/<name>?t=TOKEN     what was made for one vm
+    GET, HEAD /images/<vm>/<name>?t=TOKEN     what was made for one vm; <name>.iso of an overlay is the whole image
     GET       /healthz
 Ranges are served; files go out by sendfile. 403 without a token for just this path, 404 when there is no such file.
 """
@@ -11,6 +11,7 @@ import json
 import re
 import sys
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from services.common.runtime.log import get_logger
 from services.common.runtime.signing import BadSignature, verify_url_token
 from services.imagebuilder.metrics import BYTES_SERVED, REQUESTS
 from services.imagebuilder.places import Places
+from services.imagebuilder.slots.splice import Spliced
 
 log = get_logger(__name__)
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
@@ -87,37 +89,55 @@ class _Handler(BaseHTTPRequestHandler):
         except BadSignature as error:
             self._say(403, {"code": "forbidden", "detail": f"this URL needs a valid token for its path: {error}"}, body)
             return
-        path = self.places.find(url.path)
-        if path is None:
-            self._say(404, {"code": "not-found", "detail": "there is no such file"}, body)
-            return
+        path, overlay = self.places.find(url.path), self.places.overlay(url.path)
         try:
-            self._send(path, body)
+            if path is not None:
+                self._send(path, body)
+            elif overlay is not None:
+                self._splice(overlay, body)
+            else:
+                self._say(404, {"code": "not-found", "detail": "there is no such file"}, body)
         except (BrokenPipeError, ConnectionResetError, TimeoutError) as error:
             self.close_connection = True
             log.info("a host broke off", path=url.path, reason=str(error))
 
     def _send(self, path: Path, body: bool) -> None:
         with open(path, "rb") as file:
-            size = path.stat().st_size
-            extent = _extent(self.headers.get("Range", ""), size)
-            if extent is None:
-                headers = {"Content-Range": f"bytes */{size}"}
-                self._say(416, {"code": "range", "detail": "no such range"}, body, headers)
-                return
-            start, length = extent
-            partial = length != size
-            self.send_response(206 if partial else 200)
-            self.send_header("Content-Type", "application/octet-stream")
-            self.send_header("Accept-Ranges", "bytes")
-            self.send_header("Cache-Control", "private, no-store")
-            self.send_header("Content-Length", str(length))
-            if partial:
-                self.send_header("Content-Range", f"bytes {start}-{start + length - 1}/{size}")
-            self.end_headers()
-            if body and length:
-                self.wfile.flush()
-                BYTES_SERVED.inc(self.connection.sendfile(file, start, length))
+            self._stream(path.stat().st_size, lambda start, n: self.connection.sendfile(file, start, n), body)
+
+    def _splice(self, overlay: Path, body: bool) -> None:
+        try:
+            image = Spliced(overlay)
+        except (OSError, ValueError) as error:
+            log.error("an image can't be read", image=str(overlay), reason=str(error))
+            self._say(503, {"code": "unavailable", "detail": "the image's master is gone; build the image again"}, body)
+            return
+        with image:
+            self._stream(image.size, lambda start, n: image.send(self.connection, start, n), body)
+
+    def _stream(self, size: int, send: Callable[[int, int], int], body: bool) -> None:
+        """Answer with what the Range header asks for of `size` bytes; `send` sends so many from an offset."""
+        extent = _extent(self.headers.get("Range", ""), size)
+        if extent is None:
+            headers = {"Content-Range": f"bytes */{size}"}
+            self._say(416, {"code": "range", "detail": "no such range"}, body, headers)
+            return
+        start, length = extent
+        partial = length != size
+        self.send_response(206 if partial else 200)
+        self.send_header("Content-Type", "application/octet-stream")
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Cache-Control", "private, no-store")
+        self.send_header("Content-Length", str(length))
+        if partial:
+            self.send_header("Content-Range", f"bytes {start}-{start + length - 1}/{size}")
+        self.end_headers()
+        if body and length:
+            self.wfile.flush()
+            sent = send(start, length)
+            BYTES_SERVED.inc(sent)
+            # A file that ended early: whoever reads must not take the next answer for the rest of this one.
+            self.close_connection |= sent != length
 
     def _say(self, status: int, answer: dict[str, Any], body: bool, headers: dict[str, str] | None = None) -> None:
         content = json.dumps(answer).encode()

@@ -41,6 +41,7 @@ STACK = [
     Package(("python3-venv",), "the virtual environment"),
     Package(("zstd",), "compressed images"),
     Package(("cpio",), "initial RAM disks"),
+    Package(("xorriso",), "slots in installation media, made once per medium"),
     Package(("kmod",), "kernel modules of guests"),
     Package(("ca-certificates",), "to check downloads"),
 ]
@@ -48,5 +49,4 @@ STACK = [
 TESTS = [
     Package(("postgresql",), "the production database; no cluster of the machine's own is made"),
     Package(("git",), "the tests of the house itself"),
-    Package(("xorriso",), "reads ISO images back"),
 ]

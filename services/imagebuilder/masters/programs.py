@@ -22,6 +22,7 @@ PACKAGES: Mapping[str, str] = {
     "setpriv": "util-linux",
     "tar": "tar",
     "unshare": "util-linux",
+    "xorriso": "xorriso",
     "/usr/lib/grub/i386-pc/boot.img": "grub-pc-bin",
     "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
 }
