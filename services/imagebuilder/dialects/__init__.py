@@ -8,12 +8,17 @@ field; nothing is dropped silently.
 from collections.abc import Callable, Mapping
 
 from services.common.contracts.network import NetworkModel
-from services.imagebuilder.dialects import cloud_init_v2, mini, networkmanager
+from services.imagebuilder.dialects import cloud_init_v2, debian_target, ifupdown, mini, netcfg, netplan, networkmanager
 
 Renderer = Callable[[NetworkModel, str], bytes]
 
 DIALECTS: Mapping[str, Renderer] = {
+    "autoinstall_network": netplan.autoinstall,
     "cloud_init_v2": cloud_init_v2.render,
+    "debian_target": debian_target.render,
+    "ifupdown": ifupdown.render,
     "mini": mini.render,
+    "netcfg": netcfg.render,
+    "netplan": netplan.render,
     "networkmanager": networkmanager.render,
 }

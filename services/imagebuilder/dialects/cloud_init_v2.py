@@ -15,16 +15,21 @@ from services.imagebuilder.documents import yaml_document
 
 def render(model: NetworkModel, hostname: str) -> bytes:
     """The network-config file. The host's name is none of its business."""
+    return yaml_document(document(model))
+
+
+def document(model: NetworkModel) -> dict[str, Any]:
+    """Version 2 as plain values, which netplan takes as well."""
     words.checked(model, _inexpressible(model))
-    document: dict[str, Any] = {
+    written: dict[str, Any] = {
         "version": 2,
         "ethernets": {model.nic_name(nic): _ethernet(model, nic) for nic in model.nics},
     }
     if model.bonds:
-        document["bonds"] = {bond.name: _bond(model, bond) for bond in model.bonds}
+        written["bonds"] = {bond.name: _bond(model, bond) for bond in model.bonds}
     if model.vlans:
-        document["vlans"] = {vlan.name: _vlan(model, vlan) for vlan in model.vlans}
-    return yaml_document(document)
+        written["vlans"] = {vlan.name: _vlan(model, vlan) for vlan in model.vlans}
+    return written
 
 
 def _inexpressible(model: NetworkModel) -> list[Problem]:
