@@ -15,6 +15,7 @@ from innkeeper.resources.accounts import Projects, Users
 from innkeeper.resources.collection import Collection
 from innkeeper.resources.events import Events
 from innkeeper.resources.hosts import Hosts
+from innkeeper.resources.images import Images
 from innkeeper.resources.jobs import Jobs
 from innkeeper.resources.media import MediaLibrary
 from innkeeper.resources.placements import Placements
@@ -59,6 +60,7 @@ class Client:
         self.users = Users(self._transport)
         self.projects = Projects(self._transport)
         self.placements = Placements(self._transport)
+        self.images = Images(self._transport)
         self.events = Events(self._transport)
 
     def __enter__(self) -> Self:

@@ -25,6 +25,7 @@ NOUNS: Mapping[str, tuple[str, str]] = {
     "os": ("catalogue", "List the operating systems a vm can have."),
     "flavor": ("catalogue", "List the sizes a vm can have."),
     "network": ("catalogue", "List the networks a vm can be plugged into."),
+    "image": ("image", "Preview the files a vm would be set up by."),
     "explain": ("explain", "Where would this vm go, and why?"),
     "login": ("account", "Sign in to a server."),
     "logout": ("account", "Sign out."),

@@ -19,6 +19,7 @@ class Os(Answer):
     min_memory_mib: int = 0
     min_disk_gib: int = 0
     default_user: str = ""
+    delivery: str = ""
     available: bool = True
 
 

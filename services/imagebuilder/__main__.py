@@ -7,6 +7,7 @@ from services.common.assembly import open_database
 from services.common.catalog import CatalogError
 from services.common.contracts.flow import Queue
 from services.common.runtime import log, metrics
+from services.common.runtime.ask import Answerer
 from services.common.runtime.keys import Keys, KeysError
 from services.common.runtime.settings import Settings, SettingsError
 from services.common.runtime.steps import run_worker
@@ -19,6 +20,7 @@ from services.imagebuilder.masters import MasterStore
 from services.imagebuilder.media.fetch import Fetcher
 from services.imagebuilder.media.guard import Rules, RulesError
 from services.imagebuilder.places import Places
+from services.imagebuilder.preview import TOPIC, preview
 from services.imagebuilder.server import ArtifactServer
 from services.imagebuilder.sources import Sources
 from services.imagebuilder.steps import handlers
@@ -40,10 +42,12 @@ def main() -> int:
     builder = Builder(database, keys, places, Sources(MasterStore(settings.state_dir), places, database))
     importer = Importer(database, places, Fetcher(rules))
     server = ArtifactServer(settings.images_bind, places, keys.command_public_pem).start()
+    answerer = Answerer(settings.redis_url, TOPIC, preview).start()
     collector = Collector(database, places, settings.orphan_grace_s).start()
     try:
         run_worker(Queue.IMAGEBUILDER, handlers(builder, importer), settings, SqlJournal(database))
     finally:
+        answerer.stop()
         collector.stop()
         server.close()
         database.close()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of docs/flow.md, made from the code. `python -m tests.house.doc_tables` writes them into the page."""
+"""The tables of docs/flow.md and docs/images.md, made from the code; `python -m tests.house.doc_tables` writes them."""
 
 import re
 import sys
@@ -10,9 +10,11 @@ from typing import TypeVar
 
 from services.common.contracts.flow import FLOWS, UNDO_STEPS, Flow, Step
 from services.common.contracts.states import HOST_MOVES, JOB_MOVES, MEDIA_MOVES, VM_MOVES
+from tests.house.image_matrix import MEANINGS, columns, matrix
 
 ROOT = Path(__file__).resolve().parents[2]
 FLOW_PAGE = ROOT / "docs" / "flow.md"
+IMAGES_PAGE = ROOT / "docs" / "images.md"
 S = TypeVar("S", bound=StrEnum)
 _PLACE = "<!-- table: {} -->\n{}<!-- end -->"
 
@@ -27,6 +29,17 @@ def tables() -> dict[str, str]:
         "steps": _lines(("flow", "step", "queue", "deadline", "parks", "follows", "sent again", "undo"), _steps()),
         "undos": _lines(("undo", "queue", "deadline", "parks", "follows", "sent again"), _undos()),
         "vm-names": _lines(("flow", "meanwhile", "afterwards", "when it failed"), map(_names, FLOWS.values())),
+    }
+
+
+def image_tables() -> dict[str, str]:
+    """The tables of the page about images."""
+    marks, refusals = matrix()
+    short = [name.partition("-")[0] for name in columns()]
+    return {
+        "columns": _lines(("", "a guest's network"), ((name, MEANINGS[name]) for name in short)),
+        "matrix": _lines(("os", "delivery", *short), iter(marks)),
+        "refusals": _lines(("os", "network", "what can't be said, and why"), iter(refusals)),
     }
 
 
@@ -72,15 +85,19 @@ def _lines(head: Sequence[str], rows: "Iterator[Sequence[str]] | map[Sequence[st
 
 
 def main() -> int:
-    """Write the tables into the page."""
-    page = FLOW_PAGE.read_text()
-    for name, table in tables().items():
+    """Write the tables into their pages."""
+    return _write(FLOW_PAGE, tables()) or _write(IMAGES_PAGE, image_tables())
+
+
+def _write(path: Path, made: Mapping[str, str]) -> int:
+    page = path.read_text()
+    for name, table in made.items():
         pattern = re.compile(re.escape(f"<!-- table: {name} -->\n") + ".*?<!-- end -->", re.S)
         page, count = pattern.subn(lambda _, n=name, t=table: _PLACE.format(n, t), page)  # type: ignore[misc]
         if count != 1:
-            sys.stderr.write(f"{FLOW_PAGE}: {count} places for the table {name}\n")
+            sys.stderr.write(f"{path}: {count} places for the table {name}\n")
             return 1
-    FLOW_PAGE.write_text(page)
+    path.write_text(page)
     return 0
 
 

@@ -9,6 +9,7 @@ from innkeeper.cli import options as shared
 from innkeeper.cli.output import Column, show
 from innkeeper.cli.session import Session
 from innkeeper.cli.words import memory
+from innkeeper.models.catalogue import Os
 
 
 def _lister(noun: str, resource: str, text: str, columns: Sequence[Column]) -> click.Group:
@@ -27,6 +28,12 @@ def _lister(noun: str, resource: str, text: str, columns: Sequence[Column]) -> c
     return group
 
 
+def _available(system: Os) -> str:
+    if system.delivery == "installer":
+        return "image preview only"
+    return "yes" if system.available else "no, import its media first"
+
+
 os = _lister(
     "os",
     "os",
@@ -35,7 +42,7 @@ os = _lister(
         Column("NAME", lambda o: o.name),
         Column("WHAT", lambda o: o.display_name),
         Column("NEEDS", lambda o: ", ".join(filter(None, (memory(o.min_memory_mib), f"{o.min_disk_gib} GiB disk")))),
-        Column("AVAILABLE", lambda o: "yes" if o.available else "no, import its media first"),
+        Column("AVAILABLE", _available),
     ),
 )
 flavor = _lister(

@@ -37,7 +37,7 @@ def explain(call: Call) -> Answer:
     )
     found = asked(call, request, {"why_not": body["why_not"], "policy": body["policy"]})
     if "error" in found:
-        raise _refusal(found["error"])
+        raise refusal(found["error"])
     return Answer(found)
 
 
@@ -57,7 +57,8 @@ def _size(call: Call) -> Size:
     return Size("", body["vcpus"], body["memory_mib"], body["disk_gib"])
 
 
-def _refusal(told: JsonDict) -> InnkeeperError:
+def refusal(told: JsonDict) -> InnkeeperError:
+    """The error that another service answered with."""
     known = {e.code: e for e in vars(errors).values() if isinstance(e, type) and issubclass(e, InnkeeperError)}
     kind = known.get(str(told.get("code")), Invalid)
     problems = [Problem(p["pointer"], p["detail"], p.get("fix", "")) for p in told.get("errors", [])]

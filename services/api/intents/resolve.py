@@ -40,14 +40,17 @@ class World:
     rank: Role
 
 
-def resolve(vm_id: str, asked: JsonDict, world: World) -> tuple[VmSpec | None, list[Problem]]:
-    """The specification (None where it can't be made) and everything that is wrong with the request."""
+def resolve(vm_id: str, asked: JsonDict, world: World, for_image: bool = False) -> tuple[VmSpec | None, list[Problem]]:
+    """The specification (None where it can't be made) and everything that is wrong with the request.
+
+    `for_image`: only its image is wanted, no vm.
+    """
     system = world.systems.get(asked["os"])
     size, problems = _size(asked, world)
     if system is None:
         problems.insert(0, _unknown("/os", "os", asked["os"], world.systems, "GET /v1/os lists them"))
     else:
-        problems += _not_installable(system)
+        problems += [] if for_image else _not_installable(system)
         problems += _too_small(asked, size, system) if size is not None else []
     wanted = asked.get("networks", [{"network": DEFAULT_NETWORK, "addresses": [], "routes": [], "search": []}])
     nics, wrong = links(vm_id, wanted, world.nets)

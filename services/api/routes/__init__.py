@@ -6,7 +6,7 @@ Idempotency-Key. Chapters are the first part of the path.
 """
 
 from services.api.access import Role
-from services.api.handlers import catalogue, events, hosts, jobs, media, operation, placements, vms
+from services.api.handlers import catalogue, events, hosts, images, jobs, media, operation, placements, vms
 from services.api.intents.create_vm import hashed
 from services.api.route import Handler, Route
 from services.api.routes.accounts import ACCOUNT_ROUTES
@@ -94,6 +94,20 @@ HOST_ROUTES = (
     ),
 )
 
+IMAGE_ROUTES = (
+    Route(
+        "POST",
+        "/v1/images:preview",
+        images.preview,
+        MEMBER,
+        v.ImagePreview(),
+        v.VmAsked(),
+        reads_only=True,
+        streams=True,
+        idempotent=False,
+    ),
+)
+
 OPERATION_ROUTES = (
     Route("GET", "/healthz", operation.health, PUBLIC, project=False, streams=True),
     Route("GET", "/readyz", operation.ready, PUBLIC, project=False, streams=True),
@@ -105,6 +119,7 @@ ROUTES: tuple[Route, ...] = (
     *VM_ROUTES,
     *JOB_ROUTES,
     *CATALOGUE_ROUTES,
+    *IMAGE_ROUTES,
     *HOST_ROUTES,
     *OPERATION_ROUTES,
 )

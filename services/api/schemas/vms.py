@@ -146,6 +146,20 @@ class VmAndJob(Schema):
     expected_s = fields.Float(allow_none=True, metadata={"description": "Only with ?dry_run=true"})
 
 
+class PreviewedFile(Schema):
+    """A file as the guest would find it."""
+
+    path = fields.String()
+    text = fields.String()
+
+
+class ImagePreview(Schema):
+    """Everything a guest would be set up by; where a secret would stand there is a mask."""
+
+    os = fields.String()
+    files = fields.List(fields.Nested(PreviewedFile()))
+
+
 VM_LIST = listing(
     "Vms",
     ("name", "created_at", "state"),
