@@ -5,6 +5,7 @@ Every `{{ value }}` of a template comes out as its file's syntax writes a value 
 to quote, an unknown variable is an error, and a template can reach nothing but what it was given.
 """
 
+from base64 import b64encode
 from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Any
@@ -31,9 +32,13 @@ def _finalizer(write: Callable[[Any], str]) -> Callable[[Any], str]:
     return finalize
 
 
+def _base64(text: str) -> str:
+    return b64encode(text.encode()).decode()
+
+
 @lru_cache
 def _environment(syntax: str) -> jinja2.Environment:
-    return ImmutableSandboxedEnvironment(
+    environment = ImmutableSandboxedEnvironment(
         undefined=jinja2.StrictUndefined,
         finalize=_finalizer(SYNTAXES[syntax]),
         autoescape=False,
@@ -41,6 +46,8 @@ def _environment(syntax: str) -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["base64"] = _base64
+    return environment
 
 
 @cache

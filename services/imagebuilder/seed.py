@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from textwrap import wrap
 from typing import Any
 
-from services.common.catalog import OsEntry, unsupported_problems
+from services.common.catalog import OsEntry, refused_problems, unsupported_problems
 from services.common.catalog.entries import Agent
 from services.common.contracts.errors import Invalid
 from services.common.contracts.vm import Secrets, VmSpec
@@ -18,6 +18,7 @@ from services.imagebuilder.masters import guest_agent
 from services.imagebuilder.syntaxes import Raw
 
 USER_DATA = "user-data"
+_DEBIANS = ("debian", "mini", "ubuntu")
 _LOCALES_AT_HAND = ("C", "POSIX", "C.UTF-8", "en_US.UTF-8")
 # The user's own cloud-config adds to ours: lists are joined, what we have said stays.
 _MERGE = "list(append)+dict(no_replace,recurse_list,recurse_dict)+str()"
@@ -26,6 +27,7 @@ _MERGE = "list(append)+dict(no_replace,recurse_list,recurse_dict)+str()"
 def seed_files(entry: OsEntry, vm_id: str, spec: VmSpec, secrets: Secrets) -> dict[str, bytes]:
     """Path in the seed -> content. Invalid names every field this system can't have."""
     problems = [*identity_problems(spec, secrets), *unsupported_problems(entry, spec.nics)]
+    problems += refused_problems(entry, spec, secrets)
     if problems:
         raise Invalid(f"{entry.display_name} can't be set up as asked", problems)
     values = seed_values(entry, vm_id, spec, secrets)
@@ -51,7 +53,7 @@ def seed_values(entry: OsEntry, vm_id: str, spec: VmSpec, secrets: Secrets) -> d
         "timezone": spec.timezone,
         "users": _users(spec, secrets),
         "password_login": bool(secrets.password_hashes),
-        "packages": [*spec.packages, *(["console-setup"] if spec.keyboard != "us" else [])],
+        "packages": [*spec.packages, *(["console-setup"] if spec.keyboard != "us" and _reads_debians(entry) else [])],
         "files": _files(entry, spec),
         "commands": _commands(entry, spec),
         "layout": spec.layout,
@@ -60,6 +62,8 @@ def seed_values(entry: OsEntry, vm_id: str, spec: VmSpec, secrets: Secrets) -> d
         "proxy": spec.proxy,
         "ntp": list(spec.ntp),
         "ca_certificates": list(spec.ca_certificates),
+        "first_boot": secrets.first_boot,
+        "os": entry.name,
     }
 
 
@@ -80,16 +84,21 @@ def _users(spec: VmSpec, secrets: Secrets) -> list[dict[str, Any]]:
 
 def _files(entry: OsEntry, spec: VmSpec) -> list[dict[str, Any]]:
     files: list[dict[str, Any]] = []
-    if spec.keyboard != "us":
+    if spec.keyboard != "us" and _reads_debians(entry):
         # console-setup, installed then, takes its answer from here.
         files.append(_file("/etc/default/keyboard", f'XKBMODEL="pc105"\nXKBLAYOUT="{spec.keyboard}"\n'.encode()))
-    if spec.locale not in _LOCALES_AT_HAND:
+    if spec.locale not in _LOCALES_AT_HAND and _reads_debians(entry):
         # Debian's locale-gen makes what this file names, whatever cloud-init asks it for.
         files.append(_file("/etc/locale.gen", f"en_US.UTF-8 UTF-8\n{spec.locale} UTF-8\n".encode()))
     if entry.agent == Agent.SEEDED and spec.guest_agent:
         files.append(_file(guest_agent.PYZ_PATH, guest_agent.pyz(), "0755"))
         files.append(_file(guest_agent.UNIT_PATH, guest_agent.UNIT.encode()))
     return files
+
+
+def _reads_debians(entry: OsEntry) -> bool:
+    """Whether Debian's files about keyboard and locales mean something to it."""
+    return entry.family in _DEBIANS
 
 
 def _file(path: str, content: bytes, mode: str = "0644") -> dict[str, Any]:

@@ -49,4 +49,5 @@ STACK = [
 TESTS = [
     Package(("postgresql",), "the production database; no cluster of the machine's own is made"),
     Package(("git",), "the tests of the house itself"),
+    Package(("ignition",), "ignition-validate, which judges what Flatcar and Fedora CoreOS are given"),
 ]

@@ -52,6 +52,8 @@ class OsEntry:
     media: dict[str, str] = field(default_factory=dict)  # url and sums of the vendor's medium, patterns
     label: str = "CIDATA"  # what the volume with the answer is called
     unsupported: tuple[str, ...] = ()  # NIC_FIELDS this system can't have
+    # What of a spec this system can't have (refusals.REFUSABLE) -> why, as the rest of a sentence about it.
+    refuses: dict[str, str] = field(default_factory=dict)
     needs_media: str = ""  # a sentence: where to get the media it is imported from
 
     @property

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from services.common.catalog.entries import NIC_FIELDS, Agent, Delivery, OsEntry
+from services.common.catalog.refusals import REFUSABLE
 from services.common.contracts.codec import load
 
 FAMILIES = Path(__file__).parent / "families"
@@ -116,13 +117,15 @@ def _structure_problems(family: str, row: dict[str, Any], at: str, reading: _Rea
         for key in ("min_memory_mib", "min_disk_gib")
         if not isinstance(row.get(key, 0), int) or row.get(key, 0) < 0
     ]
-    for key in ("seed", "network", "fragments", "media"):
+    for key in ("seed", "network", "fragments", "media", "refuses"):
         value = row.get(key, {})
         if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
             found.append(f"{at}.{key}: not a mapping of file names")
         elif key == "seed":
             missing = [t for t in value.values() if (family, t) not in reading.templates]
             found += [f"{at}.seed: no template {name!r} in {family}/" for name in missing]
+        elif key == "refuses":
+            found += [f"{at}.refuses.{name}: unknown" for name in sorted(set(value) - set(REFUSABLE))]
     unsupported = row.get("unsupported", [])
     if not isinstance(unsupported, list) or set(unsupported) - set(NIC_FIELDS):
         found.append(f"{at}.unsupported: {unsupported!r}; known are {', '.join(NIC_FIELDS)}")

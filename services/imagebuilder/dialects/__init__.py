@@ -8,7 +8,17 @@ field; nothing is dropped silently.
 from collections.abc import Callable, Mapping
 
 from services.common.contracts.network import NetworkModel
-from services.imagebuilder.dialects import cloud_init_v2, debian_target, ifupdown, mini, netcfg, netplan, networkmanager
+from services.imagebuilder.dialects import (
+    cloud_init_v2,
+    debian_target,
+    ifupdown,
+    ignition_nm,
+    mini,
+    netcfg,
+    netplan,
+    networkd,
+    networkmanager,
+)
 
 Renderer = Callable[[NetworkModel, str], bytes]
 
@@ -17,8 +27,10 @@ DIALECTS: Mapping[str, Renderer] = {
     "cloud_init_v2": cloud_init_v2.render,
     "debian_target": debian_target.render,
     "ifupdown": ifupdown.render,
+    "ignition_nm": ignition_nm.render,
     "mini": mini.render,
     "netcfg": netcfg.render,
     "netplan": netplan.render,
+    "networkd": networkd.render,
     "networkmanager": networkmanager.render,
 }

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What of a spec a row declares its system can't have: refused by field, never dropped silently."""
+
+from dataclasses import MISSING, fields
+from typing import Any
+
+from services.common.catalog.entries import OsEntry
+from services.common.contracts.errors import Problem
+from services.common.contracts.vm import Secrets, VmSpec
+
+CLOUD_CONFIG = "cloud_config"  # a first boot that only cloud-init understands
+REFUSABLE = (
+    "ca_certificates",
+    CLOUD_CONFIG,
+    "first_boot",
+    "keyboard",
+    "layout",
+    "locale",
+    "mirror",
+    "ntp",
+    "packages",
+    "proxy",
+)
+_DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(VmSpec) if f.default is not MISSING}
+
+
+def refused_problems(entry: OsEntry, spec: VmSpec, secrets: Secrets) -> list[Problem]:
+    """A problem for each field that was asked for, that is, that differs from its default."""
+    return [Problem(*_sentence(entry, name, why)) for name, why in entry.refuses.items() if _asked(name, spec, secrets)]
+
+
+def _sentence(entry: OsEntry, name: str, why: str) -> tuple[str, str, str]:
+    if name == CLOUD_CONFIG:
+        return "/first_boot", f"{entry.display_name}: {why}", "give a script that begins with #!"
+    return f"/{name}", f"{entry.display_name}: {why}", "leave it out, or choose another os"
+
+
+def _asked(name: str, spec: VmSpec, secrets: Secrets) -> bool:
+    if name == CLOUD_CONFIG:
+        return secrets.first_boot.startswith("#cloud-config")
+    if name == "first_boot":
+        return bool(secrets.first_boot)
+    return bool(getattr(spec, name) != _DEFAULTS[name])
