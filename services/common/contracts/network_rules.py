@@ -49,7 +49,12 @@ def _is_address(text: str) -> bool:
         ip_address(text)
     except ValueError:
         return False
-    return True
+    return not _scoped(text)
+
+
+def _scoped(text: str) -> bool:
+    # What Python takes behind the % of fe80::1%eth0 may be any text at all, line ends included.
+    return "%" in text
 
 
 def _address_problems(text: str, at: str) -> Iterator[Problem]:
@@ -58,7 +63,9 @@ def _address_problems(text: str, at: str) -> Iterator[Problem]:
     except ValueError:
         yield Problem(at, f"{text!r} is not an IP address with a prefix length", 'write it like "192.0.2.10/24"')
         return
-    if "/" not in text:
+    if _scoped(text):
+        yield Problem(at, f"{text!r} names a link behind %", "leave the % and what follows out")
+    elif "/" not in text:
         yield Problem(at, f"{text!r} has no prefix length", f'write it like "{text}/24"')
     elif interface.ip.is_loopback or interface.ip.is_multicast or interface.ip.is_unspecified:
         yield Problem(at, f"{text} is not an address a host can have", "use a unicast address of the network")
@@ -92,6 +99,9 @@ def _route_problems(link: Addressing, route: Route, at: str) -> Iterator[Problem
         target = ip_network(route.to)
     except ValueError as error:
         yield Problem(f"{at}/to", f"{route.to!r} is not a network: {error}", 'write it like "198.51.100.0/24"')
+        return
+    if _scoped(route.to):
+        yield Problem(f"{at}/to", f"{route.to!r} names a link behind %", "leave the % and what follows out")
         return
     if not _is_address(route.via):
         yield Problem(f"{at}/via", f"{route.via!r} is not an IP address", "give the router's IP address")

@@ -26,6 +26,12 @@ WRONG = {
         "/networks/0/routes/0/to",
     ),
     "dns": (Nic(A, "n", dhcp4=True, dns=("ns1",)), "/networks/0/dns/0"),
+    "scoped address": (Nic(A, "n", addresses=("fe80::1%x\nb/64",)), "/networks/0/addresses/0"),
+    "scoped server": (Nic(A, "n", dhcp4=True, dns=("fe80::1%x",)), "/networks/0/dns/0"),
+    "scoped target": (
+        Nic(A, "n", accept_ra=True, routes=(Route("fe80::%x/64", "fe80::1"),)),
+        "/networks/0/routes/0/to",
+    ),
     "mtu": (Nic(A, "n", dhcp4=True, mtu=100), "/networks/0/mtu"),
 }
 
