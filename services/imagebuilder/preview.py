@@ -27,6 +27,7 @@ def preview(payload: dict[str, Any]) -> dict[str, Any]:
     entry = systems().get(spec.os)
     if entry is None:
         raise Invalid(f"there is no os {spec.os!r}", [Problem("/os", "unknown here", "GET /v1/os lists them")])
-    secrets = Secrets(dict.fromkeys(payload["passwords"], MASKED_HASH), _MASKED_BOOT[payload["first_boot"]])
+    hashes = dict.fromkeys(payload["passwords"], MASKED_HASH)
+    secrets = Secrets(hashes, _MASKED_BOOT[payload["first_boot"]], guest_token="masked")
     files = seed_files(entry, payload["vm"], spec, secrets)
     return {"files": [{"path": path, "text": content.decode("utf-8")} for path, content in sorted(files.items())]}

@@ -15,6 +15,7 @@ from services.imagebuilder.dialects import DIALECTS
 from services.imagebuilder.documents import render
 from services.imagebuilder.identity import CLOUD_CONFIG, SCRIPT, identity_problems
 from services.imagebuilder.masters import guest_agent
+from services.imagebuilder.particulars import particulars
 from services.imagebuilder.syntaxes import Raw
 
 USER_DATA = "user-data"
@@ -28,9 +29,10 @@ def seed_files(entry: OsEntry, vm_id: str, spec: VmSpec, secrets: Secrets) -> di
     """Path in the seed -> content. Invalid names every field this system can't have."""
     problems = [*identity_problems(spec, secrets), *unsupported_problems(entry, spec.nics)]
     problems += refused_problems(entry, spec, secrets)
-    if problems:
+    own, peculiar = particulars(entry, spec, secrets)
+    if problems := [*problems, *peculiar]:
         raise Invalid(f"{entry.display_name} can't be set up as asked", problems)
-    values = seed_values(entry, vm_id, spec, secrets)
+    values = seed_values(entry, vm_id, spec, secrets) | own
     for variable, dialect in entry.fragments.items():
         values[variable] = Raw(DIALECTS[dialect](spec.network, spec.hostname).decode())
     files = {path: render(entry.family, name, values) for path, name in entry.seed.items()}

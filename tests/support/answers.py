@@ -6,11 +6,15 @@ from pathlib import Path
 
 from services.common.catalog import systems
 from services.common.contracts.errors import Invalid
-from services.common.contracts.vm import Firmware
+from services.common.contracts.vm import Firmware, Secrets, UserSpec
 from services.imagebuilder.seed import seed_files
 from tests.support.imaging import COLUMNS, SECRETS, VM_ID, a_spec
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "answers"
+# Families that take no user's password hash: their users have keys, and names of their own.
+KEYS_ONLY = ("esxi", "windows")
+KEYED_USERS = (UserSpec("ops", ("ssh-ed25519 AAAAC3Nz ops@desk",)), UserSpec("visitor", sudo=False))
+KEYED_SECRETS = Secrets(guest_token="a-token-of-this-vm")
 
 
 def rows_of(family: str) -> list[str]:
@@ -23,8 +27,10 @@ def answer_files(row: str, column: str, **changes: object) -> dict[str, bytes]:
     entry, model = systems()[row], COLUMNS[column]
     firmware = Firmware.BIOS if Firmware.BIOS in entry.firmware else Firmware.UEFI
     links = {"nics": model.nics, "bonds": model.bonds, "vlans": model.vlans}
-    spec = a_spec(os=row, firmware=firmware, **{**links, **changes})
-    return seed_files(entry, VM_ID, spec, SECRETS)
+    keyed = entry.family in KEYS_ONLY
+    users = {"users": KEYED_USERS} if keyed else {}
+    spec = a_spec(os=row, firmware=firmware, **{**links, **users, **changes})
+    return seed_files(entry, VM_ID, spec, KEYED_SECRETS if keyed else SECRETS)
 
 
 def answer_text(row: str, column: str) -> str:

@@ -18,6 +18,7 @@ from services.imagebuilder.dialects import (
     netplan,
     networkd,
     networkmanager,
+    windows,
 )
 
 Renderer = Callable[[NetworkModel, str], bytes]
@@ -33,4 +34,6 @@ DIALECTS: Mapping[str, Renderer] = {
     "netplan": netplan.render,
     "networkd": networkd.render,
     "networkmanager": networkmanager.render,
+    "windows": windows.render,
+    "windows_first_logon": windows.links,
 }
