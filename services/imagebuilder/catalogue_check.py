@@ -21,7 +21,7 @@ def check_catalogue() -> None:
             for name, dialect in named.items()
             if dialect not in DIALECTS
         ]
-        for name in entry.seed.values():
+        for name in (*entry.seed.values(), *entry.payloads.values()):
             if problem := syntax_problem(name, template(entry.family, name)):
                 problems.append(f"{entry.family}/{name}: {problem}")
     if problems:

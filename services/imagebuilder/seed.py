@@ -8,7 +8,7 @@ from textwrap import wrap
 from typing import Any
 
 from services.common.catalog import OsEntry, refused_problems, unsupported_problems
-from services.common.catalog.entries import Agent
+from services.common.catalog.entries import Agent, Delivery
 from services.common.contracts.errors import Invalid
 from services.common.contracts.vm import Secrets, VmSpec
 from services.imagebuilder.dialects import DIALECTS
@@ -19,7 +19,7 @@ from services.imagebuilder.particulars import particulars
 from services.imagebuilder.syntaxes import Raw
 
 USER_DATA = "user-data"
-_DEBIANS = ("debian", "mini", "ubuntu")
+_DEBIANS = ("debian", "debian-installer", "mini", "ubuntu", "ubuntu-installer")
 _LOCALES_AT_HAND = ("C", "POSIX", "C.UTF-8", "en_US.UTF-8")
 # The user's own cloud-config adds to ours: lists are joined, what we have said stays.
 _MERGE = "list(append)+dict(no_replace,recurse_list,recurse_dict)+str()"
@@ -35,10 +35,15 @@ def seed_files(entry: OsEntry, vm_id: str, spec: VmSpec, secrets: Secrets) -> di
     values = seed_values(entry, vm_id, spec, secrets) | own
     for variable, dialect in entry.fragments.items():
         values[variable] = Raw(DIALECTS[dialect](spec.network, spec.hostname).decode())
+    for variable, name in entry.payloads.items():
+        payload = render(entry.family, name, values)
+        if secrets.first_boot and name == f"{USER_DATA}.j2":
+            payload = _with_first_boot(payload, secrets.first_boot)
+        values[variable] = b64encode(payload).decode()
     files = {path: render(entry.family, name, values) for path, name in entry.seed.items()}
     for path, dialect in entry.network.items():
         files[path] = DIALECTS[dialect](spec.network, spec.hostname)
-    if secrets.first_boot and USER_DATA in files:
+    if secrets.first_boot and USER_DATA in files and entry.delivery != Delivery.INSTALLER:
         files[USER_DATA] = _with_first_boot(files[USER_DATA], secrets.first_boot)
     return files
 

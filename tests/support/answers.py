@@ -29,22 +29,22 @@ def answer_files(row: str, column: str, **changes: object) -> dict[str, bytes]:
     links = {"nics": model.nics, "bonds": model.bonds, "vlans": model.vlans}
     keyed = entry.family in KEYS_ONLY
     users = {"users": KEYED_USERS} if keyed else {}
-    spec = a_spec(os=row, firmware=firmware, **{**links, **users, **changes})
+    spec = a_spec(os=row, **{"firmware": firmware, **links, **users, **changes})
     return seed_files(entry, VM_ID, spec, KEYED_SECRETS if keyed else SECRETS)
 
 
-def answer_text(row: str, column: str) -> str:
+def answer_text(row: str, column: str, **changes: object) -> str:
     """All files of a cell under their paths, or its refusals as `422 pointer: reason; fix` lines."""
     try:
-        files = answer_files(row, column)
+        files = answer_files(row, column, **changes)
     except Invalid as refused:
         return "".join(f"422 {p.pointer}: {p.detail}; {p.fix}\n" for p in refused.problems)
     return "".join(f"--- {path}\n{content.decode().rstrip()}\n" for path, content in sorted(files.items()))
 
 
-def compare_with_golden(row: str, column: str) -> None:
+def compare_with_golden(row: str, column: str, **changes: object) -> None:
     """The cell is what its golden file says; UPDATE_GOLDEN=1 writes that file."""
-    written, golden = answer_text(row, column), GOLDEN / row / f"{column}.txt"
+    written, golden = answer_text(row, column, **changes), GOLDEN / row / f"{column}.txt"
     if os.environ.get("UPDATE_GOLDEN"):
         golden.parent.mkdir(parents=True, exist_ok=True)
         golden.write_text(written)

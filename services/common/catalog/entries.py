@@ -47,6 +47,8 @@ class OsEntry:
     eol: str = ""  # the vendor's last day, ISO date
     # Variable of the templates -> dialect: the network as a part of an answer file.
     fragments: dict[str, str] = field(default_factory=dict)
+    # Variable of the templates -> template: rendered in its own syntax first, and there for the files in base64.
+    payloads: dict[str, str] = field(default_factory=dict)
     firmware: tuple[str, ...] = ("bios",)  # what it boots from: bios, uefi
     password_format: str = "sha512-crypt"  # how a password is written: sha512-crypt, plain-once
     media: dict[str, str] = field(default_factory=dict)  # url and sums of the vendor's medium, patterns

@@ -117,13 +117,13 @@ def _structure_problems(family: str, row: dict[str, Any], at: str, reading: _Rea
         for key in ("min_memory_mib", "min_disk_gib")
         if not isinstance(row.get(key, 0), int) or row.get(key, 0) < 0
     ]
-    for key in ("seed", "network", "fragments", "media", "refuses"):
+    for key in ("seed", "payloads", "network", "fragments", "media", "refuses"):
         value = row.get(key, {})
         if not isinstance(value, dict) or not all(isinstance(v, str) for v in value.values()):
             found.append(f"{at}.{key}: not a mapping of file names")
-        elif key == "seed":
+        elif key in ("seed", "payloads"):
             missing = [t for t in value.values() if (family, t) not in reading.templates]
-            found += [f"{at}.seed: no template {name!r} in {family}/" for name in missing]
+            found += [f"{at}.{key}: no template {name!r} in {family}/" for name in missing]
         elif key == "refuses":
             found += [f"{at}.refuses.{name}: unknown" for name in sorted(set(value) - set(REFUSABLE))]
     unsupported = row.get("unsupported", [])
