@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A synthetic hybrid installation medium: ISO 9660 with El Torito and an MBR, and filler of any size."""
+"""Synthetic hybrid installation media: ISO 9660 with El Torito and an MBR or a GPT, and filler of any size."""
 
 import shutil
 import subprocess
@@ -9,7 +9,10 @@ from tests.support.missing import missing
 
 GRUB_CFG = b"menuentry 'Install' {\n  linux /vmlinuz\n  initrd /initrd.gz\n}\n"
 KERNEL = b"kernel" * 1000
+ESP = b"EFI system partition".ljust(2048, b"-") * 512
 _DATE = "2026010203040500"
+# How Debian and Ubuntu have made theirs since 2020: the ESP behind the ISO 9660, found by El Torito and by GPT.
+_BASIC_DATA, _ESP = "a2a0d0ebe5b9334487c068b6b72699c7", "28732ac11ff8d211ba4b00a0c93ec93b"
 
 
 def xorriso(*words: str) -> str:
@@ -22,8 +25,11 @@ def xorriso(*words: str) -> str:
     return done.stdout + done.stderr
 
 
-def make_medium(path: Path, filler: int, scratch: Path) -> None:
-    """Write the medium, with `filler` bytes of zeros in it beside a kernel, a menu and a checksum list."""
+def make_medium(path: Path, filler: int, scratch: Path, uefi: bool = False) -> None:
+    """Write a medium for BIOS, and for UEFI if asked.
+
+    It has `filler` bytes of zeros beside a kernel, a menu and a checksum list.
+    """
     tree = scratch / "tree"
     (tree / "boot/grub").mkdir(parents=True)
     (tree / "boot/grub/grub.cfg").write_bytes(GRUB_CFG)
@@ -39,5 +45,13 @@ def make_medium(path: Path, filler: int, scratch: Path) -> None:
     boot = ["-b", "boot/loader.img", "-c", "boot/catalog", "-no-emul-boot", "-boot-load-size", "4"]
     hybrid = ["--grub2-mbr", str(mbr), "-partition_offset", "16", f"--modification-date={_DATE}"]
     plain = ["-as", "mkisofs", "-quiet", "-R", "-J", "-V", "SYNTHETIC", *boot, "-boot-info-table", *hybrid]
-    xorriso(*plain, "-o", str(path), str(tree))
+    xorriso(*plain, *(_uefi(scratch) if uefi else ()), "-o", str(path), str(tree))
     shutil.rmtree(tree)
+
+
+def _uefi(scratch: Path) -> list[str]:
+    image = scratch / "esp.img"
+    image.write_bytes(ESP)
+    partition = ["-append_partition", "2", _ESP, str(image), "-appended_part_as_gpt", "-iso_mbr_part_type", _BASIC_DATA]
+    entry = ["-eltorito-alt-boot", "-e", "--interval:appended_partition_2:::", "-no-emul-boot"]
+    return [*partition, *entry, "-boot-load-size", str(len(ESP) // 512)]

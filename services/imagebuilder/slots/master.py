@@ -25,7 +25,7 @@ from services.imagebuilder.slots.layout import Layout, Plan, Recipe, Slot
 from services.imagebuilder.slots.pack import empty_archive
 
 # Changes when this code makes something else of the same recipe.
-_VERSION = 1
+_VERSION = 2
 _SUMS = ("/md5sum.txt", "/sha256sum.txt", "/MD5SUMS", "/SHA256SUMS")
 _LBA = re.compile(r"File data lba:\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*, '(.*)'")
 _DONE = re.compile(r"(\d+\.\d)% done")
@@ -75,7 +75,8 @@ def _build(medium: Path, recipe: Recipe, work: Path, progress: Progress) -> Buil
     iso = work / "master.iso"
     progress(5, "putting slots into the medium")
     run(_replay(medium, iso, _files(work, {**contents, **changed}), volume.changed), _reporter(progress))
-    examine(iso)
+    # xorriso rounds the file up; a GPT's backup is looked for in the last sector.
+    os.truncate(iso, examine(iso).size)
     layout = Layout(iso.stat().st_size, _places(iso, recipe.slots))
     _check(iso, layout, contents)
     listed = work / "slots.json"
@@ -89,7 +90,7 @@ def _replay(medium: Path, iso: Path, files: Mapping[str, Path], changed: str) ->
     dates = ["-volume_date", "uuid", changed] if changed else []
     return [
         *_xorriso("-indev", str(medium), "-outdev", str(iso), "-overwrite", "nondir", *mapped),
-        *("-application_use", "0x00", *dates, "-boot_image", "any", "replay", "-commit"),
+        *("-padding", "0", "-application_use", "0x00", *dates, "-boot_image", "any", "replay", "-commit"),
     ]
 
 
@@ -118,7 +119,7 @@ def _extents(iso: Path, paths: Sequence[str]) -> dict[str, list[tuple[int, int]]
         if match and match[5] in paths:
             found.setdefault(match[5], []).append((int(match[2]) * _SECTOR, int(match[4])))
 
-    tests = " -or ".join(f"-wholename {path}" for path in paths).split()
+    tests = [word for path in paths for word in ("-or", "-wholename", path)][1:]
     run(_xorriso("-indev", str(iso), "-find", "/", *tests, "-exec", "report_lba", "--"), note)
     return found
 

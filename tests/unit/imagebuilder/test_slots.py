@@ -22,7 +22,7 @@ from services.imagebuilder.slots.master import SlottedMaster, ensure_slotted
 from services.imagebuilder.slots.overlay import write_overlay
 from services.imagebuilder.slots.pack import pack_files, pack_text
 from services.imagebuilder.slots.splice import Spliced
-from tests.support.bootable import GRUB_CFG, KERNEL, make_medium, xorriso
+from tests.support.bootable import ESP, GRUB_CFG, KERNEL, make_medium, xorriso
 from tests.support.imaging import Told
 from tests.support.missing import missing
 
@@ -116,6 +116,21 @@ def test_the_master_boots_as_the_medium_did_and_keeps_its_other_files(bench: Ben
     assert master[32768 + 40 : 32768 + 72] == medium[32768 + 40 : 32768 + 72]
     assert master[32768 + 830 : 32768 + 846] == medium[32768 + 830 : 32768 + 846]
     assert master[510:512] == b"\x55\xaa"
+
+
+def test_a_medium_for_uefi_keeps_its_partition_both_ways(tmp_path: Path) -> None:
+    make_medium(tmp_path / "medium.iso", 1 << 20, tmp_path, uefi=True)
+    master = ensure_slotted(MasterStore(tmp_path / "state"), tmp_path / "medium.iso", SHA, RECIPE, Told())
+    told = xorriso("-indev", str(master.path), "-report_el_torito", "plain", "-report_system_area", "plain")
+    lines = [line.split() for line in told.splitlines()]
+    image = master.path.read_bytes()
+    entries = {words[6]: int(words[-1]) * 2048 for words in lines if words[:5] == ["El", "Torito", "boot", "img", ":"]}
+    assert set(entries) == {"BIOS", "UEFI"}
+    assert image[entries["UEFI"] :][: len(ESP)] == ESP
+    starts = {words[5]: int(words[6]) * 512 for words in lines if words[:5] == ["GPT", "start", "and", "size", ":"]}
+    assert starts["2"] == entries["UEFI"]
+    # The backup of the GPT is in the last sector, where it is looked for.
+    assert image[512:520] == image[-512:-504] == b"EFI PART"
 
 
 def test_the_mediums_checksum_list_says_nothing_of_a_slot(bench: Bench) -> None:
