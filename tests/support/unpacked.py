@@ -8,26 +8,32 @@ from pathlib import Path
 
 from tests.support.missing import missing
 
-_LIBRARIES = ("usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu", "lib/x86_64-linux-gnu")
-
 
 def unpacked(folder: Path, *packages: str) -> Path:
-    """A root with these packages' files in it; they are fetched by apt, nothing is installed or configured."""
-    if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
-        missing(f"apt-get, to fetch {' and '.join(packages)}")
-    done = subprocess.run(
-        ["apt-get", "download", "-q", *packages], cwd=folder, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        missing(f"{' and '.join(packages)} from Debian's mirror: {done.stderr.strip()[-300:]}")
+    """A root with these packages' files in it, fetched by apt; nothing is installed. `a|b`: the first there is."""
+    for package in packages:
+        errors = [_fetch(folder, name) for name in package.split("|")]
+        if all(errors):
+            missing(f"{package} from Debian's mirror, by apt-get download: {errors[-1]}")
     for archive in folder.glob("*.deb"):
         subprocess.run(["dpkg-deb", "-x", archive.name, "root"], cwd=folder, check=True)
     return folder / "root"
 
 
+def _fetch(folder: Path, package: str) -> str:
+    """What went wrong; "" nothing."""
+    if not shutil.which("apt-get"):
+        return "there is no apt-get"
+    command = ["apt-get", "download", "-q", package]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+    return done.stderr.strip()[-300:] if done.returncode else ""
+
+
 def run_from(root: Path, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Its program, with its libraries, as nobody's service: no locale, no other environment."""
-    libraries = ":".join(str(root / folder) for folder in _LIBRARIES)
+    """Its program of that name, with its own libraries, and none of this machine's settings."""
+    path = next(path for path in root.rglob(program) if path.is_file() and os.access(path, os.X_OK))
+    libraries = ":".join(sorted({str(library.parent) for library in root.rglob("*.so*")}))
     environment = {"PATH": os.environ["PATH"], "LD_LIBRARY_PATH": libraries}
-    command = [str(root / program), *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=30)
+    return subprocess.run(
+        [str(path), *arguments], env=environment, capture_output=True, text=True, check=False, timeout=30
+    )

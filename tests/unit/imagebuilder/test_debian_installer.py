@@ -105,7 +105,7 @@ def test_ifupdown_would_do_what_was_asked(column: str, ifupdown: Path, tmp_path:
     model, file = COLUMNS[column], tmp_path / "interfaces"
     file.write_bytes(DIALECTS["ifupdown"](model, "web-1"))
     dry = ("-n", "-a", "-v", "--force", f"--interfaces={file}", f"--state-dir={tmp_path}")
-    done = run_from(ifupdown, "sbin/ifup", *dry)
+    done = run_from(ifupdown, "ifup", *dry)
     assert done.returncode == 0, done.stderr
     commands = [line.split() for line in (done.stdout + done.stderr).splitlines()]
     for _, name, link in model.links():
