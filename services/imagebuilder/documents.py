@@ -16,7 +16,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from services.common.catalog import template
 from services.common.contracts.errors import Invalid, Problem
-from services.imagebuilder.syntaxes import SYNTAXES, Dumper, Raw, Unsayable, syntax_of
+from services.imagebuilder.syntaxes import SYNTAXES, Dumper, Raw, Unsayable, bare, syntax_of
 
 
 def yaml_document(value: Any) -> bytes:
@@ -47,6 +47,7 @@ def _environment(syntax: str) -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     environment.filters["base64"] = _base64
+    environment.filters["bare"] = bare
     return environment
 
 

@@ -71,6 +71,7 @@ def seed_values(entry: OsEntry, vm_id: str, spec: VmSpec, secrets: Secrets) -> d
         "ca_certificates": list(spec.ca_certificates),
         "first_boot": secrets.first_boot,
         "os": entry.name,
+        "version": entry.version,
     }
 
 

@@ -18,6 +18,8 @@ Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 # What XML 1.0 can't hold, and what ends a line for any reader.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff\ud800-\udfff]")
 
+_BARE = re.compile(r"[A-Za-z0-9+/][A-Za-z0-9+./=:~_-]*")
+
 
 class Unsayable(ValueError):
     """A value that a syntax has no way to write."""
@@ -62,6 +64,14 @@ def kickstart_word(value: Any) -> str:
     """One word of a kickstart line: in double quotes, as Python's shlex reads it."""
     text = _line(value)
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def bare(value: Any) -> Raw:
+    """A word where quotes would be a part of it (a line of %packages, base64); every syntax here reads it as it is."""
+    text = _plain(value)
+    if not _BARE.fullmatch(text):
+        raise Unsayable(f"{text!r} has more than letters, digits and + . / = : ~ _ -")
+    return Raw(text)
 
 
 def preseed_value(value: Any) -> str:
