@@ -19,6 +19,7 @@ _SERVER = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:-]{0,252}")
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----\n([A-Za-z0-9+/=]{1,76}\n)+-----END CERTIFICATE-----\n?")
 _LAYOUT = re.compile("whole|lvm|home")
 _HASH = re.compile(r"\$[0-9a-z]+\$[./0-9A-Za-z$=,-]+")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 SCRIPT, CLOUD_CONFIG = "#!", "#cloud-config"
 
 
@@ -45,6 +46,8 @@ def identity_problems(spec: VmSpec, secrets: Secrets) -> list[Problem]:
     problems += _word(_USER, "/users", [user.name for user in spec.users], "a user's name")
     if not all(_HASH.fullmatch(text) for text in secrets.password_hashes.values()):
         problems.append(Problem("/users", "a password hash is not in crypt form", "use SHA-512-crypt ($6$...)"))
+    if _SURROGATE.search(secrets.first_boot):
+        problems.append(Problem("/first_boot", "half a character that UTF-8 can't hold", "give it as UTF-8 text"))
     if secrets.first_boot and not secrets.first_boot.startswith((SCRIPT, CLOUD_CONFIG)):
         problems.append(
             Problem("/first_boot", "neither a script nor cloud-config", f"begin it with {SCRIPT} or {CLOUD_CONFIG}")

@@ -29,7 +29,8 @@ def seed_files(entry: OsEntry, vm_id: str, spec: VmSpec, secrets: Secrets) -> di
     """Path in the seed -> content. Invalid names every field this system can't have."""
     problems = [*identity_problems(spec, secrets), *unsupported_problems(entry, spec.nics)]
     problems += refused_problems(entry, spec, secrets)
-    own, peculiar = particulars(entry, spec, secrets)
+    # A family's own words are looked up only for what is a word at all.
+    own, peculiar = particulars(entry, spec, secrets) if not problems else ({}, [])
     if problems := [*problems, *peculiar]:
         raise Invalid(f"{entry.display_name} can't be set up as asked", problems)
     values = seed_values(entry, vm_id, spec, secrets) | own

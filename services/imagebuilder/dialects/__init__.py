@@ -11,6 +11,7 @@ from services.common.contracts.network import NetworkModel
 from services.imagebuilder.dialects import (
     cloud_init_v2,
     debian_target,
+    esxi,
     ifupdown,
     ignition_nm,
     kickstart,
@@ -28,6 +29,7 @@ DIALECTS: Mapping[str, Renderer] = {
     "autoinstall_network": netplan.autoinstall,
     "cloud_init_v2": cloud_init_v2.render,
     "debian_target": debian_target.render,
+    "esxi": esxi.render,
     "ifupdown": ifupdown.render,
     "ignition_nm": ignition_nm.render,
     "kickstart": kickstart.render,

@@ -11,11 +11,12 @@ from typing import Any
 from services.common.catalog import OsEntry
 from services.common.contracts.errors import Problem
 from services.common.contracts.vm import Secrets, VmSpec
-from services.imagebuilder.particulars import windows
+from services.imagebuilder.particulars import esxi, windows
 
 Particulars = Callable[[OsEntry, VmSpec, Secrets], tuple[dict[str, Any], list[Problem]]]
 
 PARTICULARS: Mapping[str, Particulars] = {
+    "esxi": esxi.particulars,
     "windows": windows.particulars,
 }
 

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ESXi's kickstart: golden files, read back with shlex and compared with the model, and strings that stay strings."""
+
+import ast
+import json
+import shlex
+from base64 import b64decode
+from ipaddress import ip_interface
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.common.catalog import systems
+from services.common.contracts.errors import Invalid
+from services.common.contracts.network import Bond, NetworkModel, Nic, Route, Vlan
+from services.common.contracts.vm import Secrets, UserSpec
+from services.imagebuilder.dialects import esxi
+from services.imagebuilder.seed import seed_files
+from tests.support.answers import KEYED_SECRETS, KEYED_USERS, answer_files, compare_with_golden, rows_of
+from tests.support.imaging import COLUMNS, MAC, VM_ID, a_nic, a_spec
+
+ROW = "esxi-8"
+SAYABLE = [name for name in COLUMNS if name.startswith(("N1-", "N2", "N3", "N6", "N7", "N10", "N12"))]
+COMMANDS = ["vmaccepteula", "keyboard", "install", "rootpw", "reboot", "network"]
+FIXED: dict[str, Any] = {"addresses": ("192.0.2.10/24",), "gateway4": "192.0.2.1"}
+BONDED = NetworkModel(
+    (a_nic(1), a_nic(2), a_nic(3)),
+    bonds=(Bond("bond0", (MAC(1), MAC(2)), mtu=9000, **FIXED),),
+    vlans=(Vlan("vlan30", 30, "bond0", addresses=("198.51.100.10/24",)),),
+)
+
+
+def kickstart(secrets: Secrets = KEYED_SECRETS, row: str = ROW, **changes: Any) -> str:
+    spec = a_spec(**{"os": row, "users": KEYED_USERS, **changes})
+    return seed_files(systems()[row], VM_ID, spec, secrets)["ks.cfg"].decode()
+
+
+def sections(text: str) -> tuple[list[list[str]], list[list[str]], str]:
+    """The commands, the lines of the shell section, and the Python section: as the installer cuts them."""
+    head, shell, python = text.split("\n%firstboot ")
+    interpreter, _, shell = shell.partition("\n")
+    other, _, python = python.partition("\n")
+    assert (interpreter, other) == ("--interpreter=busybox", "--interpreter=python")
+    lines = [shlex.split(line) for line in shell.splitlines()[1:]]
+    return [shlex.split(line) for line in head.splitlines()], lines, python
+
+
+def options(words: list[str]) -> dict[str, str]:
+    return dict(word[2:].split("=", 1) for word in words if word.startswith("--"))
+
+
+def tasks(python: str) -> Any:
+    """The one value of the Python section, found by Python's own parser."""
+    literals = [node.value for node in ast.walk(ast.parse(python)) if isinstance(node, ast.Constant)]
+    longest = max((text for text in literals if isinstance(text, str)), key=len)
+    return json.loads(b64decode(longest))
+
+
+def read_links(text: str) -> dict[str, tuple[set[str], int]]:
+    """vmkernel interface -> (its addresses with prefix or "dhcp", its VLAN)."""
+    commands, lines, _ = sections(text)
+    network = options(commands[-1])
+    found: dict[str, tuple[set[str], int]] = {}
+    first = f"{network['ip']}/{network['netmask']}" if "ip" in network else "dhcp"
+    found["vmk0"] = ({first}, int(network.get("vlanid", 0)))
+    vlans: dict[str, int] = {}
+    for words in lines:
+        said, what = options(words), [word for word in words if not word.startswith("--")]
+        if what[-2:] == ["portgroup", "set"]:
+            vlans[said["portgroup-name"]] = int(said["vlan-id"])
+        elif what[-2:] == ["interface", "add"]:
+            found[said["interface-name"]] = (set(), vlans.get(said["portgroup-name"], 0))
+        elif what[-2:] == ["ipv4", "set"] and said["type"] == "static":
+            found[said["interface-name"]][0].add(f"{said['ipv4']}/{said['netmask']}")
+        elif what[-3:] == ["ipv6", "address", "add"]:
+            found[said["interface-name"]][0].add(said["ipv6"])
+    return {
+        name: ({a if a == "dhcp" else str(ip_interface(a)) for a in at}, vlan) for name, (at, vlan) in found.items()
+    }
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+@pytest.mark.parametrize("row", rows_of("esxi"))
+def test_each_cell_is_written_as_its_golden_file_says(row: str, column: str) -> None:
+    compare_with_golden(row, column)
+
+
+@pytest.mark.parametrize("column", SAYABLE)
+@pytest.mark.parametrize("row", rows_of("esxi"))
+def test_the_network_reads_back_as_the_model_has_it(row: str, column: str) -> None:
+    text, model = answer_files(row, column)["ks.cfg"].decode(), COLUMNS[column]
+    wanted = [
+        ({*link.addresses, *(["dhcp"] if link.dhcp4 else [])}, link.id if isinstance(link, Vlan) else 0)
+        for _, _, link in model.links()
+        if link.configured
+    ]
+    assert sorted(read_links(text).values(), key=str) == sorted(wanted, key=str)
+    commands, lines, _ = sections(text)
+    assert [words[0] for words in commands] == COMMANDS
+    said = options(commands[-1])
+    assert said["device"] == model.nics[0].mac
+    assert said.get("gateway", "") == model.nics[0].gateway4
+    uplinks = [options(words)["uplink-name"] for words in lines if "uplink" in words]
+    assert uplinks == [f"$(nic {nic.mac})" for nic in model.nics[1:]]
+    servers = [options(words)["server"] for words in lines if "server" in words]
+    assert servers == [server for nic in model.nics for server in nic.dns]
+
+
+def test_a_bond_is_one_switch_with_a_standby_uplink_and_a_vlan_a_port_group_on_it() -> None:
+    _, *lines = [shlex.split(line) for line in esxi.render(BONDED, "h").decode().splitlines()]
+    network = options(shlex.split(esxi.render(BONDED, "h").decode().splitlines()[0]))
+    assert (network["device"], network["ip"]) == (MAC(1), "192.0.2.10")
+    failover = next(options(words) for words in lines if "failover" in words)
+    assert failover["active-uplinks"] == f"$(nic {MAC(1)})"
+    assert failover["standby-uplinks"] == f"$(nic {MAC(2)})"
+    groups = [options(words) for words in lines if "portgroup" in words]
+    assert groups[0] == {"vswitch-name": "vSwitch0", "portgroup-name": "vlan30"}
+    assert groups[1] == {"portgroup-name": "vlan30", "vlan-id": "30"}
+    assert {"vswitch-name": "vSwitch0", "mtu": "9000"} in [options(words) for words in lines]
+
+
+def test_the_python_section_is_python_and_holds_what_was_asked() -> None:
+    script = "#!/bin/sh\necho 'ü' %end \"\n%firstboot\n"
+    text = kickstart(Secrets(first_boot=script), ntp=("ntp.example.org",))
+    asked = tasks(sections(text)[2])
+    assert b64decode(asked["first_boot"]).decode() == script
+    assert (asked["hostname"], asked["domain"], asked["ntp"]) == ("web-1", "example.org", ["ntp.example.org"])
+    assert asked["users"][0] == {"name": "ops", "administrator": True, "keys": ["ssh-ed25519 AAAAC3Nz ops@desk"]}
+
+
+def test_root_has_the_hash_that_was_asked_for_or_none_that_fits() -> None:
+    asked = kickstart(Secrets({"root": "$6$salt$hash"}), users=(UserSpec("root"),))
+    assert sections(asked)[0][3] == ["rootpw", "--iscrypted", "$6$salt$hash"]
+    assert sections(kickstart())[0][3][2].endswith("." * 86)
+
+
+@pytest.mark.parametrize(
+    "changes, pointer",
+    [
+        ({"secrets": Secrets({"ops": "$6$a$b"})}, "/users"),
+        ({"secrets": Secrets(first_boot="#cloud-config\n")}, "/first_boot"),
+        ({"secrets": Secrets(first_boot="#!/bin/sh\n\ud800")}, "/first_boot"),
+        ({"users": (UserSpec("vpxuser"),)}, "/users"),
+        ({"users": (UserSpec("ops", ("a\nb",)),)}, "/users"),
+        ({"users": (UserSpec("ops", ("a",), sudo=False),)}, "/users"),
+        ({"timezone": "Europe/Berlin"}, "/timezone"),
+        ({"locale": "de_DE.UTF-8"}, "/locale"),
+        ({"keyboard": "xx"}, "/keyboard"),
+        ({"layout": "home"}, "/layout"),
+        ({"packages": ("vim",)}, "/packages"),
+        ({"mirror": "http://m.example.org"}, "/mirror"),
+        ({"proxy": "http://p.example.org"}, "/proxy"),
+        ({"nics": (a_nic(dhcp4=True, name="lan0"),)}, "/networks/0/name"),
+        ({"nics": (a_nic(dhcp4=True), a_nic(2, dhcp4=True))}, "/networks/1/dhcp4"),
+        ({"nics": (a_nic(dhcp4=True, mtu=1000),)}, "/networks/0/mtu"),
+        ({"nics": (a_nic(dhcp4=True), a_nic(2, routes=(Route("10.0.0.0/8", "192.0.2.1"),)))}, "/networks/1/routes/0"),
+    ],
+)
+def test_what_esxi_cant_have_is_refused_by_field(changes: dict[str, Any], pointer: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        kickstart(**changes)
+    assert [problem.pointer for problem in refused.value.problems] == [pointer]
+    assert all(problem.fix for problem in refused.value.problems)
+
+
+HOSTILE = st.text(max_size=40) | st.sampled_from(
+    ["%end", "a\n%firstboot", "a\nb", "'; reboot", '"', "`id`", "$(x)", "\x00", "\u202e", "\\", "!!x", "k" * 65536]
+)
+LINES = len(kickstart().splitlines())
+
+
+@given(value=HOSTILE, field=st.sampled_from(["hostname", "domain", "keyboard", "ntp"]))
+def test_a_hostile_word_is_refused_or_only_data(value: str, field: str) -> None:
+    try:
+        text = kickstart(**{field: (value,) if field == "ntp" else value})
+    except Invalid as refused:
+        pointers = {problem.pointer for problem in refused.problems}
+    else:
+        pointers = {f"/{field}"}
+        assert len(text.splitlines()) == LINES
+        tasks(sections(text)[2])
+    assert pointers == {f"/{field}"}
+
+
+@given(key=HOSTILE)
+def test_a_hostile_key_is_refused_or_only_data(key: str) -> None:
+    try:
+        text = kickstart(users=(UserSpec("ops", (key,)),))
+    except Invalid:
+        return
+    assert tasks(sections(text)[2])["users"][0]["keys"] == [key]
+    assert len(text.splitlines()) == LINES
+
+
+@given(value=HOSTILE, field=st.sampled_from(["addresses", "dns", "search", "gateway4", "gateway6", "name", "mac"]))
+def test_a_hostile_link_is_refused_or_only_data(value: str, field: str) -> None:
+    listed = field in ("addresses", "dns", "search")
+    for bad in (value, "fe80::1%" + value):
+        nic = {"mac": MAC(2), "network": "n", "addresses": ("198.51.100.5/24",), field: (bad,) if listed else bad}
+        try:
+            text = kickstart(nics=(a_nic(dhcp4=True), Nic(**nic)))
+        except Invalid:
+            continue
+        commands, lines, _ = sections(text)
+        assert [words[0] for words in commands] == COMMANDS
+        assert {words[0] for words in lines} == {"esxcli"}
+
+
+@given(text=st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=200))
+def test_any_script_arrives_as_it_was_written(text: str) -> None:
+    script = "#!/bin/sh\n" + text
+    assert b64decode(tasks(sections(kickstart(Secrets(first_boot=script)))[2])["first_boot"]).decode() == script
