@@ -33,7 +33,10 @@ def _finalizer(write: Callable[[Any], str]) -> Callable[[Any], str]:
 
 
 def _base64(text: str) -> str:
-    return b64encode(text.encode()).decode()
+    try:
+        return b64encode(text.encode()).decode()
+    except UnicodeEncodeError as error:
+        raise Unsayable(f"{text!r} has half a character") from error
 
 
 @lru_cache

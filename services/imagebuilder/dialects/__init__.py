@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from services.common.contracts.network import NetworkModel
 from services.imagebuilder.dialects import (
+    autoyast,
     cloud_init_v2,
     debian_target,
     esxi,
@@ -27,6 +28,8 @@ Renderer = Callable[[NetworkModel, str], bytes]
 
 DIALECTS: Mapping[str, Renderer] = {
     "autoinstall_network": netplan.autoinstall,
+    "autoyast": autoyast.render,
+    "autoyast_sysctl": autoyast.sysctl,
     "cloud_init_v2": cloud_init_v2.render,
     "debian_target": debian_target.render,
     "esxi": esxi.render,

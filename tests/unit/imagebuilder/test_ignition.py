@@ -226,3 +226,9 @@ def test_hostile_words_are_refused_or_written_as_they_are(text: str, field: str,
         assert len(written(config)) <= len(plain) + 2
         assert [user["name"] for user in config["passwd"]["users"]] == ["ops", "guest"]
     assert all(problem.pointer and problem.fix for problem in problems)
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_a_script_with_half_a_character_is_refused(row: str) -> None:
+    with pytest.raises(Invalid):
+        seed_files(systems()[row], VM_ID, a_spec(os=row), Secrets(first_boot="#!\ud800"))
