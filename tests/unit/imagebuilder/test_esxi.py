@@ -9,7 +9,7 @@ from ipaddress import ip_interface
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.common.catalog import systems
@@ -171,6 +171,7 @@ HOSTILE = st.text(max_size=40) | st.sampled_from(
 LINES = len(kickstart().splitlines())
 
 
+@settings(deadline=None)
 @given(value=HOSTILE, field=st.sampled_from(["hostname", "domain", "keyboard", "ntp"]))
 def test_a_hostile_word_is_refused_or_only_data(value: str, field: str) -> None:
     try:
@@ -184,6 +185,7 @@ def test_a_hostile_word_is_refused_or_only_data(value: str, field: str) -> None:
     assert pointers == {f"/{field}"}
 
 
+@settings(deadline=None)
 @given(key=HOSTILE)
 def test_a_hostile_key_is_refused_or_only_data(key: str) -> None:
     try:
@@ -194,6 +196,7 @@ def test_a_hostile_key_is_refused_or_only_data(key: str) -> None:
     assert len(text.splitlines()) == LINES
 
 
+@settings(deadline=None)
 @given(value=HOSTILE, field=st.sampled_from(["addresses", "dns", "search", "gateway4", "gateway6", "name", "mac"]))
 def test_a_hostile_link_is_refused_or_only_data(value: str, field: str) -> None:
     listed = field in ("addresses", "dns", "search")
@@ -208,6 +211,7 @@ def test_a_hostile_link_is_refused_or_only_data(value: str, field: str) -> None:
         assert {words[0] for words in lines} == {"esxcli"}
 
 
+@settings(deadline=None)
 @given(text=st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=200))
 def test_any_script_arrives_as_it_was_written(text: str) -> None:
     script = "#!/bin/sh\n" + text

@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
@@ -206,6 +206,7 @@ HOSTILE = st.text(max_size=40) | st.sampled_from(
 SHAPE = [element.tag for element in read(files_of()).iter()]
 
 
+@settings(deadline=None)
 @given(value=HOSTILE, field=st.sampled_from(["hostname", "domain", "locale", "keyboard", "timezone", "proxy"]))
 def test_a_hostile_word_is_refused_or_only_data(value: str, field: str) -> None:
     try:
@@ -219,6 +220,7 @@ def test_a_hostile_word_is_refused_or_only_data(value: str, field: str) -> None:
     assert pointers == {f"/{field}"}
 
 
+@settings(deadline=None)
 @given(key=HOSTILE)
 def test_a_hostile_key_is_refused_or_only_data(key: str) -> None:
     try:
@@ -229,6 +231,7 @@ def test_a_hostile_key_is_refused_or_only_data(key: str) -> None:
     assert [element.tag for element in read(files).iter()] == SHAPE
 
 
+@settings(deadline=None)
 @given(value=HOSTILE, field=st.sampled_from(["addresses", "dns", "search", "gateway6", "name", "mac"]))
 def test_a_hostile_link_is_refused_or_only_data(value: str, field: str) -> None:
     words: Any = (value,) if field in ("addresses", "dns", "search") else value
@@ -241,6 +244,7 @@ def test_a_hostile_link_is_refused_or_only_data(value: str, field: str) -> None:
         assert len(read(files).findall(".//Interface")) <= 2
 
 
+@settings(deadline=None)
 @given(text=st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=200))
 def test_any_powershell_script_arrives_as_it_was_written(text: str) -> None:
     files = files_of(Secrets(guest_token="t", first_boot="#!powershell\n" + text))
