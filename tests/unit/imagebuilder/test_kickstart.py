@@ -28,7 +28,13 @@ from tests.support.answers import compare_with_golden, rows_of
 from tests.support.imaging import COLUMNS, MAC, SECRETS, VM_ID, a_spec
 
 ROWS = [*rows_of("el"), *rows_of("fedora")]
-ONE_OF_EACH = ["rocky-8-installer", "rocky-9-installer", "rocky-10-installer", "fedora-44-installer"]
+ONE_OF_EACH = [
+    "rocky-8-installer",
+    "rocky-9-installer",
+    "rocky-10-installer",
+    "fedora-44-installer",
+    "fedora-45-installer",
+]
 PEM = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIU\n-----END CERTIFICATE-----\n"
 FULL: dict[str, Any] = {
     "packages": ("nginx", "gcc-c++"),
@@ -40,6 +46,7 @@ FULL: dict[str, Any] = {
     "timezone": "Europe/Berlin",
     "locale": "de_DE.UTF-8",
 }
+BARE = {**FULL, "guest_agent": False}
 TWICE = r"A network device with the name \S+ has already been defined\."
 SCRIPT = "#!/bin/sh\necho '%end' \"$HOME\" `id`\nEND\n"
 
@@ -88,6 +95,12 @@ def test_each_cell_is_what_its_golden_file_says(row: str, column: str) -> None:
 
 
 @pytest.mark.parametrize("row", ROWS)
+def test_rows_of_one_version_get_the_same_file(row: str) -> None:
+    alike = next(other for other in ONE_OF_EACH if version_of(other) == version_of(row))
+    assert written(row, **FULL) == written(alike, **FULL)
+
+
+@pytest.mark.parametrize("row", ONE_OF_EACH)
 def test_ksvalidator_takes_every_column(row: str, tmp_path: Path) -> None:
     files = []
     for layout, column in zip(["whole", "lvm", "home"] * len(COLUMNS), COLUMNS, strict=False):
@@ -101,7 +114,7 @@ def test_ksvalidator_takes_every_column(row: str, tmp_path: Path) -> None:
     assert subprocess.run([*command, str(broken)], capture_output=True, check=False).returncode
 
 
-@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("row", ONE_OF_EACH)
 @pytest.mark.parametrize("column", [name for name, model in COLUMNS.items() if not (model.bonds or model.vlans)])
 def test_the_installer_s_network_is_the_model_s_as_far_as_it_goes(row: str, column: str) -> None:
     lines = [data for data in read(row, written(row, column=column)).network.network if data.device]
@@ -170,7 +183,7 @@ def test_the_installed_system_gets_networkmanager_s_keyfiles(column: str, tmp_pa
     assert {path.name: path.read_text() for path in links} == networkmanager.link_files(model)
 
 
-@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("row", ONE_OF_EACH)
 def test_all_that_was_asked_for_is_read_back(row: str) -> None:
     text = written(row, Secrets(SECRETS.password_hashes, first_boot=SCRIPT), **FULL)
     ks = read(row, text)
@@ -195,7 +208,7 @@ def test_all_that_was_asked_for_is_read_back(row: str) -> None:
     assert '"guest" >>' not in text
 
 
-@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("row", ONE_OF_EACH)
 @pytest.mark.parametrize(
     "layout, mounts",
     [("whole", ["/"]), ("lvm", ["pv.01"]), ("home", ["/", "/home"])],
@@ -223,7 +236,7 @@ def test_a_cloud_config_is_refused_for_there_is_no_cloud_init() -> None:
     assert [problem.pointer for problem in refused.value.problems] == ["/first_boot"]
 
 
-@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("row", ONE_OF_EACH)
 def test_the_script_for_the_installed_system_is_a_shell_s(row: str) -> None:
     text = post(written(row, Secrets(SECRETS.password_hashes, first_boot=SCRIPT), **FULL))
     done = subprocess.run(["sh", "-n"], input=text, capture_output=True, text=True, check=False)
@@ -259,42 +272,42 @@ def shape(row: str, text: str) -> tuple[Any, ...]:
     return commands, sections, len(ks.user.userList), len(ks.sshkey.sshUserList), ks.rootpw.lock
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(row=st.sampled_from(ONE_OF_EACH), value=HOSTILE)
 def test_a_key_is_data_or_refused(row: str, value: str) -> None:
     try:
-        text = written(row, users=(UserSpec("ops", (value,)),))
+        text = written(row, users=(UserSpec("ops", (value,)),), guest_agent=False)
     except Invalid:
         return
     assert [key.key for key in read(row, text).sshkey.sshUserList] == [value]
-    assert shape(row, text) == shape(row, written(row, users=(UserSpec("ops", ("k",)),)))
+    assert shape(row, text) == shape(row, written(row, users=(UserSpec("ops", ("k",)),), guest_agent=False))
 
 
 WORDS = ["hostname", "domain", "locale", "keyboard", "timezone", "mirror", "proxy"]
 
 
-@settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(row=st.sampled_from(ONE_OF_EACH), field=st.sampled_from([*WORDS, "packages", "ntp"]), value=HOSTILE)
 def test_a_word_is_data_or_refused(row: str, field: str, value: str) -> None:
     asked: Any = value if field in WORDS else (value,)
     try:
-        text, pointers = written(row, **{**FULL, field: asked}), [f"/{field}"]
+        text, pointers = written(row, **{**BARE, field: asked}), [f"/{field}"]
     except Invalid as refused:
         text, pointers = "", [problem.pointer for problem in refused.problems]
     assert pointers == [f"/{field}"]
     if not text:
         return
-    expected = written(row, **FULL) if asked else written(row, **{**FULL, field: ""})
+    expected = written(row, **BARE) if asked else written(row, **{**BARE, field: ""})
     assert shape(row, text) == shape(row, expected)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(row=st.sampled_from(ONE_OF_EACH), value=HOSTILE)
 def test_any_script_arrives_as_it_was_written(row: str, value: str) -> None:
     script = f"#!/bin/sh\n{value}"
     try:
-        text = written(row, Secrets(first_boot=script))
+        text = written(row, Secrets(first_boot=script), guest_agent=False)
     except Invalid:
         return
     assert payload(text, "/usr/libexec/innkeeper-first-boot").decode() == script
-    assert shape(row, text) == shape(row, written(row, Secrets(first_boot="#!/bin/sh\n")))
+    assert shape(row, text) == shape(row, written(row, Secrets(first_boot="#!/bin/sh\n"), guest_agent=False))
