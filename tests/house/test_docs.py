@@ -11,7 +11,7 @@ import pytest
 
 from services.common.contracts.flow import QUEUES
 from services.common.runtime.settings import Settings, SettingsError
-from tests.house.doc_tables import FLOW_PAGE, ROOT, tables, written
+from tests.house.doc_tables import FLOW_PAGE, IMAGES_PAGE, ROOT, image_tables, tables, written
 
 SETTINGS_PAGE = ROOT / "docs" / "operations" / "settings.md"
 METRICS_PAGE = ROOT / "docs" / "operations" / "metrics.md"
@@ -38,6 +38,10 @@ def test_the_flow_page_has_no_other_tables_and_names_every_queue() -> None:
     page = FLOW_PAGE.read_text()
     assert set(written(page)) == set(tables())
     assert all(f"`{queue}`" in page for queue in QUEUES)
+
+
+def test_the_matrix_of_the_images_page_is_what_the_catalogue_builds() -> None:
+    assert written(IMAGES_PAGE.read_text()) == image_tables(), "write it anew: python -m tests.house.doc_tables"
 
 
 def links(page: Path) -> Iterator[str]:
