@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""NetworkManager's keyfiles, read back by configparser, which knows nothing of them."""
+"""NetworkManager's keyfiles, read back by configparser, which knows nothing of them, and by NetworkManager's nmcli."""
 
+import os
+import subprocess
 from configparser import ConfigParser
 from dataclasses import replace
 from ipaddress import ip_address, ip_interface, ip_network
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +17,7 @@ from services.common.contracts.errors import Invalid
 from services.common.contracts.network import Addressing, Bond, NetworkModel, Nic, Route, Vlan
 from services.imagebuilder.dialects import networkmanager
 from tests.support.imaging import COLUMNS, MAC, a_nic
+from tests.support.unpacked import unpacked
 
 DEFAULTS = ("0.0.0.0/0", "::/0")
 
@@ -163,3 +167,64 @@ def test_no_string_adds_a_key_a_section_or_a_file(name: str, domain: str, addres
         assert key == nic.name
         assert_says(profile, nic)
         assert written.count("\nKEYFILE\n") == written.count("<<'KEYFILE'\n") == 1
+
+
+@pytest.fixture(scope="module")
+def nm_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return unpacked(tmp_path_factory.mktemp("nm"), "libnm0", "network-manager")
+
+
+def as_networkmanager_reads(root: Path, text: str) -> "subprocess.CompletedProcess[str]":
+    """The profile as nmcli writes it again, once it has taken it; what it does not understand is gone then."""
+    folders = {str(path.parent) for path in root.rglob("libnm.so*")}
+    environment = {"PATH": os.environ["PATH"], "LD_LIBRARY_PATH": ":".join(sorted(folders))}
+    command = [str(root / "usr/bin/nmcli"), "--offline", "connection", "modify", "connection.id", "x"]
+    return subprocess.run(command, input=text, env=environment, capture_output=True, text=True, check=False)
+
+
+JUDGED = {
+    **COLUMNS,
+    "all at once": NetworkModel(
+        (
+            a_nic(
+                1,
+                dhcp4=True,
+                accept_ra=True,
+                default_route=False,
+                addresses=("192.0.2.10/24", "2001:db8::10/64"),
+                routes=(Route("203.0.113.0/24", "192.0.2.2", 0), Route("2001:db8:9::/48", "2001:db8::2", 7)),
+                dns=("192.0.2.53", "2001:db8::53"),
+                search=("example.org",),
+                mtu=1400,
+                name="lan0",
+            ),
+            a_nic(2, dhcp6=True, dns=("2001:db8::53",), search=("example.org",)),
+            a_nic(3, accept_ra=True, gateway6="fe80::1"),
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("column", JUDGED)
+def test_networkmanager_itself_takes_every_profile_and_means_the_same(column: str, nm_root: Path) -> None:
+    model = JUDGED[column]
+    for (_, _, link), text in zip(model.links(), networkmanager.keyfiles(model).values(), strict=True):
+        done = as_networkmanager_reads(nm_root, text)
+        assert (done.returncode, done.stderr) == (0, ""), text
+        profile, ours = read(done.stdout), read(text)
+        for section in ("connection", "ethernet", "bond", "vlan"):
+            wanted = {key: ours[section][key] for key in ours.options(section)} if ours.has_section(section) else {}
+            wanted = {key: value for key, value in wanted.items() if key not in ("id", "autoconnect")}
+            assert wanted.items() <= dict(profile[section] if wanted else {}).items()
+        if profile.has_section("ipv4"):
+            for family in ("ipv4", "ipv6"):
+                # It writes a gateway behind the first address.
+                address, _, gateway = profile[family].get("address1", "").partition(",")
+                if gateway:
+                    profile[family].update({"address1": address, "gateway": gateway})
+            assert_says(profile, link)
+
+
+def test_networkmanager_does_refuse_what_it_can_t_read(nm_root: Path) -> None:
+    text = networkmanager.keyfiles(COLUMNS["N2-one-static-v4"])["eth0.nmconnection"]
+    assert as_networkmanager_reads(nm_root, text.replace("method=manual", "method=manul")).returncode
