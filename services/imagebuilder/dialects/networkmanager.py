@@ -7,8 +7,8 @@ was not keeps the system's own.
 
 What it can't say, and why:
 - a card called eth0: the kernel gives those names itself, and udev can't take one that is in use;
-- a static default route on a link whose DHCP or router's default route is ignored: never-default forbids both;
-- name servers, routes and gateways of an IP version that the link doesn't have: a profile is refused with them.
+- a static default route on a link whose DHCP or router's default route is ignored: never-default drops both;
+- name servers, routes and gateways of an IP version that the link doesn't have: they are refused, or do nothing.
 IPv6 by DHCP follows the router's advertisements, as method=auto does: without them there is no default route.
 """
 
