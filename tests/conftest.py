@@ -5,10 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from deploy.local.servers import Postgres, RabbitMQ, Redis
 from tests.support.missing import servers_needed
 from tests.support.scratch import short_directory
+
+# A property is right or wrong, however busy the machine is: time is measured in benchmarks.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture
