@@ -172,9 +172,16 @@ def test_a_wrong_network_is_refused_with_its_field_the_reason_and_the_fix(api: A
 
 
 def test_everything_that_is_wrong_is_told_at_once(api: Api) -> None:
-    body = {**VM, "os": "debian-11", "flavor": "tinny", **nic("10.99.0.5/24")}
+    body = {**VM, "os": "plan-9", "flavor": "tinny", **nic("10.99.0.5/24")}
     found = problem(api.ask("member", "POST", "/v1/vms", body), 422, "invalid")
     assert {p["pointer"] for p in found["errors"]} == {"/os", "/flavor", "/networks/0/addresses/0"}
+
+
+def test_an_os_that_only_its_installer_sets_up_is_no_vm_yet(api: Api) -> None:
+    body = {**VM, "os": "rocky-9-installer", "flavor": "large"}
+    found = problem(api.ask("member", "POST", "/v1/vms", body), 422, "invalid")
+    assert [p["pointer"] for p in found["errors"]] == ["/os"]
+    assert "cloud-image" in found["errors"][0]["fix"]
 
 
 def test_a_name_in_use_and_an_address_in_use_are_conflicts_that_name_the_field(api: Api) -> None:
