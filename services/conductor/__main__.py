@@ -20,6 +20,7 @@ from services.common.runtime.broker_admin import BrokerAdmin
 from services.common.runtime.bus import AgentEvents, Publisher
 from services.common.runtime.dispatch import Dispatcher
 from services.common.runtime.feed import Feed
+from services.common.runtime.going_on import going_on
 from services.common.runtime.settings import settings_or_exit
 from services.common.store.database import Database
 from services.common.store.journal import SqlJournal
@@ -60,11 +61,8 @@ def repeat(stopping: threading.Event, leadership: Leadership, table: list[tuple[
             if time.monotonic() < due[n]:
                 continue
             due[n] = time.monotonic() + every_s
-            try:
+            with going_on(logger, "a sweep failed", work=getattr(work, "__name__", str(work))):
                 work()
-            except Exception:
-                # Whatever one piece of work stumbled over, the others of this thread go on, and it is tried again.
-                logger.exception("a sweep failed", work=getattr(work, "__name__", str(work)))
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from services.common.contracts.states import JOB_PARKED, HostState
 from services.common.contracts.topics import job_channel
 from services.common.runtime.failpoints import hit
 from services.common.runtime.feed import Feed
+from services.common.runtime.going_on import going_on
 from services.common.runtime.log import get_logger
 from services.common.runtime.metrics import AGENT_EVENTS
 from services.common.store.database import Database
@@ -28,6 +29,7 @@ from services.common.store.jobs import Job
 from services.common.store.journal import SqlJournal, view_of
 
 log = get_logger(__name__)
+WAITS = (OperationalError, TryAgain)
 
 
 class Recorder:
@@ -69,16 +71,14 @@ class Recorder:
     def _record(self, event: AgentEvent) -> None:
         while True:
             try:
-                self._handlers[event.kind](event)
+                # One event that can't be handled must not stop the others; what it said is asked for again.
+                with going_on(log, "event not recorded", WAITS, kind=event.kind, vm=event.vm, host=event.host):
+                    self._handlers[event.kind](event)
                 return
-            except (OperationalError, TryAgain) as error:
+            except WAITS as error:
                 # The database is busy or away: the batch isn't acknowledged, so nothing is lost by waiting for it.
                 log.warning("event waits for the database", kind=event.kind, reason=type(error).__name__)
                 time.sleep(0.2)
-            except Exception:
-                # One event that can't be handled must not stop the others; what it said is asked for again.
-                log.exception("event not recorded", kind=event.kind, vm=event.vm, job=event.job, host=event.host)
-                return
 
     def _parsed(self, sender: str, payload: str) -> AgentEvent | None:
         try:

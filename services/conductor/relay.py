@@ -17,12 +17,14 @@ from services.common.runtime.bus import BROKER_AWAY
 from services.common.runtime.dispatch import Dispatcher
 from services.common.runtime.failpoints import hit
 from services.common.runtime.feed import Feed, Subscription
+from services.common.runtime.going_on import going_on
 from services.common.runtime.log import get_logger
 from services.common.store import outbox
 from services.common.store.database import Database
 
 log = get_logger(__name__)
 BATCH = 100
+UNREADABLE = (ValueError, KeyError, TypeError)
 # Younger rows are in the hands of those who wrote them.
 LEFT_BEHIND_S = 0.5
 LOOK_S = 0.2
@@ -51,22 +53,22 @@ class Relay:
         looked = 0.0
         while not stopping.is_set():
             try:
-                began = time.monotonic()
-                message = handed.get(LOOK_S)
-                if message is not None:
-                    self.pass_on(message["rows"])
-                elif time.monotonic() - began < LOOK_S / 2:
-                    stopping.wait(LOOK_S)  # Redis is away and says so at once
-                if time.monotonic() - looked >= LOOK_S:
-                    self.drain()
-                    looked = time.monotonic()
+                # The database may be away or busy: the rows stay where they are.
+                with going_on(log, "relaying failed", BROKER_AWAY) as course:
+                    began = time.monotonic()
+                    message = handed.get(LOOK_S)
+                    if message is not None:
+                        self.pass_on(message["rows"])
+                    elif time.monotonic() - began < LOOK_S / 2:
+                        stopping.wait(LOOK_S)  # Redis is away and says so at once
+                    if time.monotonic() - looked >= LOOK_S:
+                        self.drain()
+                        looked = time.monotonic()
+                if course.broke:
+                    stopping.wait(0.5)
             except BROKER_AWAY as error:
                 log.warning("the broker is away; the outbox waits", reason=str(error))
                 stopping.wait(0.3)
-            except Exception:
-                # The database away or busy, or whatever else: the rows stay where they are, and the thread goes on.
-                log.exception("relaying failed")
-                stopping.wait(0.5)
 
     def pass_on(self, rows: Sequence[Any]) -> None:
         """Send rows that the api has just committed and handed over."""
@@ -113,5 +115,8 @@ class Relay:
                 if len(broken) > 1:
                     break
                 continue
+            except UNREADABLE:
+                # Nobody will ever be able to send it, and those behind it wait. The sweeper rings, or sends, again.
+                log.exception("a row of the outbox can't be read; it is dropped", row=row["id"], kind=row["kind"])
             sent.append(row["id"])
         return sent, next(iter(broken.values()), None)

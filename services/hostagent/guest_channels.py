@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from services.common.contracts.errors import InnkeeperError
+from services.common.runtime.going_on import going_on
 from services.common.runtime.log import get_logger
 from services.hostagent import metrics
 from services.hostagent.guest_input import Lines, Unfit, read_message
@@ -86,11 +87,9 @@ class GuestChannels:
 
     def _run(self) -> None:
         while not self._stopping:
-            try:
+            with going_on(log, "listening to guests stumbled") as course:
                 self._turn()
-            except Exception:
-                # One thread hears all guests: what one of them, or who is told, does must not end it.
-                log.exception("listening to guests stumbled")
+            if course.broke:
                 time.sleep(_TICK_S)
         for guest in self._guests.values():
             self._hang_up(guest)

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from services.common.runtime.going_on import going_on
 from services.common.runtime.log import get_logger
 
 log = get_logger(__name__)
@@ -51,8 +52,5 @@ class Lanes:
                     self._changed.notify_all()
                     return
                 work = queue.popleft()
-            try:
+            with going_on(log, "work in a lane broke off", lane=lane):
                 work()
-            except Exception:
-                # What comes next in the lane is done all the same.
-                log.exception("work in a lane broke off", lane=lane)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from services.common.contracts.errors import InnkeeperError
 from services.common.contracts.events import InventoryItem, Telemetry
+from services.common.runtime.going_on import going_on
 from services.common.runtime.log import get_logger
 from services.hostagent import metrics
 from services.hostagent.drivers.base import Driver, Power
@@ -112,9 +113,7 @@ class Pulse:
 
 def _attempt(what: Callable[[], None]) -> None:
     try:
-        what()
+        with going_on(log, "the pulse stumbled", (InnkeeperError,)):
+            what()
     except InnkeeperError as error:
         log.warning("the hypervisor does not answer", detail=error.detail)
-    except Exception:
-        # Without this thread the host would be taken for dead.
-        log.exception("the pulse stumbled")

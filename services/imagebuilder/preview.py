@@ -15,11 +15,16 @@ from services.imagebuilder.seed import seed_files
 
 TOPIC = "preview"
 MASKED_HASH = "$6$masked$masked"
-_MASKED_BOOT = {"": "", "script": f"{SCRIPT}/bin/sh\n# masked\n", "cloud-config": f"{CLOUD_CONFIG}\n# masked\n"}
+_MASKED_BOOT = {
+    "": "",
+    "script": f"{SCRIPT}/bin/sh\n# masked\n",
+    "powershell": f"{SCRIPT}powershell\n# masked\n",
+    "cloud-config": f"{CLOUD_CONFIG}\n# masked\n",
+}
 
 
 def preview(payload: dict[str, Any]) -> dict[str, Any]:
-    """`{vm, spec, passwords: [user], first_boot: "" | script | cloud-config}` -> `{files: [{path, text}]}`, by path.
+    """`{vm, spec, passwords: [user], first_boot: a key of _MASKED_BOOT}` -> `{files: [{path, text}]}`, by path.
 
     Raises Invalid with the fields that the system can't have.
     """

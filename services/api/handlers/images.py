@@ -38,4 +38,6 @@ def preview(call: Call) -> Answer:
 def _kind(first_boot: str) -> str:
     if not first_boot:
         return ""
-    return "script" if first_boot.startswith("#!") else "cloud-config"
+    if not first_boot.startswith("#!"):
+        return "cloud-config"
+    return "powershell" if first_boot.splitlines()[0].rstrip().endswith(("powershell", "pwsh")) else "script"

@@ -5,6 +5,8 @@ Roles are ranks (services.api.access.Role). Changes run in one transaction and t
 Idempotency-Key. Chapters are the first part of the path.
 """
 
+from marshmallow import Schema
+
 from services.api.access import Role
 from services.api.handlers import catalogue, events, hosts, images, jobs, media, operation, placements, vms
 from services.api.intents.create_vm import hashed
@@ -31,6 +33,11 @@ def _control(name: str, handler: Handler) -> Route:
 
 def _host(name: str, handler: Handler) -> Route:
     return Route("POST", f"/v1/hosts/{{host_id}}/{name}", handler, ADMIN, h.HostShape(), query=CHANGE, project=False)
+
+
+def _question(path: str, handler: Handler, answer: Schema, body: Schema) -> Route:
+    """A POST that changes nothing: another service is asked."""
+    return Route("POST", path, handler, MEMBER, answer, body, reads_only=True, streams=True, idempotent=False)
 
 
 VM_ROUTES = (
@@ -81,32 +88,10 @@ HOST_ROUTES = (
     Route(
         "GET", "/v1/hosts/{host_id}/capabilities", hosts.capabilities, USER, h.Capabilities(), query=READ, project=False
     ),
-    Route(
-        "POST",
-        "/v1/placements:explain",
-        placements.explain,
-        MEMBER,
-        h.Explanation(),
-        h.Explain(),
-        reads_only=True,
-        streams=True,
-        idempotent=False,
-    ),
+    _question("/v1/placements:explain", placements.explain, h.Explanation(), h.Explain()),
 )
 
-IMAGE_ROUTES = (
-    Route(
-        "POST",
-        "/v1/images:preview",
-        images.preview,
-        MEMBER,
-        v.ImagePreview(),
-        v.VmAsked(),
-        reads_only=True,
-        streams=True,
-        idempotent=False,
-    ),
-)
+IMAGE_ROUTES = (_question("/v1/images:preview", images.preview, v.ImagePreview(), v.VmAsked()),)
 
 OPERATION_ROUTES = (
     Route("GET", "/healthz", operation.health, PUBLIC, project=False, streams=True),

@@ -20,6 +20,7 @@ RELAYED = Counter("innkeeper_relayed_total", "Outbox rows confirmed by the broke
 OUTBOX_DEPTH = Gauge("innkeeper_outbox_depth", "Outbox rows not yet confirmed")
 RERUNG = Counter("innkeeper_rerung_total", "Bells and commands sent again by the sweeper", ["kind"])
 AGENT_EVENTS = Counter("innkeeper_agent_events_total", "Events recorded from agents", ["kind"])
+UNFORESEEN = Counter("innkeeper_unforeseen_errors_total", "Errors nobody foresaw that a thread has outlived", ["what"])
 VMS = Gauge("innkeeper_vms", "Vms by state", ["state"])
 JOBS = Gauge("innkeeper_jobs", "Unfinished jobs by state", ["state"])
 HOST_WATTS = Gauge("innkeeper_host_watts", "Power a host draws", ["host", "source"])

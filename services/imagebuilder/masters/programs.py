@@ -62,9 +62,9 @@ def run(argv: Sequence[str], on_line: Callable[[str], None] = lambda line: None,
             tail.append(line.rstrip())
             on_line(line.rstrip())
         code = process.wait()
-    except BaseException:
-        os.killpg(process.pid, death)
-        process.wait()
-        raise
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, death)
+            process.wait()
     if code:
         raise ImageFailed(f"{argv[0]} failed ({code}): " + " | ".join(line for line in tail if line))

@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -33,20 +34,17 @@ class Spliced:
 
     def __init__(self, overlay: Path):
         """ValueError when `overlay` is no overlay of ours; OSError when its master is gone."""
-        self._overlay: BinaryIO = open(overlay, "rb")  # noqa: SIM115
-        try:
+        with ExitStack() as files:
+            self._overlay: BinaryIO = files.enter_context(open(overlay, "rb"))
             self.size, backing, self._extents = _read(self._overlay)
-            self._master = _open_master(overlay.parent / backing, self.size)
-        except BaseException:
-            self._overlay.close()
-            raise
+            self._master = files.enter_context(_open_master(overlay.parent / backing, self.size))
+            self._files = files.pop_all()
 
     def __enter__(self) -> "Spliced":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
-        self._overlay.close()
-        self._master.close()
+        self._files.close()
 
     def send(self, connection: socket.socket, start: int, length: int) -> int:
         """Send `length` bytes from `start`; how many it were."""

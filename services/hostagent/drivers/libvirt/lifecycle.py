@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import libvirt
 
+from services.common.runtime.going_on import going_on
 from services.common.runtime.log import get_logger
 from services.hostagent.drivers.base import Power
 
@@ -73,8 +74,6 @@ class Lifecycle:
 
     def _run(self) -> None:
         while (item := self._queue.get()) is not None:
-            try:
+            # The next change is told all the same, and the inventory finds this one.
+            with going_on(log, "a power change was not handed on", uuid=item[0], power=item[1]):
                 self._seen(*item)
-            except Exception:
-                # Whoever watches is not ours; the next change is told all the same, and the inventory finds this one.
-                log.exception("a power change was not handed on", uuid=item[0], power=item[1])
