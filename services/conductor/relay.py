@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, select
 
 from services.common.contracts.topics import OUTBOX_CHANNEL
 from services.common.runtime.bus import BROKER_AWAY
-from services.common.runtime.dispatch import Dispatcher
+from services.common.runtime.dispatch import Dispatcher, UnreadableRow
 from services.common.runtime.failpoints import hit
 from services.common.runtime.feed import Feed, Subscription
 from services.common.runtime.going_on import going_on
@@ -24,7 +24,6 @@ from services.common.store.database import Database
 
 log = get_logger(__name__)
 BATCH = 100
-UNREADABLE = (ValueError, KeyError, TypeError)
 # Younger rows are in the hands of those who wrote them.
 LEFT_BEHIND_S = 0.5
 LOOK_S = 0.2
@@ -115,8 +114,8 @@ class Relay:
                 if len(broken) > 1:
                     break
                 continue
-            except UNREADABLE:
-                # Nobody will ever be able to send it, and those behind it wait. The sweeper rings, or sends, again.
-                log.exception("a row of the outbox can't be read; it is dropped", row=row["id"], kind=row["kind"])
+            except UnreadableRow as error:
+                # Those behind it must not wait for ever. The sweeper sends the command again, from the job.
+                log.error("an unreadable row of the outbox is dropped", reason=str(error))
             sent.append(row["id"])
         return sent, next(iter(broken.values()), None)

@@ -58,7 +58,7 @@ class Builder:
         return Done()
 
     def _write_seed(self, vm: VmView, entry: OsEntry) -> Artifact:
-        content = iso_image(seed_files(entry, vm.id, vm.spec, self._secrets(vm.id)))
+        content = iso_image(seed_files(entry, vm.id, vm.spec, self._secrets(vm.id)), entry.label)
         folder = self._places.image(vm.id)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         _write(folder / SEED, content)

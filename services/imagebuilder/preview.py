@@ -9,7 +9,7 @@ from typing import Any
 from services.common.catalog import systems
 from services.common.contracts.codec import load
 from services.common.contracts.errors import Invalid, Problem
-from services.common.contracts.vm import Secrets, VmSpec
+from services.common.contracts.vm import FirstBoot, Secrets, VmSpec
 from services.imagebuilder.identity import CLOUD_CONFIG, SCRIPT
 from services.imagebuilder.seed import seed_files
 
@@ -17,9 +17,9 @@ TOPIC = "preview"
 MASKED_HASH = "$6$masked$masked"
 _MASKED_BOOT = {
     "": "",
-    "script": f"{SCRIPT}/bin/sh\n# masked\n",
-    "powershell": f"{SCRIPT}powershell\n# masked\n",
-    "cloud-config": f"{CLOUD_CONFIG}\n# masked\n",
+    FirstBoot.SCRIPT: f"{SCRIPT}/bin/sh\n# masked\n",
+    FirstBoot.POWERSHELL: f"{SCRIPT}powershell\n# masked\n",
+    FirstBoot.CLOUD_CONFIG: f"{CLOUD_CONFIG}\n# masked\n",
 }
 
 

@@ -19,7 +19,6 @@ from services.imagebuilder.particulars import particulars
 from services.imagebuilder.syntaxes import Raw
 
 USER_DATA = "user-data"
-_DEBIANS = ("debian", "debian-installer", "mini", "ubuntu", "ubuntu-installer")
 _LOCALES_AT_HAND = ("C", "POSIX", "C.UTF-8", "en_US.UTF-8")
 # The user's own cloud-config adds to ours: lists are joined, what we have said stays.
 _MERGE = "list(append)+dict(no_replace,recurse_list,recurse_dict)+str()"
@@ -61,7 +60,7 @@ def seed_values(entry: OsEntry, vm_id: str, spec: VmSpec, secrets: Secrets) -> d
         "timezone": spec.timezone,
         "users": _users(spec, secrets),
         "password_login": bool(secrets.password_hashes),
-        "packages": [*spec.packages, *(["console-setup"] if spec.keyboard != "us" and _reads_debians(entry) else [])],
+        "packages": [*spec.packages, *(["console-setup"] if spec.keyboard != "us" and entry.debian_console else [])],
         "files": _files(entry, spec),
         "commands": _commands(entry, spec),
         "layout": spec.layout,
@@ -93,21 +92,16 @@ def _users(spec: VmSpec, secrets: Secrets) -> list[dict[str, Any]]:
 
 def _files(entry: OsEntry, spec: VmSpec) -> list[dict[str, Any]]:
     files: list[dict[str, Any]] = []
-    if spec.keyboard != "us" and _reads_debians(entry):
+    if spec.keyboard != "us" and entry.debian_console:
         # console-setup, installed then, takes its answer from here.
         files.append(_file("/etc/default/keyboard", f'XKBMODEL="pc105"\nXKBLAYOUT="{spec.keyboard}"\n'.encode()))
-    if spec.locale not in _LOCALES_AT_HAND and _reads_debians(entry):
+    if spec.locale not in _LOCALES_AT_HAND and entry.debian_console:
         # Debian's locale-gen makes what this file names, whatever cloud-init asks it for.
         files.append(_file("/etc/locale.gen", f"en_US.UTF-8 UTF-8\n{spec.locale} UTF-8\n".encode()))
     if entry.agent == Agent.SEEDED and spec.guest_agent:
         files.append(_file(guest_agent.PYZ_PATH, guest_agent.pyz(), "0755"))
         files.append(_file(guest_agent.UNIT_PATH, guest_agent.UNIT.encode()))
     return files
-
-
-def _reads_debians(entry: OsEntry) -> bool:
-    """Whether Debian's files about keyboard and locales mean something to it."""
-    return entry.family in _DEBIANS
 
 
 def _file(path: str, content: bytes, mode: str = "0644") -> dict[str, Any]:

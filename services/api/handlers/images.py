@@ -10,6 +10,7 @@ from services.api.intents.world import world_for
 from services.common.contracts.codec import dump
 from services.common.contracts.errors import Invalid
 from services.common.contracts.ids import new_id
+from services.common.contracts.vm import first_boot_kind
 from services.common.runtime.ask import ask
 
 TOPIC = "preview"
@@ -27,17 +28,9 @@ def preview(call: Call) -> Answer:
         "vm": vm_id,
         "spec": dump(spec),
         "passwords": [user["name"] for user in body["users"] if "password" in user],
-        "first_boot": _kind(body["first_boot"]),
+        "first_boot": first_boot_kind(body["first_boot"]),
     }
     found = ask(call.parts.settings.redis_url, TOPIC, question, 5.0)
     if "error" in found:
         raise refusal(found["error"])
     return Answer({"os": spec.os, **found})
-
-
-def _kind(first_boot: str) -> str:
-    if not first_boot:
-        return ""
-    if not first_boot.startswith("#!"):
-        return "cloud-config"
-    return "powershell" if first_boot.splitlines()[0].rstrip().endswith(("powershell", "pwsh")) else "script"

@@ -50,7 +50,7 @@ class OsEntry:
     # Variable of the templates -> template: rendered in its own syntax first, and there for the files in base64.
     payloads: dict[str, str] = field(default_factory=dict)
     firmware: tuple[str, ...] = ("bios",)  # what it boots from: bios, uefi
-    password_format: str = "sha512-crypt"  # how a password is written: sha512-crypt, plain-once
+    debian_console: bool = False  # keyboard and locales are what Debian's files of them say
     media: dict[str, str] = field(default_factory=dict)  # url and sums of the vendor's medium, patterns
     label: str = "CIDATA"  # what the volume with the answer is called
     unsupported: tuple[str, ...] = ()  # NIC_FIELDS this system can't have

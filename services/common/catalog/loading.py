@@ -20,7 +20,6 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "delivery": (Delivery.CLOUD_IMAGE, Delivery.DIRECT_KERNEL, Delivery.INSTALLER),
     "arch": ("x86_64",),
     "agent": (Agent.BAKED, Agent.SEEDED, ""),
-    "password_format": ("sha512-crypt", "plain-once"),
 }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from services.common.catalog.entries import OsEntry
 from services.common.contracts.errors import Problem
-from services.common.contracts.vm import Secrets, VmSpec
+from services.common.contracts.vm import FirstBoot, Secrets, VmSpec, first_boot_kind
 
 CLOUD_CONFIG = "cloud_config"  # a first boot that only cloud-init understands
 REFUSABLE = (
@@ -25,8 +25,14 @@ _DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(VmSpec) if f.defa
 
 
 def refused_problems(entry: OsEntry, spec: VmSpec, secrets: Secrets) -> list[Problem]:
-    """A problem for each field that was asked for, that is, that differs from its default."""
-    return [Problem(*_sentence(entry, name, why)) for name, why in entry.refuses.items() if _asked(name, spec, secrets)]
+    """A problem for each field that was asked for, that is, that differs from its default; and a firmware it hasn't."""
+    problems = []
+    if spec.firmware not in entry.firmware:
+        detail = f"{entry.display_name} does not boot by {spec.firmware}"
+        problems.append(Problem("/firmware", detail, f"one of: {', '.join(entry.firmware)}"))
+    return problems + [
+        Problem(*_sentence(entry, name, why)) for name, why in entry.refuses.items() if _asked(name, spec, secrets)
+    ]
 
 
 def _sentence(entry: OsEntry, name: str, why: str) -> tuple[str, str, str]:
@@ -37,7 +43,7 @@ def _sentence(entry: OsEntry, name: str, why: str) -> tuple[str, str, str]:
 
 def _asked(name: str, spec: VmSpec, secrets: Secrets) -> bool:
     if name == CLOUD_CONFIG:
-        return secrets.first_boot.startswith("#cloud-config")
+        return first_boot_kind(secrets.first_boot) == FirstBoot.CLOUD_CONFIG
     if name == "first_boot":
         return bool(secrets.first_boot)
     return bool(getattr(spec, name) != _DEFAULTS[name])

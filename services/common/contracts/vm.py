@@ -74,6 +74,22 @@ class VmSpec:
         return NetworkModel(self.nics, self.bonds, self.vlans)
 
 
+class FirstBoot:
+    """What a first boot is, by its first line."""
+
+    SCRIPT = "script"
+    POWERSHELL = "powershell"
+    CLOUD_CONFIG = "cloud-config"
+
+
+def first_boot_kind(text: str) -> str:
+    """One of FirstBoot; "" for no text, or one that is neither a script nor a cloud-config."""
+    first_line = text.partition("\n")[0].rstrip()
+    if first_line.startswith("#!"):
+        return FirstBoot.POWERSHELL if first_line.endswith(("powershell", "pwsh")) else FirstBoot.SCRIPT
+    return FirstBoot.CLOUD_CONFIG if first_line.startswith("#cloud-config") else ""
+
+
 @dataclass(frozen=True)
 class Secrets:
     """What must stay secret of a vm; sealed at rest, never on the broker, never printed."""

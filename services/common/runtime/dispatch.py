@@ -25,6 +25,12 @@ from services.common.runtime.signing import sign_command, sign_url
 
 log = get_logger(__name__)
 Row = Mapping[str, Any]  # id, kind, target, payload
+
+
+class UnreadableRow(Exception):
+    """A row that nobody will ever be able to send."""
+
+
 # Rows that were confirmed are forgotten together, once nothing more is to be sent for this long.
 QUIET_S = 0.03
 MOST_WAITING = 10_000
@@ -39,13 +45,13 @@ class Dispatcher:
         self._pem = ""
 
     def send(self, row: Row) -> None:
-        """Returns once the broker has it; raises one of BROKER_AWAY."""
+        """Returns once the broker has it; raises one of BROKER_AWAY, or UnreadableRow."""
         hit("relay.before-publish")
         payload = row["payload"]
         if row["kind"] == BELL:
             self._publisher.ring(row["target"], payload["task"], payload["job"])
         else:
-            command = self._opened(load(Command, payload))
+            command = self._opened(_command(row))
             self._publisher.command(command.host, sign_command(command, self._private_pem()))
         RELAYED.labels(row["kind"]).inc()
         hit("relay.after-publish")
@@ -67,6 +73,13 @@ class Dispatcher:
         if artifact is None or not artifact.url:
             return artifact
         return replace(artifact, url=sign_url(artifact.url, self._private_pem()))
+
+
+def _command(row: Row) -> Command:
+    try:
+        return load(Command, row["payload"])
+    except ValueError as error:
+        raise UnreadableRow(f"row {row['id']} for {row['target']}: {error}") from error
 
 
 class Ringer:
@@ -107,6 +120,9 @@ class Ringer:
             self._dispatcher.send(row)
         except BROKER_AWAY as error:
             log.warning("not rung; the relay will", target=row["target"], reason=str(error))
+            return []
+        except UnreadableRow as error:
+            log.error("an unreadable row is left to the relay, which drops it", reason=str(error))
             return []
         return [row["id"]]
 

@@ -18,7 +18,7 @@ import yaml
 from services.common.catalog.entries import OsEntry
 from services.common.catalog.loading import FAMILIES
 from services.common.contracts.errors import Problem
-from services.common.contracts.vm import Layout, Secrets, UserSpec, VmSpec
+from services.common.contracts.vm import FirstBoot, Layout, Secrets, UserSpec, VmSpec, first_boot_kind
 from services.imagebuilder.identity import SCRIPT
 
 SETUP_ACCOUNT = "innkeeper-setup"
@@ -80,8 +80,6 @@ def _der(pem: str) -> str:
 
 def _problems(entry: OsEntry, spec: VmSpec, secrets: Secrets) -> Iterator[Problem]:
     name = entry.display_name
-    if spec.firmware not in entry.firmware:
-        yield Problem("/firmware", f"{name} does not boot by {spec.firmware}", f"one of: {', '.join(entry.firmware)}")
     if spec.layout != Layout.WHOLE:
         yield Problem("/layout", f"{name} has no layout {spec.layout!r}", "whole")
     for pointer, value, known in (
@@ -106,9 +104,7 @@ def _secret_problems(secrets: Secrets) -> Iterator[Problem]:
     if not secrets.guest_token:
         detail = "set-up needs a one-time password, and this vm has no secret to make it from"
         yield Problem("/os", detail, "create the vm anew")
-    first_line = secrets.first_boot.partition("\n")[0]
-    powershell = first_line.startswith(SCRIPT) and first_line.rstrip().endswith(("powershell", "pwsh"))
-    if secrets.first_boot and not powershell:
+    if secrets.first_boot and first_boot_kind(secrets.first_boot) != FirstBoot.POWERSHELL:
         fix = f'a PowerShell script whose first line is "{SCRIPT}powershell"'
         yield Problem("/first_boot", "Windows runs neither shell scripts nor cloud-config", fix)
 

@@ -3,7 +3,8 @@
 
 import pytest
 
-from tests.support.answers import compare_with_golden, rows_of
+from services.common.contracts.errors import Invalid
+from tests.support.answers import answer_files, compare_with_golden, rows_of
 from tests.support.imaging import COLUMNS
 
 ROWS = [row for family in ("debian", "mini", "ubuntu") for row in rows_of(family)]
@@ -13,3 +14,20 @@ ROWS = [row for family in ("debian", "mini", "ubuntu") for row in rows_of(family
 @pytest.mark.parametrize("row", ROWS)
 def test_each_row_is_written_as_its_golden_file_says(row: str, column: str) -> None:
     compare_with_golden(row, column)
+
+
+@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("layout", "lvm"),
+        ("firmware", "uefi"),
+        ("mirror", "http://mirror.example.org/debian"),
+        ("proxy", "http://proxy.example.org:3128"),
+        ("ntp", ("ntp.example.org",)),
+    ],
+)
+def test_what_a_row_has_no_words_for_is_refused_and_not_dropped(row: str, field: str, value: object) -> None:
+    with pytest.raises(Invalid) as refused:
+        answer_files(row, "N1-one-dhcp", **{field: value})
+    assert [problem.pointer for problem in refused.value.problems] == [f"/{field}"]
