@@ -19,9 +19,8 @@ def write(path: Path, text: str, mode: int = 0o600) -> None:
             file.write(text)
         os.chmod(temporary, mode)
         os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    finally:
+        Path(temporary).unlink(missing_ok=True)
 
 
 def write_json(path: Path, data: Any, mode: int = 0o600) -> None:

@@ -18,6 +18,7 @@ from services.common.contracts.commands import Artifact, Command
 from services.common.contracts.topics import BELL
 from services.common.runtime.bus import BROKER_AWAY, Publisher
 from services.common.runtime.failpoints import hit
+from services.common.runtime.going_on import going_on
 from services.common.runtime.keys import Keys
 from services.common.runtime.log import get_logger
 from services.common.runtime.metrics import RELAYED
@@ -127,7 +128,6 @@ class Ringer:
         return [row["id"]]
 
     def _let_go(self, ids: list[int]) -> None:
-        try:
+        # The relay sends again what stays in the table, harmlessly.
+        with going_on(log, "sent rows not forgotten"):
             self._forget(ids)
-        except Exception as error:  # noqa: BLE001  (whatever the store raises: the relay sends these again, harmlessly)
-            log.warning("sent rows not forgotten", reason=str(error))

@@ -26,6 +26,7 @@ from services.common.contracts.topics import job_channel
 from services.common.runtime.celery_app import make_celery
 from services.common.runtime.failpoints import hit
 from services.common.runtime.feed import Feed
+from services.common.runtime.going_on import going_on
 from services.common.runtime.log import bind, get_logger
 from services.common.runtime.metrics import LEASES_LOST, QUEUE_AGE, STEP_SECONDS
 from services.common.runtime.settings import Settings
@@ -62,10 +63,9 @@ class Leases:
                 held = list(self._held.items())
             if not held:
                 continue
-            try:
+            # A lease that is not renewed runs out, which is safe.
+            with going_on(log, "leases not renewed"):
                 self._journal.renew(held, self._lease_s)
-            except Exception as error:  # noqa: BLE001  (whatever the store raises: the lease then runs out, which is safe)
-                log.warning("leases not renewed", reason=str(error))
 
 
 class StepRunner:
