@@ -11,8 +11,10 @@ from services.api.call import Call
 from services.api.intents.resolve import resolve
 from services.api.intents.world import world_for
 from services.api.passwords import guest_hash
+from services.common.catalog import Delivery
 from services.common.contracts.codec import dump
 from services.common.contracts.errors import Conflict, Invalid, Problem, QuotaExceeded
+from services.common.contracts.flow import INSTALLS
 from services.common.contracts.ids import new_id
 from services.common.contracts.states import VmState
 from services.common.contracts.vm import Secrets, VmSpec
@@ -80,7 +82,7 @@ def _write(call: Call, db: Session, vm_id: str, spec: VmSpec, networks: JsonDict
     opening = Opening(
         "vm.create",
         vm.project_id,
-        params={"networks": networks},
+        params=_params(call, spec, networks),
         requested_by=call.who.id,
         trace_id=call.trace_id,
     )
@@ -88,6 +90,11 @@ def _write(call: Call, db: Session, vm_id: str, spec: VmSpec, networks: JsonDict
     leases = [Row(table_of(AddressLease), row) for row in address_rows(vm.id, spec)]
     write_together(db, [Row(table_of(Vm), values_of(vm)), *rows, *leases])
     return vm, job
+
+
+def _params(call: Call, spec: VmSpec, networks: JsonDict) -> JsonDict:
+    installs = call.parts.systems[spec.os].delivery == Delivery.INSTALLER
+    return {"networks": networks, **({INSTALLS: True} if installs else {})}
 
 
 def _secret_text(secrets: Secrets) -> str:

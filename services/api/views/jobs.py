@@ -23,6 +23,7 @@ FIRST_GUESS_S = {
     "build": 30.0,
     "deploy": 1.0,
     "start": 1.0,
+    "install": 120.0,
     "boot": 60.0,
     "verify": 0.1,
     "stop": 15.0,
@@ -49,7 +50,7 @@ def job_view(job: Job, steps: Iterable[JobStep], expected: Expect, now: float) -
     """Everything about a job; `steps` are its rows, in any order."""
     rows = {row.name: row for row in steps}
     flow = FLOWS[job.kind]
-    names = [step.name for step in flow.steps]
+    names = [step.name for step in flow.taken(job.params)]
     undone = sorted((row for row in rows.values() if row.name not in names), key=lambda row: row.begun_at)
     shown = [_step(name, rows.get(name), expected, now) for name in names]
     to_undo = [name for name in job.undo if name not in rows and name not in names]

@@ -37,7 +37,7 @@ def finished(job: JobView, done: Done, now: float = 0.0) -> Changes:
     if job.undo:
         return _undone(job, done)
     facts = {**job.facts, job.step: done.facts}
-    following = flow_of(job).after_step(job.step)
+    following = flow_of(job).after_step(job.step, job.params)
     if following is None:
         changes = _succeeded(job, done)
     elif now and following.follows and _can_follow(job, following):
@@ -63,6 +63,7 @@ def _can_follow(job: JobView, following: Step) -> bool:
         return False
     if following.name == "deploy":
         return bool(job.params.get("networks"))
+    # Without an agent nobody says that it has booted; an installer speaks by itself.
     return following.name != "boot" or job.vm.spec.guest_agent
 
 

@@ -7,6 +7,7 @@ and is finished by the report, not by the worker. An undo accepts "it was never 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from services.common.contracts.states import VmState as V
 
@@ -18,6 +19,9 @@ class Queue:
     IMAGEBUILDER = "imagebuilder"
     WORKER = "worker"
 
+
+# The parameter of a job whose vm is set up by an installer: its guest says when that is done.
+INSTALLS = "install"
 
 QUEUES = (Queue.SCHEDULER, Queue.IMAGEBUILDER, Queue.WORKER)
 
@@ -33,6 +37,7 @@ class Step:
     parks: bool = False
     resend_s: float = 0.0  # a parked command is sent again after this long (idempotent at the host)
     follows: bool = False  # needs nothing but the job: whoever ends the step before sends it off at once
+    only: str = ""  # taken by jobs alone whose parameter of this name is true
 
 
 @dataclass(frozen=True)
@@ -49,11 +54,15 @@ class Flow:
         """The step of that name, forward or undo: no flow has a step of its own that is called like an undo."""
         return next((s for s in self.steps if s.name == name), None) or UNDO_STEPS[name]
 
-    def after_step(self, name: str) -> Step | None:
-        """The step that follows, or None at the end."""
-        names = [s.name for s in self.steps]
-        following = names.index(name) + 1
-        return self.steps[following] if following < len(names) else None
+    def taken(self, params: Mapping[str, Any]) -> tuple[Step, ...]:
+        """The steps a job with these parameters takes."""
+        return tuple(step for step in self.steps if not step.only or params.get(step.only))
+
+    def after_step(self, name: str, params: Mapping[str, Any]) -> Step | None:
+        """The step that follows for a job with these parameters, or None at the end."""
+        steps = self.taken(params)
+        following = [s.name for s in steps].index(name) + 1
+        return steps[following] if following < len(steps) else None
 
 
 _ERASE = Step("erase", Queue.WORKER, 120, parks=True, resend_s=3)
@@ -73,6 +82,7 @@ FLOWS: Mapping[str, Flow] = {
                 Step("build", Queue.IMAGEBUILDER, 1800, undo="discard"),
                 Step("deploy", Queue.WORKER, 300, undo="erase", parks=True, resend_s=3, follows=True),
                 Step("start", Queue.WORKER, 120, undo="erase", parks=True, resend_s=3, follows=True),
+                Step("install", Queue.WORKER, 7200, parks=True, follows=True, only=INSTALLS),
                 Step("boot", Queue.WORKER, 600, parks=True, follows=True),
                 Step("verify", Queue.WORKER, 30),
             ),

@@ -39,7 +39,7 @@ def command_for(job: JobView, host: str, plan: DeployPlan | None = None) -> Comm
 
 def _follow(job: JobView) -> Follow | None:
     """Starting needs nothing that deploying doesn't know: the host goes on by itself and reports both."""
-    following = FLOWS[job.kind].after_step(job.step)
+    following = FLOWS[job.kind].after_step(job.step, job.params)
     if following is None or not following.follows:
         return None
     command_id = derived_id(job.id, following.name, vm_of(job).fence)

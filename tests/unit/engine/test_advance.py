@@ -132,3 +132,13 @@ def test_every_step_has_a_queue_and_every_undo_is_known() -> None:
         for step in flow.steps:
             assert step.queue in QUEUES
             assert not step.undo or step.undo in UNDO_STEPS
+
+
+def test_only_a_vm_that_is_installed_waits_for_an_installer() -> None:
+    plain = [step.name for step in FLOWS["vm.create"].taken({})]
+    installed = [step.name for step in FLOWS["vm.create"].taken({"install": True})]
+    assert plain == ["place", "build", "deploy", "start", "boot", "verify"]
+    assert installed == ["place", "build", "deploy", "start", "install", "boot", "verify"]
+    for params, following in (({}, "boot"), ({"install": True}, "install")):
+        started = job(step="start", state=JobState.WAITING, params=params)
+        assert advance.finished(started, Done()).step == following
