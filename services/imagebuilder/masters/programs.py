@@ -15,7 +15,11 @@ PACKAGES: Mapping[str, str] = {
     "apt-get": "apt",
     "dpkg-deb": "dpkg",
     "grub-mkimage": "grub-common",
+    "grub-mkrescue": "grub-common",
+    "mcopy": "mtools",
+    "mformat": "mtools",
     "mkfs.ext4": "e2fsprogs",
+    "mksquashfs": "squashfs-tools",
     "mmdebstrap": "mmdebstrap",
     "newuidmap": "uidmap",
     "qemu-img": "qemu-utils",
@@ -24,6 +28,7 @@ PACKAGES: Mapping[str, str] = {
     "unshare": "util-linux",
     "xorriso": "xorriso",
     "/usr/lib/grub/i386-pc/boot.img": "grub-pc-bin",
+    "/usr/lib/grub/x86_64-efi/moddep.lst": "grub-efi-amd64-bin",
     "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
 }
 # mkfs is in /usr/sbin, which a user's PATH may lack.
