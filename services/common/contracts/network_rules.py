@@ -2,8 +2,9 @@
 """The rules that make a network possible: what is wrong with it is named by field, with the way out."""
 
 from collections.abc import Iterator, Sequence
-from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
+from ipaddress import IPv4Interface, IPv6Interface
 
+from services.common.contracts.addresses import ip_address, ip_interface, ip_network
 from services.common.contracts.errors import Problem
 from services.common.contracts.network import Addressing, NetworkModel, Nic, Route
 from services.common.contracts.network_stacking import stacking_problems

@@ -13,8 +13,9 @@ for the card of the management link.
 """
 
 from collections.abc import Iterator
-from ipaddress import IPv4Interface, ip_address, ip_interface
+from ipaddress import IPv4Interface
 
+from services.common.contracts.addresses import ip_address, ip_interface
 from services.common.contracts.errors import Invalid, Problem
 from services.common.contracts.network import Addressing, Bond, BondMode, Link, NetworkModel, Nic, Vlan
 from services.imagebuilder.dialects import words

@@ -11,8 +11,8 @@ servers beside DHCP (without resolvconf the DHCP client writes /etc/resolv.conf 
 """
 
 from collections.abc import Iterator
-from ipaddress import ip_address, ip_interface
 
+from services.common.contracts.addresses import ip_address, ip_interface
 from services.common.contracts.errors import Problem
 from services.common.contracts.network import Addressing, Bond, BondMode, Link, NetworkModel, Nic, Vlan
 from services.imagebuilder.dialects import words

@@ -13,8 +13,8 @@ Source: Anaconda's and pykickstart's "Kickstart Documentation", command network.
 """
 
 from collections.abc import Iterator, Sequence
-from ipaddress import ip_interface
 
+from services.common.contracts.addresses import ip_interface
 from services.common.contracts.network import Addressing, Bond, BondMode, Link, NetworkModel, Nic, Vlan
 from services.imagebuilder.dialects import words
 

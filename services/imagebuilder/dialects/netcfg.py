@@ -9,8 +9,8 @@ It can't say: a guest where only VLANs have addresses.
 """
 
 from collections.abc import Iterator
-from ipaddress import ip_interface
 
+from services.common.contracts.addresses import ip_interface
 from services.common.contracts.errors import Invalid, Problem
 from services.common.contracts.network import Addressing, NetworkModel, Nic
 from services.imagebuilder.dialects import words

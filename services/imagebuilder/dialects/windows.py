@@ -14,8 +14,8 @@ can't hold.
 import json
 from collections.abc import Iterator
 from html import escape
-from ipaddress import ip_interface
 
+from services.common.contracts.addresses import ip_interface
 from services.common.contracts.errors import Problem
 from services.common.contracts.network import NetworkModel, Nic
 from services.imagebuilder.dialects import words

@@ -3,8 +3,9 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from ipaddress import ip_address, ip_interface, ip_network
+from functools import lru_cache
 
+from services.common.contracts.addresses import ip_address, ip_interface, ip_network
 from services.common.contracts.errors import Invalid, Problem
 from services.common.contracts.network import NetworkModel, Nic
 from services.common.contracts.network_rules import network_problems
@@ -35,9 +36,15 @@ def network(text: str) -> str:
 
 def checked(model: NetworkModel, more: Sequence[Problem] = ()) -> None:
     """Raise Invalid with all that is wrong with the links and with the words a dialect would have to write."""
-    problems = [*network_problems(model), *_word_problems(model), *more]
+    problems = [*_problems(model), *more]
     if problems:
         raise Invalid("the network can't be written as asked", problems)
+
+
+# A row writes one network in several dialects, and each asks: the answer is the same.
+@lru_cache(8)
+def _problems(model: NetworkModel) -> tuple[Problem, ...]:
+    return (*network_problems(model), *_word_problems(model))
 
 
 def _word_problems(model: NetworkModel) -> Iterator[Problem]:
