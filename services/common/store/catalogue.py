@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Flavors, networks with the addresses given out, and imported media."""
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.common.store.base import Base, Id, JsonList, Key, Long, Name, Word
@@ -53,7 +53,11 @@ class AddressLease(Base):
 
 
 class Media(Base):
-    """A vendor's ISO or cloud image, kept by its sha256."""
+    """A vendor's ISO or cloud image, kept by its sha256.
+
+    Without a URL its bytes are sent to us. `collected_at` says that the file made room for others: the row stays, and
+    importing it again brings the file back.
+    """
 
     __tablename__ = "media"
     __table_args__ = (UniqueConstraint("project_id", "name"),)
@@ -64,9 +68,12 @@ class Media(Base):
     kind: Mapped[Word]  # iso | cloud-image
     url: Mapped[Long]
     sha256: Mapped[Word]
-    size: Mapped[int | None]
+    size: Mapped[int | None] = mapped_column(BigInteger)  # bytes; of one that is coming: as far as it is known
     state: Mapped[Word]
     job_id: Mapped[Id | None]
     error: Mapped[Long] = mapped_column(default="")
+    protect: Mapped[bool] = mapped_column(default=False)  # never collected
+    last_used_at: Mapped[float | None]
+    collected_at: Mapped[float | None]
     created_at: Mapped[float]
     updated_at: Mapped[float]

@@ -14,7 +14,7 @@ class Project(Base):
     id: Mapped[Key]
     name: Mapped[Name] = mapped_column(unique=True)
     description: Mapped[Long] = mapped_column(default="")
-    quotas: Mapped[JsonDict] = mapped_column(default=dict)  # {"vms", "vcpus", "memory_mib", "disk_gib"}
+    quotas: Mapped[JsonDict] = mapped_column(default=dict)  # vms, vcpus, memory_mib, disk_gib, media_gib
     created_at: Mapped[float]
     updated_at: Mapped[float]
 
