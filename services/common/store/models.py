@@ -4,6 +4,7 @@
 from services.common.store.base import Base
 from services.common.store.catalogue import AddressLease, Flavor, Media, Network
 from services.common.store.hosts import Claim, Host, Installation, Leader, StoredDecision
+from services.common.store.images import Image
 from services.common.store.jobs import Job, JobEvent, JobStep, Outbox
 from services.common.store.projects import ApiToken, IdempotencyKey, Membership, Project, RevokedToken, User
 from services.common.store.vms import Vm
@@ -16,6 +17,7 @@ __all__ = [
     "Flavor",
     "Host",
     "IdempotencyKey",
+    "Image",
     "Installation",
     "Job",
     "JobEvent",
