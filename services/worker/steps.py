@@ -77,7 +77,7 @@ class HostSteps:
         with self._database.read() as session:
             networks = network_plans(session, (n.network for n in context.vm.spec.nics))
             observed = self._observed(session, context) or {}
-        wrong = mismatches(context.vm.spec.nics, observed, networks)
+        wrong = mismatches(context.vm.spec.network, observed, networks)
         if wrong:
             return Done({"verified": False, "mismatches": wrong}, vm_state=VmState.NETWORK_MISMATCH)
         return Done({"verified": True, "addresses": _addresses(observed)}, vm_state=VmState.READY)

@@ -1,40 +1,79 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Is the network that was asked for really there? Compares a guest's report with the links asked for, by MAC."""
+"""Is the network that was asked for really there? Compares a guest's report with the links asked for.
+
+A card is known by its MAC. A bond and a VLAN have the MAC of a card, or one that the guest made up: they are known by
+their names, which we gave them.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any
 
-from services.common.contracts.network import NetworkPlan, Nic
+from services.common.contracts.network import Bond, Link, NetworkModel, NetworkPlan, Nic, Vlan
 
 # A resolver on the guest itself hides the servers behind it.
 LOCAL_RESOLVERS = ("127.", "::1")
 
 
-def mismatches(nics: Sequence[Nic], report: Mapping[str, Any], networks: Mapping[str, NetworkPlan]) -> list[str]:
+def mismatches(
+    asked: NetworkModel | Sequence[Nic], report: Mapping[str, Any], networks: Mapping[str, NetworkPlan]
+) -> list[str]:
     """What is not as asked, one sentence each; empty when everything asked for was seen."""
-    seen = {str(i.get("mac", "")).lower(): i for i in report.get("interfaces", [])}
+    model = asked if isinstance(asked, NetworkModel) else NetworkModel(tuple(asked))
+    interfaces: list[Mapping[str, Any]] = list(report.get("interfaces", []))
     found = []
-    for index, nic in enumerate(nics):
-        if not nic.configured:
+    for _, name, link in model.links():
+        if isinstance(link, Nic) and not link.configured:
             continue
-        link = seen.get(nic.mac.lower())
-        if link is None:
-            found.append(f"NIC {index} ({nic.mac}) is not there")
-            continue
-        found += [f"NIC {index} ({nic.mac}): {text}" for text in _link(nic, link, networks.get(nic.network))]
-    return found + list(_routes(nics, report)) + list(_dns(nics, report))
+        called, seen = _called(model, link), _seen(model, link, name, interfaces)
+        if seen is None:
+            found.append(f"{called} is not there")
+        else:
+            found += [f"{called}: {text}" for text in _differences(link, seen, _plugged_into(model, link, networks))]
+    return found + list(_routes(model, report)) + list(_dns(model, report))
 
 
-def _link(nic: Nic, link: Mapping[str, Any], network: NetworkPlan | None) -> Iterator[str]:
-    have = {str(ip_interface(a)) for a in link.get("addresses", []) if _is_interface(a)}
-    for address in nic.addresses:
+def _called(model: NetworkModel, link: Link) -> str:
+    if isinstance(link, Nic):
+        return f"NIC {next(n for n, other in enumerate(model.nics) if other is link)} ({link.mac})"
+    return f"bond {link.name}" if isinstance(link, Bond) else f"VLAN {link.id} ({link.name})"
+
+
+def _seen(
+    model: NetworkModel, link: Link, name: str, interfaces: Sequence[Mapping[str, Any]]
+) -> Mapping[str, Any] | None:
+    named = next((i for i in interfaces if i.get("name") == name), None)
+    if not isinstance(link, Nic):
+        return named
+    others = {name for _, name, other in model.links() if not isinstance(other, Nic)}
+    cards = [i for i in interfaces if _mac(i) == link.mac.lower() and i.get("name") not in others]
+    return named if named in cards else next(iter(cards), None)
+
+
+def _mac(interface: Mapping[str, Any]) -> str:
+    return str(interface.get("mac", "")).lower()
+
+
+def _plugged_into(model: NetworkModel, link: Link, networks: Mapping[str, NetworkPlan]) -> NetworkPlan | None:
+    """The platform's network a link's lease must be of; None where that can't be told, as behind a VLAN's tag."""
+    if isinstance(link, Vlan):
+        return None
+    nic = model.nic(link.members[0]) if isinstance(link, Bond) and link.members else link
+    return networks.get(nic.network) if isinstance(nic, Nic) else None
+
+
+def _differences(link: Link, seen: Mapping[str, Any], network: NetworkPlan | None) -> Iterator[str]:
+    have = {str(ip_interface(a)) for a in seen.get("addresses", []) if _is_interface(a)}
+    listed = ", ".join(sorted(have)) or "none"
+    for address in link.addresses:
         if str(ip_interface(address)) not in have:
-            yield f"address {address} is missing (seen: {', '.join(sorted(have)) or 'none'})"
-    if nic.dhcp4 and not any(_leased(a, network) for a in have):
-        yield f"no IPv4 address by DHCP (seen: {', '.join(sorted(have)) or 'none'})"
-    if nic.mtu and link.get("mtu") not in (None, nic.mtu):
-        yield f"MTU is {link.get('mtu')}, not {nic.mtu}"
+            yield f"address {address} is missing (seen: {listed})"
+    if link.dhcp4 and not any(_leased(a, network) for a in have):
+        yield f"no IPv4 address by DHCP (seen: {listed})"
+    if (link.dhcp6 or link.accept_ra) and not any(_global6(a) for a in have):
+        yield f"no IPv6 address by {'DHCPv6' if link.dhcp6 else 'router advertisement'} (seen: {listed})"
+    if link.mtu and seen.get("mtu") not in (None, link.mtu):
+        yield f"MTU is {seen.get('mtu')}, not {link.mtu}"
 
 
 def _is_interface(text: object) -> bool:
@@ -52,15 +91,20 @@ def _leased(address: str, network: NetworkPlan | None) -> bool:
     return network is None or not network.cidr or interface.ip in ip_network(network.cidr)
 
 
-def _routes(nics: Sequence[Nic], report: Mapping[str, Any]) -> Iterator[str]:
+def _global6(address: str) -> bool:
+    interface = ip_interface(address)
+    return interface.version == 6 and not interface.ip.is_link_local
+
+
+def _routes(model: NetworkModel, report: Mapping[str, Any]) -> Iterator[str]:
     routes = {(_target(r), str(r.get("via", ""))) for r in report.get("routes", [])}
-    for index, nic in enumerate(nics):
-        wanted = [("0.0.0.0/0", nic.gateway4)] if nic.gateway4 else []
-        wanted += [("::/0", nic.gateway6)] if nic.gateway6 else []
-        wanted += [(str(ip_network(r.to)), r.via) for r in nic.routes]
+    for _, _, link in model.links():
+        wanted = [("0.0.0.0/0", link.gateway4)] if link.gateway4 else []
+        wanted += [("::/0", link.gateway6)] if link.gateway6 else []
+        wanted += [(str(ip_network(r.to)), r.via) for r in link.routes]
         for to, via in wanted:
             if (to, via) not in routes:
-                yield f"NIC {index} ({nic.mac}): no route to {to} by {via}"
+                yield f"{_called(model, link)}: no route to {to} by {via}"
 
 
 def _target(route: Mapping[str, Any]) -> str:
@@ -70,14 +114,15 @@ def _target(route: Mapping[str, Any]) -> str:
     return to
 
 
-def _dns(nics: Sequence[Nic], report: Mapping[str, Any]) -> Iterator[str]:
+def _dns(model: NetworkModel, report: Mapping[str, Any]) -> Iterator[str]:
     have = [str(s) for s in report.get("dns", [])]
     if any(server.startswith(LOCAL_RESOLVERS) for server in have):
         return
-    for index, nic in enumerate(nics):
-        for server in nic.dns:
+    for _, _, link in model.links():
+        for server in link.dns:
             if not any(_same(server, other) for other in have):
-                yield f"NIC {index} ({nic.mac}): DNS server {server} is missing (seen: {', '.join(have) or 'none'})"
+                seen = ", ".join(have) or "none"
+                yield f"{_called(model, link)}: DNS server {server} is missing (seen: {seen})"
 
 
 def _same(one: str, other: str) -> bool:
