@@ -26,6 +26,7 @@ from services.common.store.database import Database
 from services.common.store.journal import SqlJournal
 from services.common.store.projects import IdempotencyKey, RevokedToken
 from services.conductor import gauges
+from services.conductor.guest_waits import GuestWaits
 from services.conductor.guests import Guests
 from services.conductor.leadership import Leadership
 from services.conductor.reconciler import Reconciler, repair_claims
@@ -77,9 +78,10 @@ def main() -> None:
     database = open_database(settings, feed)
     journal = SqlJournal(database)
     sweeper = Sweeper(database, journal)
+    waits = GuestWaits(database, journal)
     reconciler = Reconciler(database, journal, feed, settings.orphan_grace_s)
     others = {
-        AgentEventKind.GUEST: Guests(database, journal, sweeper).record,
+        AgentEventKind.GUEST: Guests(database, journal, waits, feed).record,
         AgentEventKind.INVENTORY: reconciler.inventory,
         AgentEventKind.LIFECYCLE: reconciler.lifecycle,
     }
@@ -90,7 +92,7 @@ def main() -> None:
     table: list[tuple[float, Work]] = [
         (0.25, sweeper.ring_overdue),
         (0.5, sweeper.resend_commands),
-        (0.5, sweeper.finish_boots),
+        (0.5, waits.finish_all),
         (1.0, sweeper.stall_overdue),
         (2.0, lambda: sweeper.mark_silent_hosts(settings.host_timeout_s)),
         (30.0, lambda: repair_claims(database)),

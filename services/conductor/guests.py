@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What guests say: kept as observed facts, told as phases, and the end of a wait for a boot."""
+"""What guests say: kept as observed facts, told as phases, and the end of a wait for an installation or a boot."""
 
 import time
+from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -9,63 +11,145 @@ from sqlalchemy.orm import Session
 from services.common.contracts import advance
 from services.common.contracts.errors import GuestFailed
 from services.common.contracts.events import AgentEvent, JobEventKind
-from services.common.contracts.journal import NewEvent
+from services.common.contracts.flow import FLOWS
+from services.common.contracts.guest import GUEST_STEPS, INSTALLED, MOST_PHASES, failure_text
+from services.common.contracts.journal import Done, JsonDict, NewEvent
 from services.common.contracts.states import JobState
+from services.common.contracts.topics import job_channel
+from services.common.runtime.feed import Feed
 from services.common.store.database import Database
-from services.common.store.jobs import Job
+from services.common.store.jobs import Job, JobStep
 from services.common.store.journal import SqlJournal, append_events, view_of
 from services.common.store.vms import Vm
-from services.conductor.sweeper import Sweeper
+from services.conductor.guest_waits import GuestWaits
+
+# Whatever a guest says, nobody waits longer than this for one step.
+LONGEST_WAIT_S = 4 * 3600.0
+
+
+@dataclass(frozen=True)
+class _Word:
+    """One message, who said it, and the job that waits for this guest."""
+
+    session: Session
+    vm: Vm
+    job: Job | None
+    message: JsonDict
+    now: float
 
 
 class Guests:
-    """Records guest messages that an agent has checked; the vm is the one whose port they came through."""
+    """Records guest messages that were checked; the vm is the one whose port (or token) they came with."""
 
-    def __init__(self, database: Database, journal: SqlJournal, sweeper: Sweeper):
+    def __init__(self, database: Database, journal: SqlJournal, waits: GuestWaits, feed: Feed):
         self._database = database
         self._journal = journal
-        self._sweeper = sweeper
+        self._waits = waits
+        self._feed = feed
+        self._said = {"hello": self._hello, "phase": self._phase, "report": self._report, "failed": self._failed}
 
     def record(self, event: AgentEvent) -> None:
-        """One message."""
-        message = event.data
+        """One message. Repeated, late and out of order it does no harm."""
         with self._database.write() as session:
             vm = session.get(Vm, event.vm)
             if vm is None or vm.host_id != event.host:
                 return
-            kind = message.get("type")
-            job = self._booting(session, vm)
-            vm.seen_at = time.time()
-            if kind == "report":
-                vm.observed = {**_without(message, "type"), "at": time.time()}
-                vm.version += 1
-            elif kind == "phase" and job:
-                text = str(message.get("name", ""))
-                data = {"percent": message.get("percent")} if message.get("percent") is not None else {}
-                append_events(session, job.id, [NewEvent(JobEventKind.PHASE, job.step, text, data)])
-            elif kind == "failed" and job:
-                self._failed(session, job, message)
-            elif kind == "load":
-                vm.observed = {**(vm.observed or {}), "load": _without(message, "type")} if vm.observed else None
-            view = view_of(session, job, self._journal.platform(session)) if job and kind == "report" else None
-            deadline = job.deadline_at or 0.0 if job else 0.0
+            word = _Word(session, vm, self._waiting(session, vm), event.data, time.time())
+            vm.seen_at = word.now
+            kind = event.data.get("type")
+            if kind == "load":
+                vm.observed = {**vm.observed, "load": _without_type(event.data)} if vm.observed else None
+            elif kind in self._said:
+                self._said[kind](word)
+            view = self._booting(word) if kind == "report" else None
+            deadline = word.job.deadline_at or 0.0 if word.job else 0.0
         if view is not None:
-            self._sweeper.finish_boot(view, deadline, time.time())
+            self._waits.finish(view, deadline, word.now)
 
-    def _booting(self, session: Session, vm: Vm) -> Job | None:
+    def _waiting(self, session: Session, vm: Vm) -> Job | None:
         if not vm.job_id:
             return None
-        waiting = select(Job).where(Job.id == vm.job_id, Job.state == JobState.WAITING, Job.step == "boot")
+        waiting = select(Job).where(Job.id == vm.job_id, Job.state == JobState.WAITING, Job.step.in_(GUEST_STEPS))
         # The job's row is locked before the vm's, as every step's end does it.
         return session.scalars(waiting.with_for_update()).first()
 
-    def _failed(self, session: Session, job: Job, message: dict[str, object]) -> None:
-        view = view_of(session, job, self._journal.platform(session))
-        error = GuestFailed(
-            f"the guest failed in {message.get('phase', 'an unnamed phase')}", extra={"log": message.get("log")}
-        )
-        self._journal.apply_in(session, view, advance.failed(view, error))
+    def _booting(self, word: _Word) -> Any:
+        if word.job is None:
+            return None
+        word.session.refresh(word.job)
+        booting = word.job.state == JobState.WAITING and word.job.step == "boot"
+        return view_of(word.session, word.job, self._journal.platform(word.session)) if booting else None
+
+    def _hello(self, word: _Word) -> None:
+        if word.job is not None and _facts(word.job).get("boot_id") != word.message.get("boot_id"):
+            _note(word.job, {"boot_id": word.message.get("boot_id")})
+            self._go_on_waiting(word, word.job)
+
+    def _report(self, word: _Word) -> None:
+        told = _without_type(word.message)
+        new = told != {k: v for k, v in (word.vm.observed or {}).items() if k not in ("at", "load")}
+        word.vm.observed = {**told, "at": word.now}
+        word.vm.version += 1
+        if word.job is None:
+            return
+        if word.job.step == "install":
+            self._end(word, word.job, "report")
+        elif new:
+            self._go_on_waiting(word, word.job)
+
+    def _phase(self, word: _Word) -> None:
+        job = word.job
+        if job is None:
+            return
+        name, percent = str(word.message["name"]), word.message.get("percent")
+        known: dict[str, float] = _facts(job).get("phases", {})
+        first = name not in known and len(known) < MOST_PHASES
+        if not first and not (name in known and (percent or 0) >= known[name] + 1):
+            return
+        now_at = {"name": name, "percent": percent, "at": word.now}
+        _note(job, {"phases": {**known, name: percent or 0}, "phase": now_at})
+        self._go_on_waiting(word, job)
+        if first:
+            data = {} if percent is None else {"percent": percent}
+            append_events(word.session, job.id, [NewEvent(JobEventKind.PHASE, job.step, name, data)])
+        else:
+            told = {"job": job.id, "vm": word.vm.id, "kind": str(JobEventKind.PROGRESS), "step": job.step}
+            self._feed.publish(job_channel(job.id), {**told, "percent": percent, "text": name, "at": word.now})
+        if name == INSTALLED and job.step == "install":
+            self._end(word, job, "phase")
+
+    def _failed(self, word: _Word) -> None:
+        if word.job is None:
+            return
+        view = view_of(word.session, word.job, self._journal.platform(word.session))
+        error = GuestFailed(failure_text(view.step, word.message), extra={"log": word.message.get("log")})
+        self._journal.apply_in(word.session, view, advance.failed(view, error))
+
+    def _end(self, word: _Word, job: Job, by: str) -> None:
+        """The installation is over; the boot that follows is waited for at once."""
+        word.session.flush()
+        view = view_of(word.session, job, self._journal.platform(word.session))
+        if not _facts(job).get("failed"):
+            self._journal.apply_in(word.session, view, advance.finished(view, Done({"ended_by": by}), word.now))
+
+    def _go_on_waiting(self, word: _Word, job: Job) -> None:
+        """Something new was said: the guest may be silent for its whole allowance again."""
+        step = FLOWS[job.kind].step(job.step)
+        row = word.session.get(JobStep, (job.id, job.step))
+        latest = (row.begun_at if row else word.now) + LONGEST_WAIT_S
+        patience = self._journal.durations.silence_s(word.session, step, word.vm.os)
+        job.deadline_at = max(job.deadline_at or 0.0, min(word.now + patience, latest))
 
 
-def _without(message: dict[str, object], key: str) -> dict[str, object]:
-    return {k: v for k, v in message.items() if k != key}
+def _facts(job: Job) -> JsonDict:
+    """What is known of the present step so far."""
+    found: JsonDict = job.facts.get(job.step, {})
+    return found
+
+
+def _note(job: Job, facts: JsonDict) -> None:
+    job.facts = {**job.facts, job.step: {**_facts(job), **facts}}
+
+
+def _without_type(message: JsonDict) -> JsonDict:
+    return {k: v for k, v in message.items() if k != "type"}

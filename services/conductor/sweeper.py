@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sweeper: rings again for every overdue, unfinished job; sends unanswered commands again; ends waits.
+"""The sweeper: rings again for every overdue, unfinished job; sends unanswered commands again; says what stalls.
 
 It is what makes a lost, dropped or wiped message cost time only.
 """
@@ -13,8 +13,7 @@ from services.common.contracts import advance
 from services.common.contracts.codec import load
 from services.common.contracts.commands import Command
 from services.common.contracts.flow import FLOWS
-from services.common.contracts.journal import Done, JobView
-from services.common.contracts.observed import mismatches
+from services.common.contracts.guest import GUEST_STEPS
 from services.common.contracts.states import JOB_DUE, JOB_PARKED, HostState, JobState
 from services.common.runtime.log import get_logger
 from services.common.runtime.metrics import RERUNG
@@ -23,14 +22,11 @@ from services.common.store.database import Database
 from services.common.store.hosts import Host
 from services.common.store.jobs import Job
 from services.common.store.journal import SqlJournal, view_of
-from services.common.store.network_plans import network_plans
 from services.common.store.vms import Vm
 
 log = get_logger(__name__)
 # A bell is given this long before it is rung again.
 PATIENCE_S = 2.0
-# A guest whose first report isn't as asked gets this long to get there.
-SETTLE_S = 30.0
 BATCH = 200
 
 
@@ -92,37 +88,6 @@ class Sweeper:
                 elif job.state != JobState.STALLED:
                     self._resend(session, job, time.time())
 
-    def finish_boots(self) -> None:
-        """End waits for guests that have reported what was asked for, or that are past their time."""
-        now = time.time()
-        booting = and_(Job.state == JobState.WAITING, Job.step == "boot")
-        with self._database.read() as session:
-            # Only guests that have said anything: during a storm of creates most have not yet.
-            heard = select(Job).join(Vm, Vm.id == Job.vm_id).where(booting, Vm.observed.is_not(None))
-            waiting = session.scalars(heard).all()
-            views = [
-                (view_of(session, job, self._journal.platform(session)), job.deadline_at or 0.0) for job in waiting
-            ]
-        for view, deadline in views:
-            self.finish_boot(view, deadline, now)
-
-    def finish_boot(self, job: JobView, deadline: float, now: float) -> None:
-        """End one wait if it is over."""
-        if job.vm is None:
-            return
-        with self._database.read() as session:
-            vm = session.get(Vm, job.vm.id)
-            networks = network_plans(session, (n.network for n in job.vm.spec.nics))
-        observed = (vm.observed if vm else None) or {}
-        before = next(
-            (f["boot_before"] for f in job.facts.values() if f.get("boot_before") and not f.get("already")), ""
-        )
-        if not observed or (before and observed.get("boot_id") == before):
-            return
-        over = now > min(deadline, float(observed.get("at", now)) + SETTLE_S)
-        if over or not mismatches(job.vm.spec.nics, observed, networks):
-            self._journal.apply(job, advance.finished(job, Done({"boot_id": observed.get("boot_id", "")})))
-
     def stall_overdue(self) -> None:
         """Say so where a wait is past its deadline."""
         now = time.time()
@@ -132,7 +97,7 @@ class Sweeper:
             views = [(view_of(session, j, self._journal.platform(session)), self._evidence(session, j)) for j in jobs]
         for view, evidence in views:
             waited = round(now - (view.deadline_at or now))
-            who = "the guest" if view.step == "boot" else "the host"
+            who = "the guest" if view.step in GUEST_STEPS else "the host"
             reason = f"{who} did not finish {view.step!r} in time ({waited} s over)"
             if self._journal.apply(view, advance.stalled(view, reason, evidence)):
                 log.warning("job stalled", job=view.id, step=view.step)

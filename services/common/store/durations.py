@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.common.contracts.flow import Step
+from services.common.contracts.guest import GUEST_STEPS
 from services.common.store.jobs import JobStep
 
 SAMPLES = 25
@@ -16,6 +17,9 @@ KEEP_S = 20.0
 # A deadline is never learned from fewer samples, and never below this many seconds.
 ENOUGH = 5
 LEAST_S = 20.0
+# A guest may be silent for this long where nothing is learned yet, and for at least this long where it is.
+FIRST_SILENCE_S = 1800.0
+LEAST_SILENCE_S = 300.0
 
 
 def recent(session: Session, step: str, os: str) -> list[float]:
@@ -51,8 +55,20 @@ class Durations:
         samples = self._samples(session, step, os)
         return statistics.median(samples) if samples else None
 
+    def silence_s(self, session: Session, step: Step, os: str) -> float:
+        """How long a guest may say nothing new: twice as long as the whole step ever took lately."""
+        samples = self._samples(session, step.name, os)
+        if len(samples) < ENOUGH:
+            return min(step.deadline_s, FIRST_SILENCE_S)
+        return min(step.deadline_s, max(LEAST_SILENCE_S, 2 * max(samples)))
+
     def deadline_s(self, session: Session, step: Step, os: str) -> float:
-        """Five times the longest recent run, never beyond the flow's own deadline."""
+        """Five times the longest recent run, never beyond the flow's own deadline.
+
+        A step that ends by what the guest says has the guest's allowance, which begins anew with all it says.
+        """
+        if step.name in GUEST_STEPS:
+            return self.silence_s(session, step, os)
         samples = self._samples(session, step.name, os)
         if len(samples) < ENOUGH or step.deadline_s <= LEAST_S:
             return step.deadline_s

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ends of the waits for guests: an installation is over with the first report, a boot with the right network."""
+
+import time
+
+from sqlalchemy import and_, select
+
+from services.common.contracts import advance
+from services.common.contracts.guest import GUEST_STEPS
+from services.common.contracts.journal import Done, JobView
+from services.common.contracts.observed import mismatches
+from services.common.contracts.states import JobState
+from services.common.store.database import Database
+from services.common.store.jobs import Job
+from services.common.store.journal import SqlJournal, view_of
+from services.common.store.network_plans import network_plans
+from services.common.store.vms import Vm
+
+# A guest whose first report isn't as asked gets this long to get there.
+SETTLE_S = 30.0
+
+
+class GuestWaits:
+    """Every method may run at any time, on any conductor."""
+
+    def __init__(self, database: Database, journal: SqlJournal):
+        self._database = database
+        self._journal = journal
+
+    def finish_all(self) -> None:
+        """End waits for guests that have reported what was asked for, or that are past their time."""
+        now = time.time()
+        waiting = and_(Job.state == JobState.WAITING, Job.step.in_(GUEST_STEPS))
+        with self._database.read() as session:
+            # Only guests that have said anything: during a storm of creates most have not yet.
+            heard = select(Job).join(Vm, Vm.id == Job.vm_id).where(waiting, Vm.observed.is_not(None))
+            jobs = session.scalars(heard).all()
+            views = [(view_of(session, job, self._journal.platform(session)), job.deadline_at or 0.0) for job in jobs]
+        for view, deadline in views:
+            self.finish(view, deadline, now)
+
+    def finish(self, job: JobView, deadline: float, now: float) -> None:
+        """End one wait if it is over."""
+        if job.vm is None or said_failed(job):
+            return
+        with self._database.read() as session:
+            vm = session.get(Vm, job.vm.id)
+            networks = network_plans(session, (n.network for n in job.vm.spec.nics))
+        observed = (vm.observed if vm else None) or {}
+        before = next(
+            (f["boot_before"] for f in job.facts.values() if f.get("boot_before") and not f.get("already")), ""
+        )
+        if not observed or (before and observed.get("boot_id") == before):
+            return
+        if job.step == "install":
+            # Its agent speaks, so it is there: what it reports is weighed by the step that follows.
+            self._journal.apply(job, advance.finished(job, Done({"ended_by": "report"}), now))
+            return
+        over = now > min(deadline, float(observed.get("at", now)) + SETTLE_S)
+        if over or not mismatches(job.vm.spec.nics, observed, networks):
+            self._journal.apply(job, advance.finished(job, Done({"boot_id": observed.get("boot_id", "")})))
+
+
+def said_failed(job: JobView) -> bool:
+    """Whether the guest has said that the present step failed: nothing it says later ends the step well."""
+    return bool(job.facts.get(job.step, {}).get("failed"))

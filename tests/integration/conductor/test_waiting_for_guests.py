@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a guest says moves its job on, once, whatever is repeated or comes late."""
+
+import json
+import time
+
+import pytest
+from sqlalchemy import update
+
+from services.common.contracts.guest import MOST_PHASES
+from services.common.contracts.topics import job_channel
+from services.common.store.durations import FIRST_SILENCE_S
+from services.common.store.models import JobStep
+from services.conductor.guests import LONGEST_WAIT_S
+from tests.integration.conductor.conftest import Room
+from tests.support.waiting import until
+
+ASKED = "10.78.0.9/24"
+
+
+def test_phases_of_an_installation_are_told_with_their_percent(room: Room) -> None:
+    room.check_in()
+    room.says("phase", name="loader up", percent=5)
+    room.says("phase", name="network")
+    assert room.told("guest.phase") == [("loader up", {"percent": 5}), ("network", {})]
+    assert room.job().step == "install"
+
+
+def test_the_installer_s_last_phase_begins_the_wait_for_the_boot(room: Room) -> None:
+    room.check_in()
+    room.says("phase", name="installed", percent=100)
+    job = room.job()
+    assert (job.state, job.step) == ("waiting", "boot")
+    assert job.facts["install"] == {"ended_by": "phase"}
+
+
+def test_a_report_ends_an_installation_and_counts_for_the_boot(room: Room) -> None:
+    room.check_in()
+    room.reports(ASKED)
+    assert room.job().step == "verify"
+    assert room.job().facts["install"] == {"ended_by": "report"}
+
+
+def test_a_report_without_the_address_asked_for_leaves_the_boot_waiting(room: Room) -> None:
+    room.check_in()
+    room.reports()
+    assert (room.job().state, room.job().step) == ("waiting", "boot")
+    room.reports(ASKED)
+    assert room.job().step == "verify"
+
+
+def test_phases_that_come_again_or_late_change_nothing(room: Room) -> None:
+    room.check_in()
+    for name, percent in (("packages", 50), ("partitioning", 20), ("packages", 50), ("partitioning", 20)):
+        room.says("phase", name=name, percent=percent)
+    assert [text for text, _ in room.told("guest.phase")] == ["packages", "partitioning"]
+    room.says("phase", name="installed", percent=100)
+    room.says("phase", name="installed", percent=100)
+    assert (room.job().state, room.job().step) == ("waiting", "boot")
+
+
+def test_a_higher_percent_of_the_same_phase_is_told_to_those_who_watch(room: Room) -> None:
+    room.check_in()
+    room.says("phase", name="packages", percent=10)
+    with room.feed.listen([job_channel(room.job_id)]) as news:
+        room.says("phase", name="packages", percent=60)
+        message = until(lambda: news.get(0.5), 10, "the progress")
+    assert (message["kind"], message["percent"], message["text"]) == ("progress", 60, "packages")
+    assert len(room.told("guest.phase")) == 1
+
+
+def test_a_guest_that_invents_phases_fills_no_journal(room: Room) -> None:
+    room.check_in()
+    for n in range(MOST_PHASES + 20):
+        room.says("phase", name=f"phase {n}")
+    assert len(room.told("guest.phase")) == MOST_PHASES
+
+
+def test_another_host_s_word_about_this_vm_is_not_heard(room: Room) -> None:
+    room.check_in()
+    room.says("phase", name="installed", host="host-2")
+    assert room.job().step == "install"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [{"type_": "phase", "name": "packages"}, {"type_": "hello", "boot_id": "b2"}],
+    ids=["phase", "hello"],
+)
+def test_a_guest_that_says_something_new_may_be_silent_anew(room: Room, message: dict[str, str]) -> None:
+    room.check_in()
+    room.change(deadline_at=time.time() + 1)
+    room.says(**message)
+    moved = room.job().deadline_at or 0.0
+    assert moved == pytest.approx(time.time() + FIRST_SILENCE_S, abs=30)
+    room.change(deadline_at=1.0)
+    room.says(**message)
+    assert room.job().deadline_at == 1.0, "repeating itself is no progress"
+
+
+def test_a_heartbeat_alone_is_no_progress(room: Room) -> None:
+    room.check_in()
+    room.change(deadline_at=1.0)
+    room.says("heartbeat", uptime_s=9)
+    assert room.job().deadline_at == 1.0
+
+
+def test_nobody_waits_for_a_guest_for_ever_whatever_it_says(room: Room) -> None:
+    room.check_in()
+    with room.database.write() as session:
+        begun = time.time() - LONGEST_WAIT_S - 5
+        session.execute(update(JobStep).where(JobStep.job_id == room.job_id).values(begun_at=begun))
+    room.change(deadline_at=1.0)
+    room.says("phase", name="packages")
+    assert (room.job().deadline_at or 0.0) < time.time()
+
+
+def test_a_failed_installation_fails_the_job_with_the_reason_and_the_log_s_tail(room: Room) -> None:
+    room.check_in()
+    room.says("failed", phase="packages", log="---\nthe mirror has no installer components\nGET 404\n")
+    job = room.job()
+    assert job.state == "undoing"
+    assert job.error is not None
+    assert job.error["code"] == "guest-failed"
+    assert job.error["detail"] == "the installer failed in packages: the mirror has no installer components"
+    assert "GET 404" in json.dumps(job.error["evidence"]["log"])
+
+
+def test_a_failed_boot_is_the_guest_s(room: Room) -> None:
+    room.check_in(install=False)
+    room.says("failed", phase="cloud-init", log="")
+    assert (room.job().error or {})["detail"] == "the guest failed in cloud-init"
