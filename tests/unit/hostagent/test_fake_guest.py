@@ -75,6 +75,20 @@ def test_a_dhcp_link_without_its_default_route(tmp_path: Path) -> None:
     assert seen(tmp_path, {"version": 2, "ethernets": {"eth0": quiet}})["routes"] == []
 
 
+def test_bonds_and_vlans_come_up_as_the_seed_says(tmp_path: Path) -> None:
+    cards = {name: {"match": {"macaddress": mac}} for name, mac in zip(("eth0", "eth1"), MACS, strict=True)}
+    netplan = {
+        "version": 2,
+        "ethernets": cards,
+        "bonds": {"bond0": {"interfaces": ["eth0", "eth1"], "dhcp4": True}},
+        "vlans": {"vlan20": {"id": 20, "link": "bond0", "addresses": ["192.0.2.10/24"], "dhcp4": True}},
+    }
+    told = seen(tmp_path, netplan)
+    bond, vlan = told["interfaces"][2:]
+    assert (bond["name"], bond["mac"], bond["addresses"]) == ("bond0", MACS[0], [dhcp_address(NICS[0])])
+    assert (vlan["name"], vlan["mac"], vlan["addresses"]) == ("vlan20", MACS[0], ["192.0.2.10/24"])
+
+
 def test_a_nic_the_seed_leaves_out_stays_unconfigured(tmp_path: Path) -> None:
     only = {"version": 2, "ethernets": {"eth0": {"match": {"macaddress": MACS[0]}, "dhcp4": True}}}
     assert seen(tmp_path, only)["interfaces"][1]["addresses"] == []

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a fake guest knows of its network: the `network-config` in its NoCloud seed, and its NICs' networks."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from io import BytesIO
 from ipaddress import ip_address, ip_network
@@ -53,12 +54,25 @@ def links(plan: DeployPlan, network: dict[str, Any] | None) -> tuple[FakeLink, .
     """The links the guest comes up with: as its seed says, or DHCP on each NIC when there is no seed."""
     ethernets = (network or {}).get("ethernets", {})
     by_mac = {_mac(key, item): (key, item) for key, item in ethernets.items() if isinstance(item, dict)}
+    cards: dict[str, NicPlan] = {}
     found = []
     for index, nic in enumerate(plan.nics):
         default = (f"eth{index}", {} if network else {"dhcp4": True})
         key, item = by_mac.get(nic.mac.lower(), default)
+        cards[key] = nic
         found.append(_link(nic, str(item.get("set-name", key)), item))
-    return tuple(found)
+    return (*found, *_stacked(network or {}, cards))
+
+
+def _stacked(network: dict[str, Any], cards: dict[str, NicPlan]) -> Iterator[FakeLink]:
+    """Bonds and VLANs, with the MAC of a card below; behind a VLAN's tag nobody serves DHCP."""
+    below = dict(cards)
+    for name, item in network.get("bonds", {}).items():
+        below[name] = below[str(item["interfaces"][0])]
+        yield _link(below[name], str(name), item)
+    for name, item in network.get("vlans", {}).items():
+        card = below[str(item["link"])]
+        yield _link(replace(card, network=replace(card.network, dhcp_start="", dns=())), str(name), item)
 
 
 def dhcp_address(nic: NicPlan) -> str:
