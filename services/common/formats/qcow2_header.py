@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The header of a qcow2 v3 file, with the name of its backing file. See QEMU's docs/interop/qcow2.txt."""
 
+import os
 import struct
 from dataclasses import dataclass
+from pathlib import Path
 
 MAGIC = b"QFI\xfb"
 COPIED = 1 << 63  # on an L1 or L2 entry: what it points at belongs to this file alone
@@ -51,6 +53,21 @@ class Header:
             _HEADER.size,
         )
         return fixed + extensions + self.backing
+
+
+def backing_of(path: Path) -> Path | None:
+    """The file this image stands on, as an absolute path; None for what is no qcow2 or stands alone."""
+    with open(path, "rb") as file:
+        head = file.read(20)
+        if len(head) < 20 or head[:4] != MAGIC:
+            return None
+        offset, length = struct.unpack_from(">QI", head, 8)
+        if not offset or not 0 < length <= _MAX_NAME:
+            return None
+        file.seek(offset)
+        name = file.read(length)
+    # A relative name is meant from the folder of the image itself; behind symlinks as well.
+    return Path(os.path.normpath(path.resolve().parent / os.fsdecode(name)))
 
 
 def _extension(kind: int, data: bytes) -> bytes:

@@ -2,7 +2,7 @@
 """Where masters live: files by their sha256, and an index from a recipe to its files.
 
 masters/<sha256>                   a file, never changed once it is there
-masters/index/<recipe>.json        what a recipe came to
+masters/index/<recipe>.json        what a recipe came to; its time is when it was last asked for
 masters/partial/<recipe>.<pid>.d/  a build under way; a dead one's is removed by the next
 """
 
@@ -39,6 +39,7 @@ class Master:
     recipe: str
     files: dict[str, MasterFile]
     cmdline: str = ""
+    medium: str = ""  # the sha256 of the medium it was made from
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Built:
 
     files: Mapping[str, tuple[Path, str]]
     cmdline: str = ""
+    medium: str = ""
 
 
 Builder = Callable[[Path, Progress], Built]
@@ -67,12 +69,38 @@ class MasterStore:
 
     def find(self, recipe: str) -> Master | None:
         """The recipe's master, if it was made and all its files are still there."""
-        master = self._known.get(recipe) or self._read(recipe)
+        master = self._asked_for(recipe)
         if master is None or not all(self.path(f.sha256).is_file() for f in master.files.values()):
             self._known.pop(recipe, None)
             return None
         self._known[recipe] = master
         return master
+
+    def all(self) -> list[tuple[Master, float]]:
+        """Every master with the time it was last asked for."""
+        found = []
+        for path in sorted(self._index.glob("*.json")):
+            master = self._read(path.stem)
+            if master is not None:
+                found.append((master, path.stat().st_mtime))
+        return found
+
+    def drop(self, recipe: str, unused_since: float) -> bool:
+        """Forget a master nobody has asked for since then; False when somebody has, or makes it now. Files stay."""
+        index = self._index / f"{recipe}.json"
+        with open(self._partial / f"{recipe}.lock", "w", encoding="ascii") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                aside = self._partial / f"{recipe}.{os.getpid()}.dropped"
+                index.rename(aside)
+            except (BlockingIOError, FileNotFoundError):
+                return False
+            # Whoever asks now finds nothing; whoever asked a moment ago has left the time.
+            if aside.stat().st_mtime > unused_since:
+                aside.rename(index)
+                return False
+            aside.unlink()
+            return True
 
     def ensure(self, recipe: str, build: Builder, progress: Progress) -> Master:
         """The recipe's master; made by `build` unless it is there. One builder at a time, all or nothing."""
@@ -83,6 +111,14 @@ class MasterStore:
         self._partial.mkdir(parents=True, exist_ok=True)
         with self._alone(recipe, progress):
             return self.find(recipe) or self._make(recipe, build, progress)
+
+    def _asked_for(self, recipe: str) -> Master | None:
+        """What the index says, with the time noted."""
+        try:
+            os.utime(self._index / f"{recipe}.json")
+        except FileNotFoundError:
+            return None
+        return self._known.get(recipe) or self._read(recipe)
 
     def _read(self, recipe: str) -> Master | None:
         try:
@@ -110,7 +146,7 @@ class MasterStore:
         try:
             built = build(work, progress)
             files = {role: self._keep(path, format_) for role, (path, format_) in built.files.items()}
-            master = Master(recipe, files, built.cmdline)
+            master = Master(recipe, files, built.cmdline, built.medium)
             self._write_index(work, master)
         finally:
             _remove(work)

@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -46,7 +46,11 @@ def ensure_slotted(store: MasterStore, medium: Path, sha256: str, recipe: Recipe
 
     ImageFailed when the medium can't be used; nothing is left behind then.
     """
-    master = store.ensure(_key(sha256, recipe), lambda work, told: _build(medium, recipe, work, told), progress)
+
+    def build(work: Path, told: Progress) -> Built:
+        return replace(_build(medium, recipe, work, told), medium=sha256)
+
+    master = store.ensure(_key(sha256, recipe), build, progress)
     iso, slots = master.files["iso"], master.files["slots"]
     return SlottedMaster(store.path(iso.sha256), iso.sha256, _layout(store.path(slots.sha256)))
 
@@ -67,14 +71,16 @@ def _build(medium: Path, recipe: Recipe, work: Path, progress: Progress) -> Buil
             raise ValueError(f"slot {plan.name} of {recipe.name} has {plan.size} bytes, no multiple of 4096")
     volume = examine(medium)
     need("putting slots into an installation medium", ["xorriso", "setpriv"])
-    slots = {plan.path for plan in recipe.slots}
-    known = _texts(medium, [*_SUMS, *slots])
+    menus = {path: text.encode() for path, text in recipe.files}
+    ours = {*(plan.path for plan in recipe.slots), *menus}
+    known = _texts(medium, [*_SUMS, *ours])
     contents = {plan.path: _content(plan, known.get(plan.path)) for plan in recipe.slots}
-    sums = {path: _without(known[path], slots) for path in _SUMS if path in known}
+    sums = {path: _without(known[path], ours) for path in _SUMS if path in known}
     changed = {path: text for path, text in sums.items() if text != known[path]}
+    _check_menus(menus, known)
     iso = work / "master.iso"
     progress(5, "putting slots into the medium")
-    run(_replay(medium, iso, _files(work, {**contents, **changed}), volume.changed), _reporter(progress))
+    run(_replay(medium, iso, _files(work, {**contents, **changed, **menus}), volume.changed), _reporter(progress))
     # xorriso rounds the file up; a GPT's backup is looked for in the last sector.
     os.truncate(iso, examine(iso).size)
     layout = Layout(iso.stat().st_size, _places(iso, recipe.slots))
@@ -108,6 +114,14 @@ def _content(plan: Plan, text: bytes | None) -> bytes:
     if len(text) > plan.size:
         raise ImageFailed(f"{plan.path} of the medium has {len(text)} bytes, more than its slot of {plan.size}")
     return text.ljust(plan.size, b"\n")
+
+
+def _check_menus(menus: Mapping[str, bytes], known: Mapping[str, bytes]) -> None:
+    """Raise ImageFailed when a boot menu that is to be replaced isn't there: then the medium boots another way."""
+    missing = sorted(set(menus) - set(known))
+    if missing:
+        detail = f"the medium has no {', '.join(missing)}, which its boot menu should be; is it another system's?"
+        raise ImageFailed(detail)
 
 
 def _extents(iso: Path, paths: Sequence[str]) -> dict[str, list[tuple[int, int]]]:

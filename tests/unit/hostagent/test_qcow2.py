@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from services.common.formats.qcow2_header import Header, backing_of
 from services.hostagent.drivers.libvirt.qcow2 import Base, read_base, write_qcow2
 from tests.support.missing import missing
 
@@ -97,3 +98,17 @@ def test_a_killed_writer_leaves_no_disk(tmp_path: Path) -> None:
     write_qcow2(tmp_path / "disk", GIB)
     assert [path.name for path in tmp_path.iterdir()] == ["disk"]
     assert struct.unpack(">I", (tmp_path / "disk").read_bytes()[4:8]) == (3,)
+
+
+def test_the_file_an_image_stands_on_is_read_from_its_header(tmp_path: Path) -> None:
+    (tmp_path / "base").write_bytes(bytes(1024))
+    write_qcow2(tmp_path / "disk.qcow2", 1024, read_base(tmp_path / "base", "raw"))
+    assert backing_of(tmp_path / "disk.qcow2") == tmp_path / "base"
+    write_qcow2(tmp_path / "alone.qcow2", 1024)
+    assert backing_of(tmp_path / "alone.qcow2") is None
+    assert backing_of(tmp_path / "base") is None
+    folder = tmp_path / "images" / "one"
+    folder.mkdir(parents=True)
+    header = Header(16, 1024, 1, 3 << 16, 1 << 16, b"../../masters/x")
+    (folder / "relative.qcow2").write_bytes(header.pack())
+    assert backing_of(folder / "relative.qcow2") == tmp_path / "masters" / "x"
