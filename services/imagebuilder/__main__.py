@@ -12,6 +12,7 @@ from services.common.runtime.keys import Keys, KeysError
 from services.common.runtime.settings import Settings, SettingsError
 from services.common.runtime.steps import run_worker
 from services.common.store.journal import SqlJournal
+from services.imagebuilder import ordering, preview
 from services.imagebuilder.build import Builder
 from services.imagebuilder.catalogue_check import check_catalogue
 from services.imagebuilder.importing import Importer
@@ -20,7 +21,6 @@ from services.imagebuilder.masters import MasterStore
 from services.imagebuilder.media.fetch import Fetcher
 from services.imagebuilder.media.guard import Rules, RulesError
 from services.imagebuilder.places import Places
-from services.imagebuilder.preview import TOPIC, preview
 from services.imagebuilder.server import ArtifactServer
 from services.imagebuilder.sources import Sources
 from services.imagebuilder.steps import handlers
@@ -42,12 +42,18 @@ def main() -> int:
     builder = Builder(database, keys, places, Sources(MasterStore(settings.state_dir), places, database))
     importer = Importer(database, places, Fetcher(rules))
     server = ArtifactServer(settings.images_bind, places, keys.command_public_pem).start()
-    answerer = Answerer(settings.redis_url, TOPIC, preview).start()
+    orders = ordering.Orders(database, keys, places)
+    answerers = [
+        Answerer(settings.redis_url, preview.TOPIC, preview.preview).start(),
+        Answerer(settings.redis_url, ordering.TOPIC, orders.answer).start(),
+    ]
     collector = Collector(database, places, settings.orphan_grace_s).start()
     try:
         run_worker(Queue.IMAGEBUILDER, handlers(builder, importer), settings, SqlJournal(database))
     finally:
-        answerer.stop()
+        for answerer in answerers:
+            answerer.stop()
+        orders.stop()
         collector.stop()
         server.close()
         database.close()

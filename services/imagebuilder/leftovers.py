@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images nobody has a vm for any more: a worker that was slow, or died, may write one after its vm was given up."""
+"""Images nobody needs any more: of vms that are gone, and ordered ones whose time is up.
+
+A worker that was slow, or died, may write one after its vm or its order was given up.
+"""
 
 import shutil
 import threading
 import time
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.exc import OperationalError
 
 from services.common.contracts.states import VmState
+from services.common.runtime.going_on import going_on
 from services.common.runtime.log import get_logger
 from services.common.store.database import Database
+from services.common.store.images import Image
 from services.common.store.vms import Vm
 from services.imagebuilder.places import Places
 
@@ -19,16 +24,22 @@ _GONE = (VmState.DELETED, VmState.FAILED)
 
 
 def collect(database: Database, places: Places, grace_s: float, now: float) -> list[str]:
-    """Remove images older than the grace period whose vm is deleted, failed or unknown; the ids of those vms."""
+    """Remove images older than the grace period that no vm and no order has a use for; their ids.
+
+    Orders whose time is up are forgotten, with their secrets.
+    """
+    with database.write() as session:
+        session.execute(delete(Image).where(Image.expires_at <= now))
     folder = places.image("")
     old = [p.name for p in folder.iterdir() if now - p.stat().st_mtime > grace_s] if folder.is_dir() else []
     if not old:
         return []
     with database.read() as session:
         alive = set(session.scalars(select(Vm.id).where(Vm.id.in_(old), Vm.state.not_in(_GONE))))
-    gone = sorted(set(old) - alive)
-    for vm_id in gone:
-        shutil.rmtree(places.image(vm_id), ignore_errors=True)
+        ordered = set(session.scalars(select(Image.id).where(Image.id.in_(old))))
+    gone = sorted(set(old) - alive - ordered)
+    for image_id in gone:
+        shutil.rmtree(places.image(image_id), ignore_errors=True)
     return gone
 
 
@@ -52,9 +63,12 @@ class Collector:
     def _run(self) -> None:
         while not self._stopping.wait(max(1.0, self._grace_s / 2)):
             try:
-                gone = collect(self._database, self._places, self._grace_s, time.time())
+                with going_on(log, "leftover images can't be collected", but=(OperationalError, OSError)):
+                    self._once()
             except (OperationalError, OSError) as error:
                 log.warning("leftover images were not collected", reason=str(error))
-            else:
-                if gone:
-                    log.info("leftover images collected", vms=gone)
+
+    def _once(self) -> None:
+        gone = collect(self._database, self._places, self._grace_s, time.time())
+        if gone:
+            log.info("leftover images collected", images=gone)

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A guest's file appears whole or not at all, and only we may read it."""
+
+import os
+import threading
+from pathlib import Path
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write `path`, making its folder. Not synced: a file lost with the machine's power is made again."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(content)
+        draft.rename(path)
+    finally:
+        draft.unlink(missing_ok=True)

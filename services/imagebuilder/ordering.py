@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images without a vm: the answer to the question `image`, which is an id and nothing else.
+
+What to build, with its sealed secrets, is a row of the database, and what came of it is written there, too. Building
+the same order twice gives the same bytes, so any number of processes may be asked, any number of times.
+"""
+
+import hashlib
+import json
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as awaited
+from typing import Any
+
+from sqlalchemy import update
+
+from services.common.catalog import OsEntry, systems
+from services.common.catalog.entries import Delivery
+from services.common.contracts.codec import load
+from services.common.contracts.errors import Conflict, ImageFailed, Invalid, NotFound, Problem
+from services.common.contracts.vm import Secrets, VmSpec
+from services.common.runtime.keys import Keys
+from services.common.store.database import Database
+from services.common.store.images import Image
+from services.imagebuilder.drafts import write_whole
+from services.imagebuilder.iso import iso_image
+from services.imagebuilder.places import SEED, Places
+from services.imagebuilder.seed import seed_files
+
+JsonDict = dict[str, Any]
+TOPIC = "image"
+# A seed takes milliseconds. Whoever waits for a master asks again.
+PATIENCE_S = 0.5
+_AT_ONCE = 2
+_MOST_KEPT = 256
+
+
+class Orders:
+    """Builds what is ordered, a few orders at a time."""
+
+    def __init__(self, database: Database, keys: Keys, places: Places):
+        self._database = database
+        self._keys = keys
+        self._places = places
+        self._workers = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="orders")
+        self._under_way: dict[str, Future[JsonDict]] = {}
+        self._told: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def answer(self, payload: JsonDict) -> JsonDict:
+        """`{id}` -> `{file, size, sha256}`, or `{making: text}` where it takes longer: ask again.
+
+        Raises NotFound where nothing of that id is ordered, Invalid with the fields that the system can't have, and
+        Conflict where its medium or master can't be had.
+        """
+        image_id = str(payload["id"])
+        work = self._work(image_id)
+        if not awaited([work], PATIENCE_S).done:
+            return {"making": self._told.get(image_id, "")}
+        with self._lock:
+            self._under_way.pop(image_id, None)
+            self._told.pop(image_id, None)
+        return work.result()
+
+    def stop(self) -> None:
+        """Take no more; what is under way goes on to its end."""
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+    def _work(self, image_id: str) -> Future[JsonDict]:
+        with self._lock:
+            if len(self._under_way) > _MOST_KEPT:
+                # Nobody asked for these again; who does has them built once more, to the same bytes.
+                self._under_way = {key: work for key, work in self._under_way.items() if not work.done()}
+            if image_id not in self._under_way:
+                self._under_way[image_id] = self._workers.submit(self._build, image_id)
+            return self._under_way[image_id]
+
+    def _build(self, image_id: str) -> JsonDict:
+        with self._database.read() as session:
+            order = session.get(Image, image_id)
+        if order is None:
+            raise NotFound(f"no image {image_id} is ordered")
+        entry = systems().get(order.os)
+        if entry is None:
+            raise Invalid(f"there is no os {order.os!r}", [Problem("/os", "unknown here", "GET /v1/os lists them")])
+        try:
+            made = self._make(entry, order)
+        except ImageFailed as error:
+            raise Conflict(error.detail, error.problems) from error
+        with self._database.write() as session:
+            session.execute(update(Image).where(Image.id == image_id).values(**made, built_at=time.time()))
+        return made
+
+    def _make(self, entry: OsEntry, order: Image) -> JsonDict:
+        spec = load(VmSpec, order.spec)
+        secrets = load(Secrets, json.loads(self._keys.unseal(order.secrets))) if order.secrets else Secrets()
+        if entry.delivery == Delivery.INSTALLER:
+            detail = f"{entry.display_name} has no bootable image of ours yet"
+            raise Invalid(detail, [Problem("/os", detail, "choose another os")])
+        content = iso_image(seed_files(entry, order.id, spec, secrets), entry.label)
+        write_whole(self._places.image(order.id) / SEED, content)
+        return {"file": SEED, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
