@@ -14,6 +14,9 @@ from zoneinfo import available_timezones
 
 from marshmallow import ValidationError
 
+from services.common.contracts.guest_words import KEYBOARD, LOCALE, PACKAGE, USER, server_problem, url_problem
+from services.common.contracts.network_stacking import LINK_NAME
+
 LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _SSH_TYPES = (
     "ssh-ed25519",
@@ -41,17 +44,18 @@ def matching(pattern: str, what: str, fix: str) -> Check:
 vm_name = matching(LABEL, "a name", "1 to 63 of a-z, 0-9 and -, not at the ends")
 hostname = matching(LABEL, "a hostname", "one DNS label: 1 to 63 of a-z, 0-9 and -; put the rest into domain")
 object_name = matching(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?", "a name", "letters, digits, . _ and -")
-user_name = matching(r"[a-z_][a-z0-9_-]{0,31}", "a user name", "1 to 32 of a-z, 0-9, _ and -, a letter first")
+user_name = matching(USER.pattern, "a user name", "1 to 32 of a-z, 0-9, _ and -, a letter first")
 account_name = matching(
     r"[A-Za-z0-9](?:[A-Za-z0-9._@+-]{0,126}[A-Za-z0-9])?", "a user name", "letters, digits, . _ @ + -"
 )
-package = matching(r"[A-Za-z0-9][A-Za-z0-9+._:~-]{0,127}", "a package name", "the name alone, as in the archive")
-locale = matching(r"C(?:\.UTF-8)?|[a-z]{2,3}(?:_[A-Z]{2})?(?:\.UTF-8)?(?:@[a-z]+)?", "a locale", "like de_DE.UTF-8")
-keyboard = matching(r"[a-z]{2,8}(?:[-_][a-z0-9]{1,16}){0,2}", "a keyboard layout", "like us, de or fr-latin9")
+package = matching(PACKAGE.pattern, "a package name", "the name alone, as in the archive")
+locale = matching(LOCALE.pattern, "a UTF-8 locale", "like de_DE.UTF-8")
+keyboard = matching(KEYBOARD.pattern, "a keyboard layout", "like us, de or fr-latin9")
 mac = matching(r"(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}", "a MAC address", "like 52:54:00:12:34:56")
 word = matching(r"[A-Za-z0-9](?:[A-Za-z0-9._:/-]{0,61}[A-Za-z0-9])?", "a word", "1 to 63 letters, digits and . _ : / -")
 sha256 = matching(r"[0-9a-f]{64}", "a SHA-256", "64 hexadecimal digits, lower case")
 interface_name = matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}", "an interface name", "at most 15 letters, digits, . _ -")
+link_name = matching(LINK_NAME.pattern, "a link's name", "a letter, then up to 14 letters, digits, . _ and -")
 
 
 def domain(text: str) -> None:
@@ -119,6 +123,18 @@ def url(text: str) -> None:
     """An http(s) URL without credentials."""
     if not re.fullmatch(r"https?://[A-Za-z0-9.\[\]:_-]+(?:/[!-~]*)?", text) or len(text) > 2048:
         raise ValidationError(f"{_short(text)} is not a URL -> http:// or https://, without user and password")
+
+
+def guest_url(text: str) -> None:
+    """A URL that a guest is told: http(s), a host, a path; not shown again, since people put passwords into it."""
+    if problem := url_problem(text):
+        raise ValidationError(f"the URL {problem} -> like http://mirror.example.org/debian")
+
+
+def server(text: str) -> None:
+    """A server's name or address."""
+    if problem := server_problem(text):
+        raise ValidationError(f"{_short(text)} {problem} -> like ntp.example.org or 192.0.2.123")
 
 
 @cache

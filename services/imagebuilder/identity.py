@@ -2,20 +2,15 @@
 """What a guest is told about itself, checked before it is written anywhere."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from services.common.contracts.errors import Problem
+from services.common.contracts.guest_words import KEYBOARD, LOCALE, PACKAGE, USER, server_problem, url_problem
 from services.common.contracts.vm import Secrets, VmSpec
 
 _HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _DOMAIN = re.compile(r"([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
-_KEYBOARD = re.compile(r"[a-z][a-z0-9_,-]{0,31}")
-_LOCALE = re.compile(r"(C|POSIX|[a-z]{2,3}_[A-Z]{2})\.UTF-8(@[a-z]+)?|C|POSIX")
 _TIMEZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
-_USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
-_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.:~=-]*", re.IGNORECASE)
-_URL = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~%/+-]*)?")
-_SERVER = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:-]{0,252}")
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----\n([A-Za-z0-9+/=]{1,76}\n)+-----END CERTIFICATE-----\n?")
 _LAYOUT = re.compile("whole|lvm|home")
 _HASH = re.compile(r"\$[0-9a-z]+\$[./0-9A-Za-z$=,-]+")
@@ -34,16 +29,16 @@ def identity_problems(spec: VmSpec, secrets: Secrets) -> list[Problem]:
     """Everything of a spec that no guest could use as it is. Secrets are named, never shown."""
     problems = hostname_problems(spec.hostname)
     problems += _word(_DOMAIN, "/domain", [spec.domain] if spec.domain else [], "a DNS domain")
-    problems += _word(_LOCALE, "/locale", [spec.locale], 'a UTF-8 locale like "en_US.UTF-8"')
+    problems += _word(LOCALE, "/locale", [spec.locale], 'a UTF-8 locale like "en_US.UTF-8"')
     problems += _word(_TIMEZONE, "/timezone", [spec.timezone], 'a time zone like "Europe/Berlin"')
-    problems += _word(_KEYBOARD, "/keyboard", [spec.keyboard], "an XKB layout")
-    problems += _word(_PACKAGE, "/packages", spec.packages, "a package's name")
-    problems += _word(_URL, "/mirror", [spec.mirror] if spec.mirror else [], "an http or https URL")
-    problems += _word(_URL, "/proxy", [spec.proxy] if spec.proxy else [], "an http or https URL")
-    problems += _word(_SERVER, "/ntp", spec.ntp, "a time server's name or address")
+    problems += _word(KEYBOARD, "/keyboard", [spec.keyboard], "an XKB layout")
+    problems += _word(PACKAGE, "/packages", spec.packages, "a package's name")
+    problems += _judged(url_problem, "/mirror", [spec.mirror] if spec.mirror else [])
+    problems += _judged(url_problem, "/proxy", [spec.proxy] if spec.proxy else [])
+    problems += _judged(server_problem, "/ntp", spec.ntp)
     problems += _word(_PEM, "/ca_certificates", spec.ca_certificates, "one certificate in PEM form")
     problems += _word(_LAYOUT, "/layout", [spec.layout], "whole, lvm or home")
-    problems += _word(_USER, "/users", [user.name for user in spec.users], "a user's name")
+    problems += _word(USER, "/users", [user.name for user in spec.users], "a user's name")
     if not all(_HASH.fullmatch(text) for text in secrets.password_hashes.values()):
         problems.append(Problem("/users", "a password hash is not in crypt form", "use SHA-512-crypt ($6$...)"))
     if _SURROGATE.search(secrets.first_boot):
@@ -59,3 +54,7 @@ def _word(pattern: re.Pattern[str], pointer: str, values: Sequence[str], what: s
     return [
         Problem(pointer, f"{value!r} is not {what}", "correct it") for value in values if not pattern.fullmatch(value)
     ]
+
+
+def _judged(judge: Callable[[str], str], pointer: str, values: Sequence[str]) -> list[Problem]:
+    return [Problem(pointer, f"this one {problem}", "correct it") for value in values if (problem := judge(value))]
