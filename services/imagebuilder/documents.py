@@ -16,6 +16,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from services.common.catalog import template
 from services.common.contracts.errors import Invalid, Problem
+from services.common.contracts.quoting import quoted
 from services.imagebuilder.syntaxes import SYNTAXES, Dumper, Raw, Unsayable, bare, syntax_of
 
 
@@ -36,7 +37,7 @@ def _base64(text: str) -> str:
     try:
         return b64encode(text.encode()).decode()
     except UnicodeEncodeError as error:
-        raise Unsayable(f"{text!r} has half a character") from error
+        raise Unsayable(f"{quoted(text)} has half a character") from error
 
 
 @lru_cache
@@ -66,9 +67,10 @@ def render(family: str, name: str, values: dict[str, Any]) -> bytes:
     """
     try:
         return _compiled(family, name).render(values).encode()
-    except Unsayable as error:
+    except (Unsayable, UnicodeEncodeError) as error:
+        reason = str(error) if isinstance(error, Unsayable) else "there is half a character in a text"
         fix = "use plain text without control characters"
-        raise Invalid(f"{name.removesuffix('.j2')} can't be written", [Problem("", str(error), fix)]) from error
+        raise Invalid(f"{name.removesuffix('.j2')} can't be written", [Problem("", reason, fix)]) from error
 
 
 def syntax_problem(name: str, text: str) -> str:

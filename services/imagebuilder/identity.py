@@ -2,10 +2,11 @@
 """What a guest is told about itself, checked before it is written anywhere."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from services.common.contracts.errors import Problem
 from services.common.contracts.guest_words import KEYBOARD, LOCALE, PACKAGE, USER, server_problem, url_problem
+from services.common.contracts.quoting import quoted
 from services.common.contracts.vm import Secrets, VmSpec
 
 _HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
@@ -22,7 +23,7 @@ def hostname_problems(hostname: str) -> list[Problem]:
     """Why this can't be a hostname; empty when it can."""
     if _HOSTNAME.fullmatch(hostname):
         return []
-    return [Problem("/hostname", f"{hostname!r} is not a hostname", "letters, digits and -, at most 63")]
+    return [Problem("/hostname", f"{quoted(hostname)} is not a hostname", "letters, digits and -, at most 63")]
 
 
 def identity_problems(spec: VmSpec, secrets: Secrets) -> list[Problem]:
@@ -39,6 +40,7 @@ def identity_problems(spec: VmSpec, secrets: Secrets) -> list[Problem]:
     problems += _word(_PEM, "/ca_certificates", spec.ca_certificates, "one certificate in PEM form")
     problems += _word(_LAYOUT, "/layout", [spec.layout], "whole, lvm or home")
     problems += _word(USER, "/users", [user.name for user in spec.users], "a user's name")
+    problems += _key_problems(spec)
     if not all(_HASH.fullmatch(text) for text in secrets.password_hashes.values()):
         problems.append(Problem("/users", "a password hash is not in crypt form", "use SHA-512-crypt ($6$...)"))
     if _SURROGATE.search(secrets.first_boot):
@@ -50,9 +52,20 @@ def identity_problems(spec: VmSpec, secrets: Secrets) -> list[Problem]:
     return problems
 
 
+def _key_problems(spec: VmSpec) -> Iterator[Problem]:
+    """A key of two lines would be two keys, and one that begins with - an option of an installer's command."""
+    for n, user in enumerate(spec.users):
+        for k, key in enumerate(user.ssh_keys):
+            if not key.strip() or not key.isprintable() or key.startswith("-"):
+                detail = f"an SSH key of {quoted(user.name)} is not one line of printable text that begins with a type"
+                yield Problem(f"/users/{n}/ssh_keys/{k}", detail, "give the one line of a .pub file")
+
+
 def _word(pattern: re.Pattern[str], pointer: str, values: Sequence[str], what: str) -> list[Problem]:
     return [
-        Problem(pointer, f"{value!r} is not {what}", "correct it") for value in values if not pattern.fullmatch(value)
+        Problem(pointer, f"{quoted(value)} is not {what}", "correct it")
+        for value in values
+        if not pattern.fullmatch(value)
     ]
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from services.common.contracts.quoting import quoted
+
 # LibYAML's dumper where the wheel has it: ten times as fast.
 Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 # What XML 1.0 can't hold, and what ends a line for any reader.
@@ -33,9 +35,12 @@ class Raw(str):
 
 def yaml_flow(value: Any) -> str:
     """One value on one line, as YAML reads it back."""
-    text: str = yaml.dump(
-        value, Dumper=Dumper, sort_keys=False, allow_unicode=False, default_flow_style=True, width=1 << 30
-    )
+    try:
+        text: str = yaml.dump(
+            value, Dumper=Dumper, sort_keys=False, allow_unicode=False, default_flow_style=True, width=1 << 30
+        )
+    except UnicodeEncodeError as error:
+        raise Unsayable("there is half a character in a text") from error
     return text.removesuffix("\n").removesuffix("\n...")
 
 
@@ -48,7 +53,7 @@ def xml_text(value: Any) -> str:
     """Text between tags or in an attribute; true and false as XML Schema spells them."""
     text = _plain(value)
     if _CONTROL.search(text.replace("\n", "").replace("\t", "")):
-        raise Unsayable(f"{text!r} has a character that XML can't hold")
+        raise Unsayable(f"{quoted(text)} has a character that XML can't hold")
     return escape(text, quote=True)
 
 
@@ -56,7 +61,7 @@ def shell_word(value: Any) -> str:
     """One word of a POSIX shell, always in quotes."""
     text = _plain(value)
     if "\x00" in text:
-        raise Unsayable(f"{text!r} has a NUL")
+        raise Unsayable(f"{quoted(text)} has a NUL")
     return "'" + text.replace("'", "'\"'\"'") + "'"
 
 
@@ -70,7 +75,7 @@ def bare(value: Any) -> Raw:
     """A word where quotes would be a part of it (a line of %packages, base64); every syntax here reads it as it is."""
     text = _plain(value)
     if not _BARE.fullmatch(text):
-        raise Unsayable(f"{text!r} has more than letters, digits and + . / = : ~ _ -")
+        raise Unsayable(f"{quoted(text)} has more than letters, digits and + . / = : ~ _ -")
     return Raw(text)
 
 
@@ -78,14 +83,14 @@ def preseed_value(value: Any) -> str:
     """The rest of a preseed line; debconf trims its ends and takes a backslash at the end as a continuation."""
     text = _line(value)
     if text != text.strip() or text.endswith("\\"):
-        raise Unsayable(f"{text!r} begins or ends with what debconf drops")
+        raise Unsayable(f"{quoted(text)} begins or ends with what debconf drops")
     return text
 
 
 def _line(value: Any) -> str:
     text = _plain(value)
     if _CONTROL.search(text):
-        raise Unsayable(f"{text!r} does not fit on one line")
+        raise Unsayable(f"{quoted(text)} does not fit on one line")
     return text
 
 

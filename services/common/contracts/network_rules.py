@@ -8,6 +8,7 @@ from services.common.contracts.addresses import ip_address, ip_interface, ip_net
 from services.common.contracts.errors import Problem
 from services.common.contracts.network import Addressing, NetworkModel, Nic, Route
 from services.common.contracts.network_stacking import stacking_problems
+from services.common.contracts.quoting import quoted
 
 
 def network_problems(model: NetworkModel) -> list[Problem]:
@@ -40,7 +41,7 @@ def _link_problems(link: Addressing, at: str) -> Iterator[Problem]:
         yield from _route_problems(link, route, f"{at}/routes/{n}")
     for n, server in enumerate(link.dns):
         if not _is_address(server):
-            yield Problem(f"{at}/dns/{n}", f"{server!r} is not an IP address", "give a DNS server's IP address")
+            yield Problem(f"{at}/dns/{n}", f"{quoted(server)} is not an IP address", "give a DNS server's IP address")
     if link.mtu and not 576 <= link.mtu <= 9216:
         yield Problem(f"{at}/mtu", f"{link.mtu} is out of range", "576 to 9216, or leave it out")
 
@@ -62,12 +63,12 @@ def _address_problems(text: str, at: str) -> Iterator[Problem]:
     try:
         interface = ip_interface(text)
     except ValueError:
-        yield Problem(at, f"{text!r} is not an IP address with a prefix length", 'write it like "192.0.2.10/24"')
+        yield Problem(at, f"{quoted(text)} is not an IP address with a prefix length", 'write it like "192.0.2.10/24"')
         return
     if _scoped(text):
-        yield Problem(at, f"{text!r} names a link behind %", "leave the % and what follows out")
+        yield Problem(at, f"{quoted(text)} names a link behind %", "leave the % and what follows out")
     elif "/" not in text:
-        yield Problem(at, f"{text!r} has no prefix length", f'write it like "{text}/24"')
+        yield Problem(at, f"{quoted(text)} has no prefix length", f'write it like "{text}/24"')
     elif interface.ip.is_loopback or interface.ip.is_multicast or interface.ip.is_unspecified:
         yield Problem(at, f"{text} is not an address a host can have", "use a unicast address of the network")
     elif _is_network_itself(interface):
@@ -82,7 +83,7 @@ def _is_network_itself(interface: IPv4Interface | IPv6Interface) -> bool:
 
 def _gateway_problems(link: Addressing, value: str, version: int, at: str) -> Iterator[Problem]:
     if not _is_address(value):
-        yield Problem(at, f"{value!r} is not an IP address", "give the router's IP address")
+        yield Problem(at, f"{quoted(value)} is not an IP address", "give the router's IP address")
         return
     gateway = ip_address(value)
     if gateway.version == 6 and gateway.is_link_local:
@@ -99,13 +100,14 @@ def _route_problems(link: Addressing, route: Route, at: str) -> Iterator[Problem
     try:
         target = ip_network(route.to)
     except ValueError as error:
-        yield Problem(f"{at}/to", f"{route.to!r} is not a network: {error}", 'write it like "198.51.100.0/24"')
+        detail = f"{quoted(route.to)} is not a network: {str(error)[:200]}"
+        yield Problem(f"{at}/to", detail, 'write it like "198.51.100.0/24"')
         return
     if _scoped(route.to):
-        yield Problem(f"{at}/to", f"{route.to!r} names a link behind %", "leave the % and what follows out")
+        yield Problem(f"{at}/to", f"{quoted(route.to)} names a link behind %", "leave the % and what follows out")
         return
     if not _is_address(route.via):
-        yield Problem(f"{at}/via", f"{route.via!r} is not an IP address", "give the router's IP address")
+        yield Problem(f"{at}/via", f"{quoted(route.via)} is not an IP address", "give the router's IP address")
         return
     via = ip_address(route.via)
     if via.version != target.version:
@@ -119,7 +121,7 @@ def _duplicate_macs(nics: Sequence[Nic]) -> Iterator[Problem]:
     for i, nic in enumerate(nics):
         mac = nic.mac.lower()
         if mac and mac in macs:
-            detail = f"{mac} is used by link {macs[mac]} too"
+            detail = f"{quoted(mac)} is used by link {macs[mac]} too"
             yield Problem(f"/networks/{i}/mac", detail, "give each link its own MAC")
         macs.setdefault(mac, i)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from services.common.contracts.errors import Problem
 from services.common.contracts.network import Bond, BondMode, NetworkModel, Vlan
+from services.common.contracts.quoting import quoted
 
 # The kernel's limit is 15 bytes; no dialect takes more than these characters.
 LINK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}")
@@ -21,10 +22,10 @@ def _names(model: NetworkModel) -> Iterator[Problem]:
     seen: dict[str, str] = {}
     for at, name, _ in model.links():
         if not LINK_NAME.fullmatch(name):
-            detail = f"{name!r} can't be a link's name"
+            detail = f"{quoted(name)} can't be a link's name"
             yield Problem(f"{at}/name", detail, "a letter, then up to 14 of a-z 0-9 _ . -")
         if name in seen:
-            yield Problem(f"{at}/name", f"{name!r} is used by another link too", "give each link its own name")
+            yield Problem(f"{at}/name", f"{quoted(name)} is used by another link too", "give each link its own name")
         seen.setdefault(name, at)
 
 
@@ -33,7 +34,7 @@ def _bonds(model: NetworkModel) -> Iterator[Problem]:
     for n, bond in enumerate(model.bonds):
         at = f"/bonds/{n}"
         if bond.mode not in _MODES:
-            yield Problem(f"{at}/mode", f"{bond.mode!r} is not a bond's mode", f"one of: {', '.join(_MODES)}")
+            yield Problem(f"{at}/mode", f"{quoted(bond.mode)} is not a bond's mode", f"one of: {', '.join(_MODES)}")
         if not bond.members:
             yield Problem(f"{at}/members", "a bond needs a card", "name the MACs of its cards")
         for m, mac in enumerate(bond.members):
@@ -43,11 +44,11 @@ def _bonds(model: NetworkModel) -> Iterator[Problem]:
 def _member(model: NetworkModel, bond: Bond, mac: str, at: str, taken: dict[str, str]) -> Iterator[Problem]:
     nic = model.nic(mac)
     if nic is None:
-        yield Problem(at, f"no link has the MAC {mac!r}", "name the MAC of one of the networks")
+        yield Problem(at, f"no link has the MAC {quoted(mac)}", "name the MAC of one of the networks")
     elif mac in taken:
-        yield Problem(at, f"{mac} is in a bond already (see {taken[mac]})", "a card is in one bond at most")
+        yield Problem(at, f"{quoted(mac)} is in a bond already (see {taken[mac]})", "a card is in one bond at most")
     elif nic.configured or nic.routes:
-        yield Problem(at, f"{mac} has addresses of its own", f"give them to the bond {bond.name!r}")
+        yield Problem(at, f"{quoted(mac)} has addresses of its own", f"give them to the bond {quoted(bond.name)}")
     taken.setdefault(mac, at)
 
 
@@ -58,7 +59,7 @@ def _vlans(model: NetworkModel) -> Iterator[Problem]:
         if not 1 <= vlan.id <= 4094:
             yield Problem(f"{at}/id", f"{vlan.id} is not a VLAN's number", "1 to 4094")
         if key in seen:
-            detail = f"VLAN {vlan.id} on {vlan.over} is there already (see {seen[key]})"
+            detail = f"VLAN {vlan.id} on {quoted(vlan.over)} is there already (see {seen[key]})"
             yield Problem(f"{at}/id", detail, "put its addresses together")
         seen.setdefault(key, at)
         yield from _over(model, vlan, at)
@@ -67,6 +68,8 @@ def _vlans(model: NetworkModel) -> Iterator[Problem]:
 def _over(model: NetworkModel, vlan: Vlan, at: str) -> Iterator[Problem]:
     parent = model.parent(vlan)
     if parent is None:
-        yield Problem(f"{at}/over", f"no link is called {vlan.over!r}", "name a card's MAC, or a bond")
+        yield Problem(f"{at}/over", f"no link is called {quoted(vlan.over)}", "name a card's MAC, or a bond")
     elif not isinstance(parent, Bond) and (bond := model.bond_of(parent)):
-        yield Problem(f"{at}/over", f"{vlan.over} is in the bond {bond.name!r}", f"say {bond.name!r}")
+        yield Problem(
+            f"{at}/over", f"{quoted(vlan.over)} is in the bond {quoted(bond.name)}", f"say {quoted(bond.name)}"
+        )

@@ -18,6 +18,7 @@ from html import escape
 from services.common.contracts.addresses import ip_interface
 from services.common.contracts.errors import Problem
 from services.common.contracts.network import NetworkModel, Nic
+from services.common.contracts.quoting import quoted
 from services.imagebuilder.dialects import words
 from services.imagebuilder.identity import hostname_problems
 
@@ -49,7 +50,7 @@ def _hostname(hostname: str) -> list[Problem]:
         return problems
     if len(hostname) > 15 or hostname.isdigit():
         fix = "at most 15 characters, not all of them digits"
-        return [Problem("/hostname", f"{hostname!r} can't be a Windows computer's name", fix)]
+        return [Problem("/hostname", f"{quoted(hostname)} can't be a Windows computer's name", fix)]
     return []
 
 

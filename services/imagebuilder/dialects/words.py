@@ -9,6 +9,7 @@ from services.common.contracts.addresses import ip_address, ip_interface, ip_net
 from services.common.contracts.errors import Invalid, Problem
 from services.common.contracts.network import NetworkModel, Nic
 from services.common.contracts.network_rules import network_problems
+from services.common.contracts.quoting import quoted
 
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _DOMAIN = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
@@ -50,9 +51,9 @@ def _problems(model: NetworkModel) -> tuple[Problem, ...]:
 def _word_problems(model: NetworkModel) -> Iterator[Problem]:
     for index, nic in enumerate(model.nics):
         if not _MAC.fullmatch(mac(nic)):
-            detail = f"{nic.mac!r} is not a MAC address"
+            detail = f"{quoted(nic.mac)} is not a MAC address"
             yield Problem(f"/networks/{index}/mac", detail, 'write it like "52:54:00:01:02:03"')
     for at, _, link in model.links():
         for n, domain in enumerate(link.search):
             if not _DOMAIN.fullmatch(domain):
-                yield Problem(f"{at}/search/{n}", f"{domain!r} is not a domain name", "letters, digits, - and .")
+                yield Problem(f"{at}/search/{n}", f"{quoted(domain)} is not a domain name", "letters, digits, - and .")

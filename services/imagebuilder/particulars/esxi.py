@@ -13,6 +13,7 @@ from typing import Any
 
 from services.common.catalog.entries import OsEntry
 from services.common.contracts.errors import Problem
+from services.common.contracts.quoting import quoted
 from services.common.contracts.vm import Layout, Secrets, UserSpec, VmSpec
 
 _ROOT = "root"
@@ -69,9 +70,11 @@ def particulars(entry: OsEntry, spec: VmSpec, secrets: Secrets) -> tuple[dict[st
 def _problems(entry: OsEntry, spec: VmSpec) -> Iterator[Problem]:
     name, leave = entry.display_name, "leave it out"
     if spec.keyboard not in _KEYBOARDS:
-        yield Problem("/keyboard", f"{name} has no layout for {spec.keyboard!r}", f"one of: {', '.join(_KEYBOARDS)}")
+        yield Problem(
+            "/keyboard", f"{name} has no layout for {quoted(spec.keyboard)}", f"one of: {', '.join(_KEYBOARDS)}"
+        )
     if spec.locale not in _LOCALES:
-        yield Problem("/locale", f"{name} speaks no {spec.locale!r}", "en_US.UTF-8")
+        yield Problem("/locale", f"{name} speaks no {quoted(spec.locale)}", "en_US.UTF-8")
     if spec.timezone not in _UTC:
         yield Problem("/timezone", f"{name} always runs in UTC", "Etc/UTC")
     if spec.layout != Layout.WHOLE:
@@ -94,7 +97,7 @@ def _boot_problems(secrets: Secrets) -> Iterator[Problem]:
 
 def _user_problems(user: UserSpec, secrets: Secrets) -> Iterator[Problem]:
     if user.name in _BUILT_IN:
-        yield Problem("/users", f"{user.name!r} is built in", "another name")
+        yield Problem("/users", f"{quoted(user.name)} is built in", "another name")
     hashed = secrets.password_hashes.get(user.name, "")
     if hashed and user.name != _ROOT:
         detail = f"ESXi takes a password hash for root alone (not {user.name})"

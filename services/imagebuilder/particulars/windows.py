@@ -18,6 +18,7 @@ import yaml
 from services.common.catalog.entries import OsEntry
 from services.common.catalog.loading import FAMILIES
 from services.common.contracts.errors import Problem
+from services.common.contracts.quoting import quoted
 from services.common.contracts.vm import FirstBoot, Layout, Secrets, UserSpec, VmSpec, first_boot_kind
 from services.imagebuilder.identity import SCRIPT
 
@@ -81,14 +82,14 @@ def _der(pem: str) -> str:
 def _problems(entry: OsEntry, spec: VmSpec, secrets: Secrets) -> Iterator[Problem]:
     name = entry.display_name
     if spec.layout != Layout.WHOLE:
-        yield Problem("/layout", f"{name} has no layout {spec.layout!r}", "whole")
+        yield Problem("/layout", f"{name} has no layout {quoted(spec.layout)}", "whole")
     for pointer, value, known in (
         ("/keyboard", spec.keyboard, _words()["keyboards"]),
         ("/locale", spec.locale, _words()["locales"]),
         ("/timezone", spec.timezone, _time_zones()),
     ):
         if value not in known:
-            yield Problem(pointer, f"no word of Windows is known for {value!r}", "choose a more common one")
+            yield Problem(pointer, f"no word of Windows is known for {quoted(value)}", "choose a more common one")
     if spec.packages:
         yield Problem("/packages", "Windows's set-up installs no packages", "install them in a first_boot script")
     if spec.mirror:
@@ -111,7 +112,7 @@ def _secret_problems(secrets: Secrets) -> Iterator[Problem]:
 
 def _user_problems(user: UserSpec, secrets: Secrets) -> Iterator[Problem]:
     if user.name in _BUILT_IN or len(user.name) > 20:
-        detail = f"{user.name!r} is built in, or longer than a Windows account's name"
+        detail = f"{quoted(user.name)} is built in, or longer than a Windows account's name"
         yield Problem("/users", detail, "another name of at most 20 characters")
     if user.name in secrets.password_hashes:
         detail = f"Windows takes no password hash (user {user.name})"

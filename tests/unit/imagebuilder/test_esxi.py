@@ -143,7 +143,7 @@ def test_root_has_the_hash_that_was_asked_for_or_none_that_fits() -> None:
         ({"secrets": Secrets(first_boot="#cloud-config\n")}, "/first_boot"),
         ({"secrets": Secrets(first_boot="#!/bin/sh\n\ud800")}, "/first_boot"),
         ({"users": (UserSpec("vpxuser"),)}, "/users"),
-        ({"users": (UserSpec("ops", ("a\nb",)),)}, "/users"),
+        ({"users": (UserSpec("ops", ("a\nb",)),)}, "/users/0/ssh_keys/0"),
         ({"users": (UserSpec("ops", ("a",), sudo=False),)}, "/users"),
         ({"timezone": "Europe/Berlin"}, "/timezone"),
         ({"locale": "de_DE.UTF-8"}, "/locale"),

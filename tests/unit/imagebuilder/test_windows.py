@@ -162,7 +162,7 @@ def test_what_the_spec_says_reaches_the_first_logon_as_data() -> None:
         ({"hostname": "a-very-long-hostname"}, "/hostname"),
         ({"hostname": "12345"}, "/hostname"),
         ({"users": (UserSpec("guest"),)}, "/users"),
-        ({"users": (UserSpec("ops", ("one\ntwo",)),)}, "/users"),
+        ({"users": (UserSpec("ops", ("one\ntwo",)),)}, "/users/0/ssh_keys/0"),
         ({"packages": ("vim",)}, "/packages"),
         ({"layout": "lvm"}, "/layout"),
         ({"keyboard": "xx"}, "/keyboard"),
