@@ -20,7 +20,12 @@ class Verb(StrEnum):
     FORCE_STOP = "force-stop"
     REBOOT = "reboot"
     ERASE = "erase"  # domain, volumes, everything; leaves a tombstone
-    INVENTORY = "inventory"  # tell all you have, now
+    INVENTORY = "inventory"  # tell all you have, now; not fenced
+    EVIDENCE = "evidence"  # tell what can be seen of the vm from outside, now; not fenced
+
+
+# Only looks are taken: nothing an older or a younger command does is in their way.
+LOOKS = frozenset({Verb.INVENTORY, Verb.EVIDENCE})
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,7 @@ class Driver(ABC):
 
     @abstractmethod
     def evidence(self, vm: str) -> Evidence:
-        """What can be seen of the vm now; empty parts where nothing can."""
+        """What can be seen of the vm now; empty parts where nothing can. May come beside any other call for the vm."""
 
     @abstractmethod
     def close(self) -> None:
