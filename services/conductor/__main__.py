@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from sqlalchemy import delete
+from sqlalchemy import and_, delete, or_
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.common.assembly import open_database
@@ -23,6 +23,7 @@ from services.common.runtime.feed import Feed
 from services.common.runtime.going_on import going_on
 from services.common.runtime.settings import settings_or_exit
 from services.common.store.database import Database
+from services.common.store.evidence import Evidence
 from services.common.store.journal import SqlJournal
 from services.common.store.projects import IdempotencyKey, RevokedToken
 from services.conductor import gauges
@@ -34,18 +35,22 @@ from services.conductor.recorder import Recorder
 from services.conductor.relay import Relay
 from services.conductor.sweeper import Sweeper
 from services.conductor.topology import Topology
+from services.conductor.witness import Witness
 
 logger = log.get_logger(__name__)
 Work = Callable[[], object]
 KEYS_KEPT_S = 24 * 3600
+LOOKS_KEPT_S, EVIDENCE_KEPT_S = 3600, 7 * 24 * 3600
 
 
 def forget_old(database: Database) -> None:
-    """Idempotency keys live a day; revoked tokens until they would have expired anyway."""
+    """Idempotency keys live a day, evidence a week; revoked tokens until they would have expired anyway."""
     now = time.time()
     with database.write() as session:
         session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < now - KEYS_KEPT_S))
         session.execute(delete(RevokedToken).where(RevokedToken.expires_at < now))
+        looks = and_(Evidence.job_id.is_(None), Evidence.asked_at < now - LOOKS_KEPT_S)
+        session.execute(delete(Evidence).where(or_(looks, Evidence.asked_at < now - EVIDENCE_KEPT_S)))
 
 
 def repeat(stopping: threading.Event, leadership: Leadership, table: list[tuple[float, Work]]) -> None:
@@ -77,11 +82,13 @@ def main() -> None:
     feed = Feed(settings.redis_url)
     database = open_database(settings, feed)
     journal = SqlJournal(database)
-    sweeper = Sweeper(database, journal)
+    witness = Witness(database, journal)
+    sweeper = Sweeper(database, journal, witness)
     waits = GuestWaits(database, journal)
     reconciler = Reconciler(database, journal, feed, settings.orphan_grace_s)
     others = {
-        AgentEventKind.GUEST: Guests(database, journal, waits, feed).record,
+        AgentEventKind.GUEST: Guests(database, journal, feed).record,
+        AgentEventKind.EVIDENCE: witness.record,
         AgentEventKind.INVENTORY: reconciler.inventory,
         AgentEventKind.LIFECYCLE: reconciler.lifecycle,
     }
@@ -94,6 +101,7 @@ def main() -> None:
         (0.5, sweeper.resend_commands),
         (0.5, waits.finish_all),
         (1.0, sweeper.stall_overdue),
+        (0.5, witness.give_up),
         (2.0, lambda: sweeper.mark_silent_hosts(settings.host_timeout_s)),
         (30.0, lambda: repair_claims(database)),
         (600.0, lambda: forget_old(database)),

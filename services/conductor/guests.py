@@ -9,10 +9,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.common.contracts import advance
-from services.common.contracts.errors import GuestFailed
 from services.common.contracts.events import AgentEvent, JobEventKind
 from services.common.contracts.flow import FLOWS
-from services.common.contracts.guest import GUEST_STEPS, INSTALLED, MOST_PHASES, failure_text
+from services.common.contracts.guest import GUEST_STEPS, INSTALLED, MOST_PHASES
 from services.common.contracts.journal import Done, JsonDict, NewEvent
 from services.common.contracts.states import JobState
 from services.common.contracts.topics import job_channel
@@ -22,6 +21,7 @@ from services.common.store.jobs import Job, JobStep
 from services.common.store.journal import SqlJournal, append_events, view_of
 from services.common.store.vms import Vm
 from services.conductor.guest_waits import GuestWaits
+from services.conductor.witness import Witness
 
 # Whatever a guest says, nobody waits longer than this for one step.
 LONGEST_WAIT_S = 4 * 3600.0
@@ -41,10 +41,11 @@ class _Word:
 class Guests:
     """Records guest messages that were checked; the vm is the one whose port (or token) they came with."""
 
-    def __init__(self, database: Database, journal: SqlJournal, waits: GuestWaits, feed: Feed):
+    def __init__(self, database: Database, journal: SqlJournal, feed: Feed):
         self._database = database
         self._journal = journal
-        self._waits = waits
+        self._waits = GuestWaits(database, journal)
+        self._witness = Witness(database, journal)
         self._feed = feed
         self._said = {"hello": self._hello, "phase": self._phase, "report": self._report, "failed": self._failed}
 
@@ -119,11 +120,12 @@ class Guests:
             self._end(word, job, "phase")
 
     def _failed(self, word: _Word) -> None:
-        if word.job is None:
+        """Noted on the job, which ends as failed as soon as its host has looked at the vm (conductor.witness)."""
+        job = word.job
+        if job is None or _facts(job).get("failed"):
             return
-        view = view_of(word.session, word.job, self._journal.platform(word.session))
-        error = GuestFailed(failure_text(view.step, word.message), extra={"log": word.message.get("log")})
-        self._journal.apply_in(word.session, view, advance.failed(view, error))
+        _note(job, {"failed": {"phase": word.message.get("phase"), "log": word.message.get("log")}})
+        self._witness.call(word.session, job, word.vm)
 
     def _end(self, word: _Word, job: Job, by: str) -> None:
         """The installation is over; the boot that follows is waited for at once."""

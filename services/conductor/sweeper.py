@@ -23,6 +23,7 @@ from services.common.store.hosts import Host
 from services.common.store.jobs import Job
 from services.common.store.journal import SqlJournal, view_of
 from services.common.store.vms import Vm
+from services.conductor.witness import Witness, circumstances
 
 log = get_logger(__name__)
 # A bell is given this long before it is rung again.
@@ -33,9 +34,10 @@ BATCH = 200
 class Sweeper:
     """Every method is one pass; all of them may run at any time, on any conductor."""
 
-    def __init__(self, database: Database, journal: SqlJournal):
+    def __init__(self, database: Database, journal: SqlJournal, witness: Witness):
         self._database = database
         self._journal = journal
+        self._witness = witness
 
     def ring_overdue(self) -> int:
         """Ring for jobs that are due, in nobody's hands, and not rung for lately."""
@@ -89,31 +91,21 @@ class Sweeper:
                     self._resend(session, job, time.time())
 
     def stall_overdue(self) -> None:
-        """Say so where a wait is past its deadline."""
+        """Say so where a wait is past its deadline; of a guest that is silent, evidence is taken first."""
         now = time.time()
         late = and_(Job.state.in_([str(s) for s in JOB_PARKED]), Job.deadline_at < now)
         with self._database.read() as session:
+            platform = self._journal.platform(session)
             jobs = session.scalars(select(Job).where(late).limit(BATCH)).all()
-            views = [(view_of(session, j, self._journal.platform(session)), self._evidence(session, j)) for j in jobs]
-        for view, evidence in views:
+            views = [(view_of(session, job, platform), circumstances(session, job, now)) for job in jobs]
+        for view, told in views:
+            if view.state == JobState.WAITING and view.step in GUEST_STEPS:
+                self._witness.silent(view.id)
+                continue
             waited = round(now - (view.deadline_at or now))
-            who = "the guest" if view.step in GUEST_STEPS else "the host"
-            reason = f"{who} did not finish {view.step!r} in time ({waited} s over)"
-            if self._journal.apply(view, advance.stalled(view, reason, evidence)):
+            reason = f"the host did not finish {view.step!r} in time ({waited} s over)"
+            if self._journal.apply(view, advance.stalled(view, reason, told)):
                 log.warning("job stalled", job=view.id, step=view.step)
-
-    def _evidence(self, session: Session, job: Job) -> dict[str, object]:
-        vm = session.get(Vm, job.vm_id) if job.vm_id else None
-        host = session.get(Host, vm.host_id) if vm and vm.host_id else None
-        now = time.time()
-        return {
-            "host": host.name if host else None,
-            "host_state": host.state if host else None,
-            "host_heartbeat_age_s": round(now - host.heartbeat_at, 1) if host and host.heartbeat_at else None,
-            "power": vm.power if vm else None,
-            "guest_last_seen_s": round(now - vm.seen_at, 1) if vm and vm.seen_at else None,
-            "observed": vm.observed if vm else None,
-        }
 
     def mark_silent_hosts(self, timeout_s: float) -> None:
         """A host whose heartbeat is overdue is down: nothing is placed on it."""

@@ -53,6 +53,7 @@ class Agent:
                 progress=self._reports.progress,
                 yields=self.commands.yields,
                 tell_all=self._tell_all,
+                show=self._reports.evidence,
             )
         )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from services.common.contracts.commands import Command, Verb
+from services.common.contracts.commands import LOOKS, Command
 from services.common.contracts.errors import HostFailed, InnkeeperError
 from services.common.runtime.failpoints import hit
 from services.common.runtime.log import bind, get_logger
@@ -55,7 +55,9 @@ class Commands:
             if command.id in self._in_hand or self._stopping.is_set():
                 return
             self._in_hand.add(command.id)
-        self._lanes.put(command.vm, partial(self._carry_out, command))
+        # A look waits for nothing, and nothing gives up its wait for a look.
+        lane = command.id if command.verb in LOOKS else command.vm
+        self._lanes.put(lane, partial(self._carry_out, command))
 
     def yields(self, command: Command) -> bool:
         """Whether a command that only waits should make room: another one for its vm is due, or we are to end."""
@@ -88,7 +90,7 @@ class Commands:
         """What became of the command, and how to report it."""
         if self._hands is None:
             raise RuntimeError("a command came before the agent was wired")
-        reason = self._ledger.admit(command) if command.verb is not Verb.INVENTORY else ""
+        reason = "" if command.verb in LOOKS else self._ledger.admit(command)
         if reason:
             return "refused", partial(self._reports.refused, command, reason)
         try:

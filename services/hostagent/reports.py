@@ -41,6 +41,10 @@ class Reports:
         """A checked message of a guest; `vm` is where it was heard, not what it says."""
         self._send(AgentEventKind.GUEST, vm=vm, data=message)
 
+    def evidence(self, command: Command, found: dict[str, Any]) -> None:
+        """What can be seen of the vm, for whoever sent the command."""
+        self._answer(AgentEventKind.EVIDENCE, command, found)
+
     def done(self, command: Command, facts: dict[str, Any]) -> None:
         """The command is done."""
         self._answer(AgentEventKind.DONE, command, facts)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.common.contracts.commands import Command, Verb
-from services.common.contracts.errors import HostFailed, TryAgain
+from services.common.contracts.errors import HostFailed, InnkeeperError, TryAgain
+from services.common.contracts.evidence import told
 from services.hostagent.artifacts import Artifacts, Fetched, artifacts_of
 from services.hostagent.drivers.base import Driver, Owner, Power
 from services.hostagent.ledger import Ledger
@@ -31,6 +32,7 @@ class Hands:
     progress: Callable[[Command, float, str], None]
     yields: Callable[[Command], bool]
     tell_all: Callable[[], None]
+    show: Callable[[Command, Facts], None]
 
 
 def _deploy(hands: Hands, command: Command) -> Facts:
@@ -94,6 +96,16 @@ def _inventory(hands: Hands, _command: Command) -> Facts:
     return {}
 
 
+def _evidence(hands: Hands, command: Command) -> Facts:
+    """Told whatever comes of it: somebody may wait for it before the vm is erased."""
+    try:
+        found = hands.driver.evidence(command.vm)
+        hands.show(command, told(found.console, found.screenshot))
+    except InnkeeperError as error:
+        hands.show(command, told("", b"", f"the hypervisor did not show the vm: {error.detail}"))
+    return {}
+
+
 def _press_until_off(hands: Hands, command: Command) -> None:
     """Press the power button every few seconds until the guest has shut down."""
     deadline, press_at, presses = time.monotonic() + command.timeout_s, 0.0, 0
@@ -124,4 +136,5 @@ VERBS: Mapping[Verb, Callable[[Hands, Command], Facts]] = {
     Verb.REBOOT: _reboot,
     Verb.ERASE: _erase,
     Verb.INVENTORY: _inventory,
+    Verb.EVIDENCE: _evidence,
 }

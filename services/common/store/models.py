@@ -3,6 +3,7 @@
 
 from services.common.store.base import Base
 from services.common.store.catalogue import AddressLease, Flavor, Media, Network
+from services.common.store.evidence import Evidence
 from services.common.store.hosts import Claim, Host, Installation, Leader, StoredDecision
 from services.common.store.images import Image
 from services.common.store.jobs import Job, JobEvent, JobStep, Outbox
@@ -14,6 +15,7 @@ __all__ = [
     "ApiToken",
     "Base",
     "Claim",
+    "Evidence",
     "Flavor",
     "Host",
     "IdempotencyKey",

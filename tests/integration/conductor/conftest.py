@@ -12,24 +12,28 @@ from sqlalchemy import select, update
 
 from deploy.local.servers import Redis
 from services.common.contracts import advance
-from services.common.contracts.codec import dump
+from services.common.contracts.codec import dump, load
+from services.common.contracts.commands import Command, Verb
 from services.common.contracts.events import AgentEvent, AgentEventKind
+from services.common.contracts.evidence import told
 from services.common.contracts.flow import Queue
 from services.common.contracts.ids import new_id
 from services.common.contracts.journal import Done, Park
 from services.common.contracts.network import Nic
-from services.common.contracts.states import VmState
+from services.common.contracts.states import HostState, VmState
+from services.common.contracts.topics import COMMAND
 from services.common.contracts.vm import VmSpec
 from services.common.runtime.feed import Feed
 from services.common.store.database import Database
 from services.common.store.jobs import Job, JobEvent
 from services.common.store.journal import SqlJournal
 from services.common.store.migrate import upgrade
-from services.common.store.models import Network, Project, Vm
+from services.common.store.models import Evidence, Host, Network, Outbox, Project, Vm
 from services.common.store.opening import Opening, open_job
 from services.common.store.views import view_of
-from services.conductor.guest_waits import GuestWaits
 from services.conductor.guests import Guests
+from services.conductor.sweeper import Sweeper
+from services.conductor.witness import Witness
 
 HOST = "host-1"
 MAC = "52:54:00:00:00:01"
@@ -42,8 +46,9 @@ class Room:
         self.database = database
         self.feed = feed
         self.journal = SqlJournal(database)
-        self.waits = GuestWaits(database, self.journal)
-        self.guests = Guests(database, self.journal, self.waits, feed)
+        self.guests = Guests(database, self.journal, feed)
+        self.witness = Witness(database, self.journal)
+        self.sweeper = Sweeper(database, self.journal, self.witness)
         self.vm_id, self.job_id = "", ""
 
     def check_in(self, install: bool = True, os: str = "mini") -> "Room":
@@ -56,6 +61,7 @@ class Room:
         assert self.journal.apply(deploying, advance.parked(deploying, Park(), time.time(), 60))
         with self.database.write() as session:
             session.execute(update(Vm).where(Vm.id == self.vm_id).values(host_id=HOST))
+        self.host_is(HostState.UP)
         for _ in ("deploy", "start"):
             assert self.journal.apply(self.view(), advance.finished(self.view(), Done(), time.time()))
         return self
@@ -97,6 +103,44 @@ class Room:
         """The guest reports one link with these addresses."""
         link = {"name": "eth0", "mac": MAC, "mtu": 1500, "up": True, "addresses": list(addresses)}
         self.says("report", boot_id=boot_id, hostname="web", interfaces=[link], routes=[], dns=[])
+
+    def host_is(self, state: HostState) -> None:
+        """The vm's host as the platform knows it."""
+        now = time.time()
+        with self.database.write() as session:
+            session.merge(
+                Host(
+                    id=HOST,
+                    name="alpha",
+                    driver="fake",
+                    state=str(state),
+                    heartbeat_at=now,
+                    created_at=now,
+                    updated_at=now,
+                )
+            )
+
+    def asked(self) -> list[Command]:
+        """The looks that hosts were asked for."""
+        with self.database.read() as session:
+            rows = session.scalars(select(Outbox).where(Outbox.kind == COMMAND).order_by(Outbox.id))
+            commands = [load(Command, row.payload) for row in rows]
+        return [command for command in commands if command.verb == Verb.EVIDENCE]
+
+    def shows(self, console: str, screenshot: bytes = b"", host: str = HOST, note: str = "") -> None:
+        """The host answers the latest question."""
+        command = self.asked()[-1]
+        data = told(console, screenshot, note)
+        event = AgentEvent(
+            new_id(), AgentEventKind.EVIDENCE, host, time.time(), self.vm_id, command=command.id, data=data
+        )
+        self.witness.record(event)
+
+    def kept(self) -> list[Evidence]:
+        """All evidence of the vm, oldest first."""
+        with self.database.read() as session:
+            mine = select(Evidence).where(Evidence.vm_id == self.vm_id).order_by(Evidence.asked_at)
+            return list(session.scalars(mine))
 
     def job(self) -> Job:
         """The job's row now."""

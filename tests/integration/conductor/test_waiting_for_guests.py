@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a guest says moves its job on, once, whatever is repeated or comes late."""
 
-import json
 import time
 
 import pytest
@@ -113,20 +112,3 @@ def test_nobody_waits_for_a_guest_for_ever_whatever_it_says(room: Room) -> None:
     room.change(deadline_at=1.0)
     room.says("phase", name="packages")
     assert (room.job().deadline_at or 0.0) < time.time()
-
-
-def test_a_failed_installation_fails_the_job_with_the_reason_and_the_log_s_tail(room: Room) -> None:
-    room.check_in()
-    room.says("failed", phase="packages", log="---\nthe mirror has no installer components\nGET 404\n")
-    job = room.job()
-    assert job.state == "undoing"
-    assert job.error is not None
-    assert job.error["code"] == "guest-failed"
-    assert job.error["detail"] == "the installer failed in packages: the mirror has no installer components"
-    assert "GET 404" in json.dumps(job.error["evidence"]["log"])
-
-
-def test_a_failed_boot_is_the_guest_s(room: Room) -> None:
-    room.check_in(install=False)
-    room.says("failed", phase="cloud-init", log="")
-    assert (room.job().error or {})["detail"] == "the guest failed in cloud-init"

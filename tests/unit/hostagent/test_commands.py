@@ -9,6 +9,7 @@ import pytest
 
 from services.common.contracts.commands import Verb
 from services.common.contracts.events import AgentEventKind as K
+from services.common.contracts.evidence import PNG, Seen, seen
 from services.common.runtime.signing import sign_command
 from services.hostagent.drivers.base import Power
 from tests.support.hypervisor import a_vm, plan
@@ -252,3 +253,30 @@ def test_many_tokens_at_once_are_all_done(desk: Desk) -> None:
     for command in commands:
         assert desk.answer(command).kind is K.DONE
     assert len(desk.agent.driver.inventory()) == 40
+
+
+def test_what_can_be_seen_of_a_vm_is_told_whatever_its_fence(desk: Desk) -> None:
+    vm = a_vm()
+    desk.do(Verb.DEPLOY, vm, fence=5, plan=plan(vm))
+    desk.do(Verb.START, vm, fence=5)
+    answer = desk.do(Verb.EVIDENCE, vm, fence=1)
+    assert (answer.kind, answer.vm) == (K.EVIDENCE, vm)
+    found = seen(answer.data)
+    assert "boot 1" in found.console
+    assert found.screenshot.startswith(PNG)
+    assert desk.do(Verb.FORCE_STOP, vm, fence=5).kind is K.DONE, "a look leaves no fence"
+
+
+def test_a_look_waits_for_nobody_and_ends_nobody_s_wait(desks: Callable[..., Desk]) -> None:
+    desk, vm = desks(stop_s=0.3), a_vm()
+    desk.do(Verb.DEPLOY, vm, plan=plan(vm))
+    desk.do(Verb.START, vm)
+    stop = desk.command(Verb.STOP, vm)
+    desk.send(stop)
+    assert desk.do(Verb.EVIDENCE, vm).kind is K.EVIDENCE
+    assert desk.answers(stop) == [], "the guest is still shutting down"
+    assert desk.answer(stop).kind is K.DONE
+
+
+def test_of_a_vm_that_was_never_there_nothing_is_seen(desk: Desk) -> None:
+    assert seen(desk.do(Verb.EVIDENCE, a_vm()).data) == Seen()

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from services.common.contracts.commands import NicPlan, Verb
+from services.common.contracts import evidence
+from services.common.contracts.commands import DiskPlan, NicPlan, Verb
 from services.common.contracts.errors import HostFailed
 from services.common.contracts.events import AgentEventKind as K
+from services.common.contracts.guest import PHASES
 from services.hostagent.drivers.fake.guest import report
 from services.hostagent.drivers.fake.seed import dhcp_address, links, read_network_config
 from services.hostagent.guest_input import read_message
@@ -127,3 +129,43 @@ def test_a_crash_is_seen(desks: Callable[..., Desk]) -> None:
     desk.do(Verb.DEPLOY, vm, plan=plan(vm))
     desk.do(Verb.START, vm)
     until(lambda: [e.data["power"] for e in desk.heard(K.LIFECYCLE, vm)] == ["on", "crashed"], 5, "the crash")
+
+
+INSTALLING = (DiskPlan("root", size_gib=1), DiskPlan("installer", device="cdrom"))
+
+
+def phases(desk: Desk, vm: str) -> list[str]:
+    return [str(said["name"]) for said in desk.said(vm, "phase")]
+
+
+def test_an_installation_is_played_before_the_guest_reports(desks: Callable[..., Desk]) -> None:
+    desk, vm = desks(), a_vm()
+    desk.do(Verb.DEPLOY, vm, plan=plan(vm, disks=INSTALLING))
+    desk.do(Verb.START, vm)
+    until(lambda: desk.said(vm, "report"), 5, "the guest's report")
+    assert phases(desk, vm) == [name for name in PHASES if name not in ("first boot", "agent")]
+    assert desk.said(vm, "phase")[-1]["percent"] == 100
+
+
+def test_what_was_installed_is_not_installed_again_when_it_boots(desks: Callable[..., Desk]) -> None:
+    desk, vm = desks(), a_vm()
+    desk.do(Verb.DEPLOY, vm, plan=plan(vm, disks=INSTALLING))
+    desk.do(Verb.START, vm)
+    until(lambda: desk.said(vm, "report"), 5, "the guest's report")
+    told = len(phases(desk, vm))
+    desk.do(Verb.REBOOT, vm)
+    until(lambda: len(desk.said(vm, "report")) == 2, 5, "the report after the reboot")
+    assert len(phases(desk, vm)) == told
+
+
+@pytest.mark.parametrize(("fault", "failures"), [("install-fails", 1), ("install-hangs", 0)])
+def test_an_installation_that_breaks_ends_half_way(desks: Callable[..., Desk], fault: str, failures: int) -> None:
+    desk, vm, other = desks(), a_vm(), a_vm()
+    for name, one in ((f"web-{fault}", vm), ("web", other)):
+        desk.do(Verb.DEPLOY, one, plan=plan(one, name, disks=INSTALLING))
+        desk.do(Verb.START, one)
+    until(lambda: phases(desk, vm)[-1:] == ["packages"], 5, "half an installation")
+    until(lambda: desk.said(other, "report"), 5, "the other guest's report")
+    until(lambda: len(desk.said(vm, "failed")) == failures, 5, "the failures")
+    assert desk.said(vm, "report") == []
+    assert "packages" in evidence.seen(desk.do(Verb.EVIDENCE, vm).data).console

@@ -26,11 +26,13 @@ from services.hostagent.drivers.base import (
     PowerSeen,
     Usage,
 )
-from services.hostagent.drivers.fake import faults
+from services.hostagent.drivers.fake import faults, screen
 from services.hostagent.drivers.fake.guest import FakeGuests
 from services.hostagent.drivers.fake.seed import links, read_network_config
 from services.hostagent.drivers.fake.state import FakeState, FakeVm, read_state, write_state
 from services.hostagent.drivers.vm_files import VmFiles
+
+INSTALLER = "installer"  # the role of a drive whose medium fills the vm's disk
 
 
 class FakeDriver(Driver):
@@ -38,7 +40,15 @@ class FakeDriver(Driver):
 
     name: ClassVar[str] = "fake"
     capabilities: ClassVar[frozenset[str]] = frozenset(
-        {Capability.NAT, Capability.ISOLATED, Capability.BRIDGE, Capability.DIRECT_KERNEL, Capability.GUEST_CHANNEL}
+        {
+            Capability.NAT,
+            Capability.ISOLATED,
+            Capability.BRIDGE,
+            Capability.DIRECT_KERNEL,
+            Capability.GUEST_CHANNEL,
+            Capability.CONSOLE_LOG,
+            Capability.SCREENSHOT,
+        }
     )
 
     def __init__(self, settings: DriverSettings) -> None:
@@ -50,7 +60,7 @@ class FakeDriver(Driver):
         self._state = read_state(self._path)
         self._lock = threading.RLock()
         self._seen: PowerSeen = lambda _vm, _power: None
-        self._guests = FakeGuests(self._habits, self._find)
+        self._guests = FakeGuests(self._habits, self._find, self._installed)
         self._timers: set[threading.Timer] = set()
 
     def facts(self) -> HostFacts:
@@ -109,6 +119,7 @@ class FakeDriver(Driver):
             disk_gib=sum(disk.size_gib for disk in plan.disks),
             os=plan.os,
             links=links(plan, network),
+            installs=any(disk.role == INSTALLER for disk in plan.disks),
         )
         with self._lock:
             self._define(vm)
@@ -165,19 +176,27 @@ class FakeDriver(Driver):
 
     def evidence(self, vm: str) -> Evidence:
         found = self._find(vm)
-        return Evidence(console=f"fake console of {found.name}, boot {found.boots}\n" if found else "")
+        if found is None or not self._is_mine(found):
+            return Evidence()
+        console = f"fake console of {found.name}, boot {found.boots}\n{self._guests.console(vm)}"
+        return Evidence(console, screen.png(found.uuid) if found.power == Power.ON else b"")
 
     def close(self) -> None:
         for timer in list(self._timers):
             timer.cancel()
         self._guests.close()
 
+    def _installed(self, vm: str) -> None:
+        """Its disk holds a system from now on, whatever restarts."""
+        self._change(vm, installed=True)
+
     def _define(self, vm: FakeVm) -> None:
         existing = self._state.vms.get(vm.id)
         if existing is not None:
             if not self._is_mine(existing):
                 raise HostFailed(f"the UUID {vm.uuid} on this host belongs to platform {existing.platform}")
-            vm = replace(vm, power=existing.power, started_at=existing.started_at, boots=existing.boots)
+            kept = {key: getattr(existing, key) for key in ("power", "started_at", "boots", "installed")}
+            vm = replace(vm, **kept)
         if any(other.name == vm.name and other.id != vm.id for other in self._state.vms.values()):
             raise HostFailed(f"defining {vm.name}: another vm on this host has that name")
         hit("agent.before-define")

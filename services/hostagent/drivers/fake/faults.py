@@ -10,11 +10,24 @@ START_FAILS = "start-fails"  # the hypervisor refuses to start it
 ERASE_FAILS = "erase-fails"
 NEVER_BOOTS = "never-boots"  # runs, and its guest never speaks
 BOOT_FAILS = "boot-fails"  # its guest reports a failure
+INSTALL_FAILS = "install-fails"  # its installer reports a failure, half-way
+INSTALL_HANGS = "install-hangs"  # its installer falls silent, half-way
 IGNORES_ACPI = "ignores-acpi"  # its guest doesn't react to the power button
 CRASHES = "crashes"  # dies half a boot after its start
 WRONG_NETWORK = "wrong-network"  # comes up without its first address
 FAULTS = frozenset(
-    {DEPLOY_FAILS, START_FAILS, ERASE_FAILS, NEVER_BOOTS, BOOT_FAILS, IGNORES_ACPI, CRASHES, WRONG_NETWORK}
+    {
+        DEPLOY_FAILS,
+        START_FAILS,
+        ERASE_FAILS,
+        NEVER_BOOTS,
+        BOOT_FAILS,
+        INSTALL_FAILS,
+        INSTALL_HANGS,
+        IGNORES_ACPI,
+        CRASHES,
+        WRONG_NETWORK,
+    }
 )
 
 
@@ -25,11 +38,12 @@ class Habits:
     deploy_s: float = 0.0
     start_s: float = 0.0
     boot_s: float = 0.0
+    install_s: float = 0.0
     stop_s: float = 0.0
     heartbeat_s: float = 10.0
     faults: tuple[str, ...] = field(default=())
 
-    SECONDS: ClassVar[tuple[str, ...]] = ("deploy_s", "start_s", "boot_s", "stop_s", "heartbeat_s")
+    SECONDS: ClassVar[tuple[str, ...]] = ("deploy_s", "start_s", "boot_s", "install_s", "stop_s", "heartbeat_s")
 
     def has(self, fault: str, vm_name: str) -> bool:
         """Whether this vm has that fault."""

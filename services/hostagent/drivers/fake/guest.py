@@ -7,25 +7,43 @@ import json
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
+from services.common.contracts.guest import INSTALLED
 from services.hostagent.drivers.base import Power
-from services.hostagent.drivers.fake.faults import BOOT_FAILS, NEVER_BOOTS, WRONG_NETWORK, Habits
+from services.hostagent.drivers.fake.faults import (
+    BOOT_FAILS,
+    INSTALL_FAILS,
+    INSTALL_HANGS,
+    NEVER_BOOTS,
+    WRONG_NETWORK,
+    Habits,
+)
 from services.hostagent.drivers.fake.seed import FakeLink
 from services.hostagent.drivers.fake.state import FakeVm
 
 _PHASES = ("kernel", "init", "network", "ready")
+_INSTALLATION = ("loader up", "network", "partitioning", "packages", "bootloader")
+_BREAKS_AT = "packages"
+_CONSOLE_LINES = 200
+_TOLD = "fake: told to fail"
 Look = Callable[[str], FakeVm | None]
 
 
 class FakeGuests:
-    """Everybody inside. `look` tells how a vm is now; a guest falls silent when its vm is off."""
+    """Everybody inside. `look` tells how a vm is now; a guest falls silent when its vm is off.
 
-    def __init__(self, habits: Habits, look: Look) -> None:
+    `installed` is told when an installer has done its work.
+    """
+
+    def __init__(self, habits: Habits, look: Look, installed: Callable[[str], None]) -> None:
         self._habits = habits
         self._look = look
+        self._installed = installed
+        self._consoles: dict[str, deque[str]] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fake-guests", daemon=True)
         self._thread.start()
@@ -36,6 +54,10 @@ class FakeGuests:
         ours.setblocking(False)
         asyncio.run_coroutine_threadsafe(self._live(vm, theirs), self._loop)
         return ours
+
+    def console(self, vm: str) -> str:
+        """What the guest wrote on its console lately."""
+        return "".join(f"{line}\n" for line in list(self._consoles.get(vm, ())))
 
     def close(self) -> None:
         """Silence them all; may be repeated."""
@@ -62,11 +84,13 @@ class FakeGuests:
 
     async def _speak(self, vm: FakeVm, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         silent = self._habits.has(NEVER_BOOTS, vm.name)
+        if not silent and vm.installs and not self._has_system(vm):
+            silent = not await self._install(vm, writer)
         booted_at = vm.started_at + self._habits.boot_s
         if not silent and time.time() < booted_at:
-            await self._boot(booted_at - time.time(), writer)
+            await self._boot(vm, booted_at - time.time(), writer)
         if not silent and self._habits.has(BOOT_FAILS, vm.name):
-            await _say(writer, {"type": "failed", "phase": "network", "log": "fake: told to fail"})
+            await self._fail(vm, "network", writer)
             silent = True
         wants = not silent
         while self._runs(vm):
@@ -78,10 +102,36 @@ class FakeGuests:
             if not asked and not silent:
                 await _say(writer, {"type": "heartbeat", "uptime_s": int(time.time() - vm.started_at)})
 
-    async def _boot(self, seconds: float, writer: asyncio.StreamWriter) -> None:
+    async def _boot(self, vm: FakeVm, seconds: float, writer: asyncio.StreamWriter) -> None:
         for n, phase in enumerate(_PHASES):
-            await _say(writer, {"type": "phase", "name": phase, "percent": 100 * n // len(_PHASES)})
+            await self._phase(vm, phase, 100 * n // len(_PHASES), writer)
             await asyncio.sleep(seconds / len(_PHASES))
+
+    async def _install(self, vm: FakeVm, writer: asyncio.StreamWriter) -> bool:
+        """Play an installation; whether it came to its end."""
+        for n, phase in enumerate(_INSTALLATION):
+            await self._phase(vm, phase, 100 * n // len(_INSTALLATION), writer)
+            if phase == _BREAKS_AT and self._habits.has(INSTALL_HANGS, vm.name):
+                return False
+            if phase == _BREAKS_AT and self._habits.has(INSTALL_FAILS, vm.name):
+                await self._fail(vm, phase, writer)
+                return False
+            await asyncio.sleep(self._habits.install_s / len(_INSTALLATION))
+        self._installed(vm.id)
+        await self._phase(vm, INSTALLED, 100, writer)
+        return True
+
+    def _has_system(self, vm: FakeVm) -> bool:
+        now = self._look(vm.id)
+        return now is not None and now.installed
+
+    async def _phase(self, vm: FakeVm, name: str, percent: int, writer: asyncio.StreamWriter) -> None:
+        self._consoles.setdefault(vm.id, deque(maxlen=_CONSOLE_LINES)).append(f"{name} {percent} %")
+        await _say(writer, {"type": "phase", "name": name, "percent": percent})
+
+    async def _fail(self, vm: FakeVm, phase: str, writer: asyncio.StreamWriter) -> None:
+        self._consoles.setdefault(vm.id, deque(maxlen=_CONSOLE_LINES)).append(f"{phase}: {_TOLD}")
+        await _say(writer, {"type": "failed", "phase": phase, "log": f"{_TOLD}\nlast line of the log\n"})
 
     async def _asked(self, reader: asyncio.StreamReader) -> bool:
         """Whether the host asked before the next heartbeat is due."""

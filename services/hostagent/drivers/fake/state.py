@@ -28,6 +28,8 @@ class FakeVm:
     power: str = Power.OFF
     started_at: float = 0.0
     boots: int = 0
+    installs: bool = False  # an installer's medium is in its drive
+    installed: bool = False  # and has done its work
 
 
 @dataclass(frozen=True)
