@@ -15,11 +15,14 @@ from services.common.store.journal import SqlJournal
 from services.imagebuilder import ordering, preview
 from services.imagebuilder.build import Builder
 from services.imagebuilder.catalogue_check import check_catalogue
-from services.imagebuilder.importing import Importer
+from services.imagebuilder.importing import Importer, Ways
 from services.imagebuilder.leftovers import Collector
 from services.imagebuilder.masters import MasterStore
+from services.imagebuilder.media.collecting import Collecting, Limits, MediaCollector
 from services.imagebuilder.media.fetch import Fetcher
 from services.imagebuilder.media.guard import Rules, RulesError
+from services.imagebuilder.media.room import Room
+from services.imagebuilder.media.uploads import Uploads
 from services.imagebuilder.places import Places
 from services.imagebuilder.server import ArtifactServer
 from services.imagebuilder.sources import Sources
@@ -40,14 +43,17 @@ def main() -> int:
     database = open_database(settings)
     places = Places(settings.state_dir, settings.images_url)
     builder = Builder(database, keys, places, Sources(MasterStore(settings.state_dir), places, database))
-    importer = Importer(database, places, Fetcher(rules))
-    server = ArtifactServer(settings.images_bind, places, keys.command_public_pem).start()
+    uploads, room = Uploads(places, rules.max_bytes), Room(database, places, rules.store_bytes)
+    importer = Importer(database, places, Ways(Fetcher(rules), uploads, room))
+    server = ArtifactServer(settings.images_bind, places, keys.command_public_pem, uploads).start()
     orders = ordering.Orders(database, keys, places)
     answerers = [
         Answerer(settings.redis_url, preview.TOPIC, preview.preview).start(),
         Answerer(settings.redis_url, ordering.TOPIC, orders.answer).start(),
     ]
     collector = Collector(database, places, settings.orphan_grace_s).start()
+    limits = Limits(master_s=rules.master_days * 24 * 3600.0)
+    media = MediaCollector(Collecting(database, places, uploads, limits), room).start()
     try:
         run_worker(Queue.IMAGEBUILDER, handlers(builder, importer), settings, SqlJournal(database))
     finally:
@@ -55,6 +61,7 @@ def main() -> int:
             answerer.stop()
         orders.stop()
         collector.stop()
+        media.stop()
         server.close()
         database.close()
     return 0

@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The steps `import` and `drop-media`: a vendor's medium comes in by URL and sha256, or goes without a trace."""
+"""The steps `import` and `drop-media`: a medium is fetched, or taken from its upload, or goes without a trace."""
 
-import fcntl
-import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +10,18 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from services.common.contracts.errors import ImageFailed, TryAgain
+from services.common.contracts.errors import ImageFailed, InnkeeperError, LostLease, TryAgain
 from services.common.contracts.journal import Done, StepContext
 from services.common.contracts.states import MEDIA_MOVES, MediaState, may_move, moved
 from services.common.store.catalogue import Media
 from services.common.store.database import Database
-from services.imagebuilder.media.fetch import Fetcher, Source
-from services.imagebuilder.media.inspect import shape_of
+from services.common.store.models import Job
+from services.imagebuilder.media.alone import alone
+from services.imagebuilder.media.fetch import Checks, Fetcher, Source
+from services.imagebuilder.media.inspect import check_medium
+from services.imagebuilder.media.pace import Patience
+from services.imagebuilder.media.room import Room
+from services.imagebuilder.media.uploads import Uploads
 from services.imagebuilder.metrics import IMPORTS
 from services.imagebuilder.places import Places
 
@@ -27,39 +29,47 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
+class Ways:
+    """How media come in, and who gives them room."""
+
+    fetcher: Fetcher
+    uploads: Uploads
+    room: Room
+
+
+@dataclass(frozen=True)
 class _Wanted:
     id: str
     project: str
     kind: str
-    source: Source
+    size: int | None
+    source: Source  # without a URL: it was sent to us
 
 
 class Importer:
     """Imports media, one at a time for each sha256."""
 
-    def __init__(self, database: Database, places: Places, fetcher: Fetcher):
+    def __init__(self, database: Database, places: Places, ways: Ways):
         self._database = database
         self._places = places
-        self._fetcher = fetcher
+        self._ways = ways
+        self._patience = Patience(ways.fetcher.pace)
 
     def import_(self, context: StepContext) -> Done:
         """Have the medium under its sha256, checked; the end of the step makes it available."""
-        wanted = self._wanted(context.job.media)
-        if not _SHA256.fullmatch(wanted.source.sha256):
-            raise ImageFailed(f"{wanted.source.sha256!r} is not a sha256: 64 hexadecimal digits")
+        wanted = self._wanted(context)
         path = self._places.media(wanted.source.sha256)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(path):
-            try:
+        try:
+            with alone(path):
                 if not (path.is_file() and self._is_known(wanted)):
-                    self._fetch(wanted, path, context)
-            except TryAgain:
-                IMPORTS.labels("again").inc()
-                raise
-            except ImageFailed:
-                IMPORTS.labels("failed").inc()
-                raise
-        size = path.stat().st_size
+                    self._bring(wanted, path, context)
+                self._ways.uploads.drop(wanted.id)
+                size = path.stat().st_size
+                self._ways.room.take(wanted.id, size)
+        except InnkeeperError as error:
+            IMPORTS.labels("again" if error.again else "failed").inc()
+            raise
         IMPORTS.labels("done").inc()
         return Done({"sha256": wanted.source.sha256, "size": size}, write=_available(wanted.id, size, context.now))
 
@@ -68,64 +78,116 @@ class Importer:
         with self._database.read() as session:
             media = session.get(Media, context.job.media)
             shared = media is not None and _shared(session, media)
-        if media is not None and not shared and _SHA256.fullmatch(media.sha256.lower()):
-            path = self._places.media(media.sha256.lower())
-            if path.parent.is_dir():
-                with _alone(path):
-                    for file in path.parent.glob(f"{path.name}*"):
-                        file.unlink()
+        if media is not None and not _is_here(media):
+            self._ways.uploads.drop(media.id)
+            if not shared:
+                self._drop_file(media.sha256.lower())
         reason = str((context.job.error or {}).get("detail", "the import was ended"))
         return Done(write=_failed(context.job.media, reason, context.now))
 
-    def _wanted(self, media_id: str) -> _Wanted:
-        with self._database.read() as session:
-            media = session.get(Media, media_id)
-            if media is None:
+    def _drop_file(self, sha256: str) -> None:
+        path = self._places.media(sha256)
+        if _SHA256.fullmatch(sha256) and path.parent.is_dir():
+            with alone(path):
+                for file in path.parent.glob(f"{path.name}*"):
+                    file.unlink()
+
+    def _wanted(self, context: StepContext) -> _Wanted:
+        with self._database.write() as session:
+            media = session.get(Media, context.job.media)
+            if media is None or media.state == MediaState.DELETED:
                 raise ImageFailed("the medium was deleted before it was imported")
-            return _Wanted(media.id, media.project_id, media.kind, Source(media.url, media.sha256.lower()))
+            if media.state == MediaState.FAILED:  # its job is tried again
+                media.state, media.error = moved(MEDIA_MOVES, MediaState.FAILED, MediaState.IMPORTING), ""
+            sha256 = media.sha256.lower()
+            if not _SHA256.fullmatch(sha256):
+                raise ImageFailed(f"{media.sha256!r} is not a sha256: 64 hexadecimal digits")
+            return _Wanted(media.id, media.project_id, media.kind, media.size, Source(media.url, sha256))
 
     def _is_known(self, wanted: _Wanted) -> bool:
         """Whether this project has the file, or it came from this URL: a sum alone gives nobody another's file."""
+        same_url = (Media.url == wanted.source.url) & (Media.url != "")
         same = select(Media.id).where(
             Media.sha256 == wanted.source.sha256,
             Media.state == MediaState.AVAILABLE,
-            or_(Media.project_id == wanted.project, Media.url == wanted.source.url),
+            Media.collected_at.is_(None),
+            or_(Media.project_id == wanted.project, same_url),
         )
         with self._database.read() as session:
             return session.scalars(same).first() is not None
 
-    def _fetch(self, wanted: _Wanted, path: Path, context: StepContext) -> None:
+    def _bring(self, wanted: _Wanted, path: Path, context: StepContext) -> None:
         draft = path.with_name(path.name + ".checked")
-        self._fetcher.fetch(wanted.source, draft, context.progress)
+        if wanted.source.url:
+            self._fetch(wanted, draft, context)
+        else:
+            self._take_upload(wanted, draft)
         try:
-            shape_of(draft, wanted.kind)
+            check_medium(draft, wanted.kind)
         except ImageFailed:
             draft.unlink()
             raise
         draft.chmod(0o644)
         draft.rename(path)
 
+    def _fetch(self, wanted: _Wanted, draft: Path, context: StepContext) -> None:
+        part, began = draft.with_name(draft.name + ".part"), time.monotonic()
+        before = _size(part)
+        checks = Checks(lambda size: self._ways.room.take(wanted.id, size), lambda: self._check_wanted(context))
+        try:
+            self._ways.fetcher.fetch(wanted.source, draft, context.progress, checks)
+        except LostLease:
+            raise
+        except TryAgain as error:
+            gained = _size(part) - before
+            if self._patience.worn_out(wanted.id, gained, began, time.monotonic()):
+                self._patience.forget(wanted.id)
+                part.unlink(missing_ok=True)
+                raise ImageFailed(
+                    f"{error.detail}; nothing came for too long, choose another URL or upload it"
+                ) from error
+            raise
+        self._patience.forget(wanted.id)
 
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    lock_path = path.with_name(path.name + ".lock")
-    with open(lock_path, "w", encoding="ascii") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise TryAgain("the same medium is being imported") from error
-        # The one before may have removed the file in between: then this lock keeps nobody out.
-        if not lock_path.exists() or lock_path.stat().st_ino != os.fstat(lock.fileno()).st_ino:
-            raise TryAgain("the same medium was being dropped")
-        try:
-            yield
-        finally:
-            lock_path.unlink(missing_ok=True)
+    def _take_upload(self, wanted: _Wanted, draft: Path) -> None:
+        upload = self._places.upload(wanted.id)
+        if not upload.exists():
+            if draft.exists():  # an earlier try came so far
+                return
+            raise ImageFailed("there is nothing of the upload; import the medium again and send it")
+        if _size(upload) != wanted.size:
+            raise ImageFailed(f"the upload has {_size(upload)} bytes of {wanted.size}; send it whole")
+        got = self._ways.uploads.sum_of(wanted.id)
+        if got != wanted.source.sha256:
+            self._ways.uploads.drop(wanted.id)
+            raise ImageFailed(
+                f"wrong checksum: expected sha256 {wanted.source.sha256}, got {got} ({wanted.size} bytes); "
+                "correct the sha256 or the file"
+            )
+        self._ways.room.take(wanted.id, wanted.size or 0)
+        upload.rename(draft)
+
+    def _check_wanted(self, context: StepContext) -> None:
+        """Raise LostLease where the job has been taken from us: it was cancelled, or given to somebody else."""
+        with self._database.read() as session:
+            fence = session.scalar(select(Job.fence).where(Job.id == context.job.id))
+        if fence is not None and fence != context.job.fence:
+            raise LostLease("the job was ended or given to another worker")
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _is_here(media: Media) -> bool:
+    return media.state == MediaState.AVAILABLE and media.collected_at is None
 
 
 def _shared(session: Session, media: Media) -> bool:
     states = (MediaState.AVAILABLE, MediaState.IMPORTING)
-    others = select(Media.id).where(Media.sha256 == media.sha256, Media.id != media.id, Media.state.in_(states))
+    others = select(Media.id).where(
+        Media.sha256 == media.sha256, Media.id != media.id, Media.state.in_(states), Media.collected_at.is_(None)
+    )
     return session.scalars(others).first() is not None
 
 
@@ -134,7 +196,7 @@ def _available(media_id: str, size: int, now: float) -> Any:
         media = session.get(Media, media_id)
         if media is not None:
             media.state = moved(MEDIA_MOVES, MediaState(media.state), MediaState.AVAILABLE)
-            media.size, media.error, media.updated_at = size, "", now
+            media.size, media.error, media.updated_at, media.collected_at = size, "", now, None
 
     return write
 
@@ -142,7 +204,10 @@ def _available(media_id: str, size: int, now: float) -> Any:
 def _failed(media_id: str, reason: str, now: float) -> Any:
     def write(session: Session) -> None:
         media = session.get(Media, media_id)
-        if media is not None and may_move(MEDIA_MOVES, MediaState(media.state), MediaState.FAILED):
-            media.state, media.error, media.updated_at = MediaState.FAILED, reason, now
+        if media is None or _is_here(media):
+            return
+        media.error, media.updated_at = reason, now
+        if may_move(MEDIA_MOVES, MediaState(media.state), MediaState.FAILED):
+            media.state = MediaState.FAILED
 
     return write

@@ -9,6 +9,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
 SEED = "seed.iso"
+INSTALL = "install.qcow2"
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,10 @@ class Places:
     def media(self, sha256: str) -> Path:
         """The medium with this sha256."""
         return self.state_dir / "media" / sha256
+
+    def upload(self, media_id: str) -> Path:
+        """What has come so far of a medium that is being sent to us."""
+        return self.state_dir / "media" / "uploads" / f"{media_id}.part"
 
     def image(self, vm_id: str) -> Path:
         """The folder of what was made for one vm."""

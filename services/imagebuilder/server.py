@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The artifact server: hosts fetch masters, media and seeds from it, with a URL that was signed for them.
+"""The artifact server: hosts fetch masters, media and seeds from it, and the api hands it what users send.
 
     GET, HEAD /artifacts/<sha256>?t=TOKEN     a master or a medium
     GET, HEAD /images/<vm>/<name>?t=TOKEN     what was made for one vm; <name>.iso of an overlay is the whole image
+    HEAD, PUT /uploads/<medium>/<size>?t=TOKEN    how far a medium's upload is (Upload-Offset); a piece of it
     GET       /healthz
 Ranges are served; files go out by sendfile. 403 without a token for just this path, 404 when there is no such file.
 """
 
+import fcntl
 import json
+import os
 import re
 import sys
 import threading
@@ -17,23 +20,26 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from services.common.contracts.errors import InnkeeperError
 from services.common.runtime.log import get_logger
 from services.common.runtime.signing import BadSignature, verify_url_token
+from services.imagebuilder.media.uploads import Piece, Uploads
 from services.imagebuilder.metrics import BYTES_SERVED, REQUESTS
 from services.imagebuilder.places import Places
 from services.imagebuilder.slots.splice import Spliced
 
 log = get_logger(__name__)
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_UPLOAD = re.compile(r"/uploads/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/(\d{1,18})")
 _IDLE_S = 60
 
 
 class ArtifactServer:
     """Serves in its own thread until closed."""
 
-    def __init__(self, bind: str, places: Places, public_pem: str):
+    def __init__(self, bind: str, places: Places, public_pem: str, uploads: Uploads | None = None):
         host, _, port = bind.rpartition(":")
-        handler = type("Handler", (_Handler,), {"places": places, "public_pem": public_pem})
+        handler = type("Handler", (_Handler,), {"places": places, "public_pem": public_pem, "uploads": uploads})
         self._server = _Server((host.strip("[]"), int(port)), handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="artifacts", daemon=True)
 
@@ -68,6 +74,7 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     places: Places
     public_pem: str
+    uploads: Uploads | None  # None: nothing is taken in
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "innkeeper", ""
     timeout = _IDLE_S
@@ -78,32 +85,80 @@ class _Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self._serve(body=False)
 
-    def _serve(self, body: bool) -> None:
-        url = urlsplit(self.path)
-        if url.path == "/healthz":
-            self._say(200, {"status": "ok"}, body)
+    def do_PUT(self) -> None:
+        path = urlsplit(self.path).path
+        # What isn't read of the body must not be taken for the next request.
+        self.close_connection = True
+        if not self._admitted(True):
             return
-        token = parse_qs(url.query).get("t", [""])[0]
+        found = _UPLOAD.fullmatch(path)
+        length = self.headers.get("Content-Length", "")
+        start = self.headers.get("Upload-Offset", "0")
+        if found is None or self.uploads is None or not length.isdecimal() or not start.isdecimal():
+            self._say(404, {"code": "not-found", "detail": "nothing is taken in here"}, True)
+            return
+        piece = Piece(found[1], int(found[2]), int(start), int(length))
         try:
-            verify_url_token(url.path, token, self.public_pem)
+            have = self.uploads.receive(piece, self.rfile)
+        except InnkeeperError as error:
+            self._refuse(error, True)
+        except (ConnectionError, TimeoutError) as error:
+            log.info("an upload broke off", path=path, reason=str(error))
+        else:
+            self.close_connection = have != piece.start + piece.length
+            self._say(200, {"offset": have, "size": piece.size}, True, {"Upload-Offset": str(have)})
+
+    def _admitted(self, body: bool) -> bool:
+        url = urlsplit(self.path)
+        try:
+            verify_url_token(url.path, parse_qs(url.query).get("t", [""])[0], self.public_pem)
         except BadSignature as error:
             self._say(403, {"code": "forbidden", "detail": f"this URL needs a valid token for its path: {error}"}, body)
+            return False
+        return True
+
+    def _serve(self, body: bool) -> None:
+        path = urlsplit(self.path).path
+        if path == "/healthz":
+            self._say(200, {"status": "ok"}, body)
             return
-        path, overlay = self.places.find(url.path), self.places.overlay(url.path)
+        if not self._admitted(body):
+            return
         try:
-            if path is not None:
-                self._send(path, body)
-            elif overlay is not None:
-                self._splice(overlay, body)
-            else:
-                self._say(404, {"code": "not-found", "detail": "there is no such file"}, body)
+            self._find(path, body)
         except (BrokenPipeError, ConnectionResetError, TimeoutError) as error:
             self.close_connection = True
-            log.info("a host broke off", path=url.path, reason=str(error))
+            log.info("a host broke off", path=path, reason=str(error))
+
+    def _find(self, url_path: str, body: bool) -> None:
+        path, overlay, upload = self.places.find(url_path), self.places.overlay(url_path), _UPLOAD.fullmatch(url_path)
+        if path is not None:
+            self._send(path, body)
+        elif overlay is not None:
+            self._splice(overlay, body)
+        elif upload is not None and self.uploads is not None and not body:
+            self._tell_upload(self.uploads, upload[1], int(upload[2]))
+        else:
+            self._say(404, {"code": "not-found", "detail": "there is no such file"}, body)
+
+    def _tell_upload(self, uploads: Uploads, medium: str, size: int) -> None:
+        try:
+            offset = uploads.offset(medium, size)
+        except InnkeeperError as error:
+            self._refuse(error, False)
+        else:
+            self._say(200, {}, False, {"Upload-Offset": str(offset)})
+
+    def _refuse(self, error: InnkeeperError, body: bool) -> None:
+        # A HEAD has no body to say it in.
+        self._say(error.status, {"code": error.code, "detail": error.detail}, body, {"Refusal": error.detail})
 
     def _send(self, path: Path, body: bool) -> None:
         with open(path, "rb") as file:
-            self._stream(path.stat().st_size, lambda start, n: self.connection.sendfile(file, start, n), body)
+            # While it is being sent it isn't collected.
+            fcntl.flock(file, fcntl.LOCK_SH)
+            size = os.fstat(file.fileno()).st_size
+            self._stream(size, lambda start, n: self.connection.sendfile(file, start, n), body)
 
     def _splice(self, overlay: Path, body: bool) -> None:
         try:

@@ -1,25 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where media may be fetched from: public addresses only, unless the operator allows others.
+"""What the operator allows of media. They are fetched from public addresses only, unless others are allowed.
 
 A URL is opened on the very address that was checked, so that a name can't change its mind in between; each redirect
 is checked the same way.
 
 INNKEEPER_MEDIA_ALLOW_PRIVATE   "1", or CIDRs apart by commas ("10.0.0.0/8,192.168.7.5/32"); default: none
 INNKEEPER_MEDIA_MAX_GIB         the largest medium, default 64
+INNKEEPER_MEDIA_PATIENCE_S      how long tries to fetch a medium may bring nothing, default 600
+INNKEEPER_MEDIA_STORE_GIB       all media together; those not used for longest make room. Default 0: no limit
+INNKEEPER_MASTER_DAYS           a master nobody used for so long is removed, default 30; 0: never
 """
 
 import os
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
 
 from services.common.contracts.errors import ImageFailed, TryAgain
+from services.imagebuilder.media.pace import Pace
 
 Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], list[str]]
 _GIB = 1 << 30
+_FIGURES = (  # name, default, least
+    ("MEDIA_MAX_GIB", 64, 1),
+    ("MEDIA_PATIENCE_S", 600, 0),
+    ("MEDIA_STORE_GIB", 0, 0),
+    ("MASTER_DAYS", 30, 0),
+)
 
 
 class RulesError(Exception):
@@ -33,6 +43,9 @@ class Rules:
     allow_all: bool = False
     allowed: tuple[IPv4Network | IPv6Network, ...] = ()
     max_bytes: int = 64 * _GIB
+    pace: Pace = field(default_factory=Pace)
+    store_bytes: int = 0  # 0: no limit
+    master_days: int = 30  # 0: for ever
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> "Rules":
@@ -45,12 +58,17 @@ class Rules:
                 networks.append(ip_network(word.strip()))
             except ValueError as error:
                 problems.append(f"INNKEEPER_MEDIA_ALLOW_PRIVATE: {error}")
-        size = env.get("INNKEEPER_MEDIA_MAX_GIB", "64")
-        if not size.isdigit() or int(size) == 0:
-            problems.append(f"INNKEEPER_MEDIA_MAX_GIB: {size!r} is not a whole number above 0")
+        figures = {name: _figure(env, name, default, least, problems) for name, default, least in _FIGURES}
         if problems:
             raise RulesError("; ".join(problems))
-        return cls(text == "1", tuple(networks), int(size) * _GIB)
+        return cls(
+            text == "1",
+            tuple(networks),
+            figures["MEDIA_MAX_GIB"] * _GIB,
+            Pace(patience_s=float(figures["MEDIA_PATIENCE_S"])),
+            figures["MEDIA_STORE_GIB"] * _GIB,
+            figures["MASTER_DAYS"],
+        )
 
     def allows(self, address: Address) -> bool:
         """Whether this address may be talked to."""
@@ -58,6 +76,14 @@ class Rules:
         if self.allow_all or any(plain in network for network in self.allowed if network.version == plain.version):
             return True
         return plain.is_global and not plain.is_multicast and not _embeds_another(plain)
+
+
+def _figure(env: Mapping[str, str], name: str, default: int, least: int, problems: list[str]) -> int:
+    text = env.get(f"INNKEEPER_{name}", str(default))
+    if text.isascii() and text.isdigit() and int(text) >= least:
+        return int(text)
+    problems.append(f"INNKEEPER_{name}: {text!r} is not a whole number" + (f" from {least} on" if least else ""))
+    return default
 
 
 _NAT64 = IPv6Network("64:ff9b::/96")

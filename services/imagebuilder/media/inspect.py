@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.common.contracts.errors import ImageFailed
+from services.imagebuilder.media.qcow2_extent import check_whole
+from services.imagebuilder.slots.examine import examine
 
 _QCOW2 = b"QFI\xfb"
 _EXTERNAL_DATA, _CORRUPT, _KNOWN = 0x4, 0x2, 0x1F  # incompatible feature bits
@@ -29,6 +31,16 @@ class Shape:
 
     format: str
     virtual_size: int
+
+
+def check_medium(path: Path, kind: str) -> Shape:
+    """As shape_of, and it must be whole; an installation medium must boot something."""
+    found = shape_of(path, kind)
+    if found.format == "iso":
+        examine(path)
+    elif found.format == "qcow2":
+        check_whole(path)
+    return found
 
 
 def shape_of(path: Path, kind: str) -> Shape:
