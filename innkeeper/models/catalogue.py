@@ -21,6 +21,7 @@ class Os(Answer):
     default_user: str = ""
     delivery: str = ""
     available: bool = True
+    installable: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

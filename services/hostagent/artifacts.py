@@ -27,8 +27,8 @@ Fetched = Callable[[int, int], None]  # bytes so far, bytes in all
 
 def artifacts_of(plan: DeployPlan) -> list[Artifact]:
     """Every file a plan needs."""
-    bases = [disk.base for disk in plan.disks]
-    return [artifact for artifact in (plan.kernel, plan.initrd, *bases) if artifact is not None]
+    below = [artifact for disk in plan.disks for artifact in (disk.base, disk.backing)]
+    return [artifact for artifact in (plan.kernel, plan.initrd, *below) if artifact is not None]
 
 
 @dataclass

@@ -16,6 +16,7 @@ from services.imagebuilder import ordering, preview
 from services.imagebuilder.build import Builder
 from services.imagebuilder.catalogue_check import check_catalogue
 from services.imagebuilder.importing import Importer, Ways
+from services.imagebuilder.installation import Installations
 from services.imagebuilder.leftovers import Collector
 from services.imagebuilder.masters import MasterStore
 from services.imagebuilder.media.collecting import Collecting, Limits, MediaCollector
@@ -42,7 +43,10 @@ def main() -> int:
     metrics.serve(settings.metrics_port)
     database = open_database(settings)
     places = Places(settings.state_dir, settings.images_url)
-    builder = Builder(database, keys, places, Sources(MasterStore(settings.state_dir), places, database))
+    store = MasterStore(settings.state_dir)
+    sources = Sources(store, places, database)
+    installations = Installations(store, places, sources)
+    builder = Builder(database, keys, places, sources, installations)
     uploads, room = Uploads(places, rules.max_bytes), Room(database, places, rules.store_bytes)
     importer = Importer(database, places, Ways(Fetcher(rules), uploads, room))
     server = ArtifactServer(settings.images_bind, places, keys.command_public_pem, uploads).start()

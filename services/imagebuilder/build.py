@@ -11,15 +11,19 @@ from typing import Any
 
 from sqlalchemy import select
 
-from services.common.catalog import OsEntry, systems
+from services.common.catalog import Delivery, OsEntry, systems
 from services.common.contracts.codec import dump, load
 from services.common.contracts.commands import Artifact, DiskPlan
 from services.common.contracts.errors import ImageFailed, Invalid, Problem
 from services.common.contracts.journal import Done, StepContext, VmView
+from services.common.contracts.orders import host_of
 from services.common.contracts.vm import Secrets
 from services.common.runtime.keys import Keys
 from services.common.store.database import Database
+from services.common.store.hosts import Host
 from services.common.store.vms import Vm
+from services.imagebuilder.delivery import installer_disk
+from services.imagebuilder.installation import Installations, Wanted
 from services.imagebuilder.iso import iso_image
 from services.imagebuilder.metrics import SEED_SECONDS
 from services.imagebuilder.places import SEED, Places
@@ -32,11 +36,12 @@ _GIB = 1 << 30
 class Builder:
     """Makes what a vm boots from. Making it twice gives the same bytes."""
 
-    def __init__(self, database: Database, keys: Keys, places: Places, sources: Sources):
+    def __init__(self, database: Database, keys: Keys, places: Places, sources: Sources, installations: Installations):
         self._database = database
         self._keys = keys
         self._places = places
         self._sources = sources
+        self._installations = installations
 
     def build(self, context: StepContext) -> Done:
         """The facts `deploy` needs: disks, kernel, initrd, cmdline, firmware; URLs are without their token."""
@@ -44,13 +49,25 @@ class Builder:
         entry = systems().get(vm.spec.os)
         if entry is None:
             raise ImageFailed(f"the os {vm.spec.os!r} is not in the catalogue any more")
+        if entry.delivery == Delivery.INSTALLER:
+            return Done(_facts(self._installed(context, entry), Boots(), vm.spec.firmware))
         boots = self._sources.of(entry, vm.project, context.progress)
         disk_gib = _disk_size(vm, entry, boots)
         begun = time.perf_counter()
         seed = self._write_seed(vm, entry)
         SEED_SECONDS.observe(time.perf_counter() - begun)
         disks = (DiskPlan("root", disk_gib, boots.root), DiskPlan("seed", base=seed, device="cdrom"))
-        return Done(_facts(disks, boots))
+        return Done(_facts(disks, boots, vm.spec.firmware))
+
+    def _installed(self, context: StepContext, entry: OsEntry) -> tuple[DiskPlan, ...]:
+        """An empty disk, and the medium that fills it: the firmware tries the disk first."""
+        vm = context.vm
+        wanted = Wanted(vm.id, vm.project, entry, vm.spec, self._secrets(vm.id))
+        made = self._installations.write(wanted, context.progress)
+        with self._database.ask() as session:
+            facts = session.scalar(select(Host.facts).where(Host.id == host_of(context.job))) or {}
+        medium = installer_disk(self._places, vm.id, made, facts.get("capabilities", ()))
+        return DiskPlan("root", vm.spec.disk_gib), medium
 
     def discard(self, context: StepContext) -> Done:
         """Remove what was made for the vm; it may never have been there."""
@@ -91,11 +108,11 @@ def _disk_size(vm: VmView, entry: OsEntry, boots: Boots) -> int:
     return asked
 
 
-def _facts(disks: tuple[DiskPlan, ...], boots: Boots) -> dict[str, Any]:
+def _facts(disks: tuple[DiskPlan, ...], boots: Boots, firmware: str) -> dict[str, Any]:
     return {
         "disks": [dump(disk) for disk in disks],
         "kernel": dump(boots.kernel) if boots.kernel else None,
         "initrd": dump(boots.initrd) if boots.initrd else None,
         "cmdline": boots.cmdline if boots.kernel else "",
-        "firmware": "bios",
+        "firmware": firmware,
     }

@@ -8,7 +8,7 @@ from textwrap import wrap
 from typing import Any
 
 from services.common.catalog import OsEntry, refused_problems, unsupported_problems
-from services.common.catalog.entries import Agent, Delivery
+from services.common.catalog.entries import Agent
 from services.common.contracts.errors import Invalid
 from services.common.contracts.vm import Secrets, VmSpec
 from services.imagebuilder.dialects import DIALECTS
@@ -26,7 +26,7 @@ _MERGE = "list(append)+dict(no_replace,recurse_list,recurse_dict)+str()"
 
 def seed_files(entry: OsEntry, vm_id: str, spec: VmSpec, secrets: Secrets) -> dict[str, bytes]:
     """Path in the seed -> content. Invalid names every field this system can't have."""
-    problems = [*identity_problems(spec, secrets), *unsupported_problems(entry, spec.nics)]
+    problems = [*identity_problems(spec, secrets), *unsupported_problems(entry, spec.network)]
     problems += refused_problems(entry, spec, secrets)
     # A family's own words are looked up only for what is a word at all.
     own, peculiar = particulars(entry, spec, secrets) if not problems else ({}, [])
@@ -43,8 +43,9 @@ def seed_files(entry: OsEntry, vm_id: str, spec: VmSpec, secrets: Secrets) -> di
     files = {path: render(entry.family, name, values) for path, name in entry.seed.items()}
     for path, dialect in entry.network.items():
         files[path] = DIALECTS[dialect](spec.network, spec.hostname)
-    if secrets.first_boot and USER_DATA in files and entry.delivery != Delivery.INSTALLER:
-        files[USER_DATA] = _with_first_boot(files[USER_DATA], secrets.first_boot)
+    for path, name in entry.seed.items():
+        if secrets.first_boot and name == f"{USER_DATA}.j2":
+            files[path] = _with_first_boot(files[path], secrets.first_boot)
     return files
 
 

@@ -3,6 +3,7 @@
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from sqlalchemy import select
 
@@ -32,6 +33,14 @@ class Boots:
     disk_bytes: int = 0
 
 
+@dataclass(frozen=True)
+class Medium:
+    """An installation medium on this machine."""
+
+    path: Path
+    sha256: str
+
+
 class Sources:
     """Finds, or has made, what an os boots from."""
 
@@ -43,6 +52,16 @@ class Sources:
     def of(self, entry: OsEntry, project: str, progress: Progress) -> Boots:
         """The os's files, made now where they are not there; ImageFailed says why they can't be."""
         return self._imported(entry, project) if entry.source == MEDIA else self._built(entry, progress)
+
+    def medium(self, entry: OsEntry, project: str, progress: Progress) -> Medium:
+        """The os's installation medium: imported by the project, or made by its recipe; ImageFailed says why not."""
+        if entry.source == MEDIA:
+            sha256 = self._newest(entry, project, "iso")
+            return Medium(self._places.media(sha256), sha256)
+        files = ensure_master(self._store, entry.source, progress).files
+        if "iso" not in files:
+            raise ImageFailed(f"the recipe {entry.source} makes no installation medium")
+        return Medium(self._store.path(files["iso"].sha256), files["iso"].sha256)
 
     def _built(self, entry: OsEntry, progress: Progress) -> Boots:
         begun, told = time.perf_counter(), []
@@ -63,19 +82,24 @@ class Sources:
         return Boots(root, files.get("kernel"), files.get("initrd"), master.cmdline, size)
 
     def _imported(self, entry: OsEntry, project: str) -> Boots:
+        sha256 = self._newest(entry, project, "cloud-image")
+        path = self._places.media(sha256)
+        shape = shape_of(path, "cloud-image")
+        root = Artifact(sha256, path.stat().st_size, shape.format, self._places.shared_url(sha256))
+        return Boots(root, disk_bytes=shape.virtual_size)
+
+    def _newest(self, entry: OsEntry, project: str, kind: str) -> str:
+        """The sha256 of the medium the project imported last for this os."""
         wanted = select(Media.sha256).where(
             Media.os == entry.name,
             Media.project_id == project,
-            Media.kind == "cloud-image",
+            Media.kind == kind,
             Media.state == MediaState.AVAILABLE,
         )
         with self._database.read() as session:
             newest = session.scalars(wanted.order_by(Media.created_at.desc(), Media.id.desc())).first()
         if newest is None:
             raise ImageFailed(f"{entry.display_name} has no media in this project: {entry.needs_media}")
-        path = self._places.media(newest)
-        if not path.is_file():
+        if not self._places.media(newest).is_file():
             raise ImageFailed(f"the medium {newest} is gone from the image builder's disk; import it again")
-        shape = shape_of(path, "cloud-image")
-        root = Artifact(newest, path.stat().st_size, shape.format, self._places.shared_url(newest))
-        return Boots(root, disk_bytes=shape.virtual_size)
+        return newest

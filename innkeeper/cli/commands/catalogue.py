@@ -29,7 +29,7 @@ def _lister(noun: str, resource: str, text: str, columns: Sequence[Column]) -> c
 
 
 def _available(system: Os) -> str:
-    if system.delivery == "installer":
+    if not system.installable:
         return "image preview only"
     return "yes" if system.available else "no, import its media first"
 

@@ -25,6 +25,7 @@ class OsShape(Schema):
     default_user = fields.String()
     eol = fields.String()
     available = fields.Boolean(metadata={"description": "False: import its media first"})
+    installable = fields.Boolean(metadata={"description": "False: its answer files can be previewed, no vm made"})
 
 
 class FlavorAsked(Schema):

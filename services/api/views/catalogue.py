@@ -10,13 +10,19 @@ from services.common.catalog import OsEntry
 from services.common.store.models import Flavor, Media, Network
 
 JsonDict = dict[str, Any]
-_HIDDEN = ("seed", "network", "unsupported", "agent", "source")
+_HIDDEN = ("seed", "network", "fragments", "payloads", "master", "unsupported", "agent", "source")
 
 
 def os_view(entry: OsEntry, available: bool) -> JsonDict:
     """One entry of the catalogue."""
     shown = {k: v for k, v in asdict(entry).items() if k not in _HIDDEN}
-    return {"id": entry.name, **shown, "guest_agent": entry.guest_agent, "available": available}
+    return {
+        "id": entry.name,
+        **shown,
+        "guest_agent": entry.guest_agent,
+        "installable": entry.installable,
+        "available": available,
+    }
 
 
 def flavor_view(row: Flavor) -> JsonDict:

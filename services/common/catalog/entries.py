@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """One row of the catalogue, and what it can't express of the network model."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from services.common.contracts.errors import Problem
-from services.common.contracts.network import Nic
+from services.common.contracts.network import Addressing, NetworkModel
 
 
 class Delivery:
@@ -23,8 +22,18 @@ class Agent:
     SEEDED = "seeded"  # the seed installs it
 
 
-# What of a NIC a row may declare it can't express, by the name it has in a request.
+# What of a link a row may declare it can't express, by the name it has in a request.
 NIC_FIELDS = ("accept_ra", "addresses", "default_route", "dhcp4", "dhcp6", "dns", "gateway", "mtu", "routes", "search")
+
+
+@dataclass(frozen=True)
+class MasterPlan:
+    """How an installation medium becomes a master with room for a machine's answers."""
+
+    answers: str  # path of the slot on the medium: an archive the boot menu loads as one more initrd
+    size_kib: int = 128
+    # Path of a boot menu on the medium -> template that takes its place; it loads the slot.
+    menus: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,7 @@ class OsEntry:
     firmware: tuple[str, ...] = ("bios",)  # what it boots from: bios, uefi
     debian_console: bool = False  # keyboard and locales are what Debian's files of them say
     media: dict[str, str] = field(default_factory=dict)  # url and sums of the vendor's medium, patterns
+    master: MasterPlan | None = None  # delivery installer: how its medium is used; None: it isn't known yet
     label: str = "CIDATA"  # what the volume with the answer is called
     unsupported: tuple[str, ...] = ()  # NIC_FIELDS this system can't have
     # What of a spec this system can't have (refusals.REFUSABLE) -> why, as the rest of a sentence about it.
@@ -59,25 +69,30 @@ class OsEntry:
     needs_media: str = ""  # a sentence: where to get the media it is imported from
 
     @property
+    def installable(self) -> bool:
+        """Whether a vm can be set up from it."""
+        return self.delivery != Delivery.INSTALLER or self.master is not None
+
+    @property
     def guest_agent(self) -> bool:
         """Whether the guest can tell how it is."""
         return bool(self.agent)
 
 
-def unsupported_problems(entry: OsEntry, nics: Sequence[Nic], pointer: str = "/networks") -> list[Problem]:
-    """What these NICs ask for that the system can't have: refused, never dropped silently."""
+def unsupported_problems(entry: OsEntry, model: NetworkModel) -> list[Problem]:
+    """What these links ask for that the system can't have: refused, never dropped silently."""
     problems = []
-    for index, nic in enumerate(nics):
+    for at, _, link in model.links():
         for name in entry.unsupported:
-            if _asks_for(nic, name):
+            if _asks_for(link, name):
                 detail = f"{entry.display_name} can't be set up with {name}"
-                problems.append(Problem(f"{pointer}/{index}/{name}", detail, "leave it out, or choose another os"))
+                problems.append(Problem(f"{at}/{name}", detail, "leave it out, or choose another os"))
     return problems
 
 
-def _asks_for(nic: Nic, name: str) -> bool:
+def _asks_for(link: Addressing, name: str) -> bool:
     if name == "gateway":
-        return bool(nic.gateway4 or nic.gateway6)
+        return bool(link.gateway4 or link.gateway6)
     if name == "default_route":
-        return not nic.default_route
-    return bool(getattr(nic, name))
+        return not link.default_route
+    return bool(getattr(link, name))

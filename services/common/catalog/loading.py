@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from services.common.catalog.entries import NIC_FIELDS, Agent, Delivery, OsEntry
+from services.common.catalog.entries import NIC_FIELDS, Agent, Delivery, MasterPlan, OsEntry
 from services.common.catalog.refusals import REFUSABLE
 from services.common.contracts.codec import load
 
@@ -125,9 +125,25 @@ def _structure_problems(family: str, row: dict[str, Any], at: str, reading: _Rea
             found += [f"{at}.{key}: no template {name!r} in {family}/" for name in missing]
         elif key == "refuses":
             found += [f"{at}.refuses.{name}: unknown" for name in sorted(set(value) - set(REFUSABLE))]
+    found += _master_problems(family, row.get("master"), at, reading)
     unsupported = row.get("unsupported", [])
     if not isinstance(unsupported, list) or set(unsupported) - set(NIC_FIELDS):
         found.append(f"{at}.unsupported: {unsupported!r}; known are {', '.join(NIC_FIELDS)}")
     if row.get("source") == "media" and not row.get("needs_media"):
         found.append(f"{at}.needs_media: missing: where to get the media")
     return found
+
+
+def _master_problems(family: str, plan: Any, at: str, reading: _Reading) -> list[str]:
+    if plan is None:
+        return []
+    menus = plan.get("menus", {}) if isinstance(plan, dict) else None
+    if not isinstance(menus, dict) or set(plan) - {f.name for f in fields(MasterPlan)} or "answers" not in plan:
+        return [f"{at}.master: not a mapping with answers, size_kib and menus"]
+    paths = [plan["answers"], *menus]
+    found = [f"{at}.master: {path!r} is no path on the medium" for path in paths if not str(path).startswith("/")]
+    size = plan.get("size_kib", MasterPlan.size_kib)
+    if not isinstance(size, int) or size <= 0 or size % 4:
+        found.append(f"{at}.master.size_kib: {size!r} is no multiple of 4")
+    missing = [name for name in menus.values() if (family, name) not in reading.templates]
+    return found + [f"{at}.master.menus: no template {name!r} in {family}/" for name in missing]

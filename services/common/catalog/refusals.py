@@ -10,8 +10,10 @@ from services.common.contracts.vm import FirstBoot, Secrets, VmSpec, first_boot_
 
 CLOUD_CONFIG = "cloud_config"  # a first boot that only cloud-init understands
 REFUSABLE = (
+    "bonds",
     "ca_certificates",
     CLOUD_CONFIG,
+    "domain",
     "first_boot",
     "keyboard",
     "layout",
@@ -20,6 +22,9 @@ REFUSABLE = (
     "ntp",
     "packages",
     "proxy",
+    "timezone",
+    "users",
+    "vlans",
 )
 _DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(VmSpec) if f.default is not MISSING}
 

@@ -43,10 +43,11 @@ class Artifact:
 class DiskPlan:
     """One disk or CD-ROM of a vm. With `base` it starts as that image (a copy-on-write overlay), else empty."""
 
-    role: str  # root | data | seed
+    role: str  # root | data | seed | installer
     size_gib: int = 0  # 0: as large as its base
     base: Artifact | None = None
     device: str = "disk"  # disk | cdrom
+    backing: Artifact | None = None  # the master under `base`, where that is an overlay of one
 
 
 @dataclass(frozen=True)

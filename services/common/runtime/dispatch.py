@@ -66,7 +66,7 @@ class Dispatcher:
         plan = command.plan
         if plan is None:
             return command
-        disks = tuple(replace(d, base=self._open(d.base)) for d in plan.disks)
+        disks = tuple(replace(d, base=self._open(d.base), backing=self._open(d.backing)) for d in plan.disks)
         opened = replace(plan, disks=disks, kernel=self._open(plan.kernel), initrd=self._open(plan.initrd))
         return replace(command, plan=opened)
 

@@ -40,6 +40,7 @@ class Capability:
     GUEST_CHANNEL = "guest-channel"
     CONSOLE_LOG = "console-log"
     SCREENSHOT = "screenshot"
+    ISO_OVERLAY = "iso-overlay"  # a drive may hold an overlay of an installation medium
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,14 @@ from services.common.contracts.errors import ImageFailed
 from services.common.contracts.journal import Progress
 from services.imagebuilder.masters import guest_agent
 from services.imagebuilder.masters.debian_sources import Mirrors, machine_mirrors, proxy_options
-from services.imagebuilder.masters.disk import FIRST, GRUB, SECTOR, write_boot_loader
+from services.imagebuilder.masters.disk import FIRST, GRUB, GRUB_EFI, SECTOR, write_boot_loader
 from services.imagebuilder.masters.programs import need, run
 from services.imagebuilder.masters.store import Built
 
 RECIPES = Path(__file__).parent / "recipes"
 # Changes when this code builds something else from the same recipe.
-VERSION = 1
+VERSION = 2
+_MIB = 1 << 20
 # What mmdebstrap says, how far that is (of this build), and what people read.
 PHASES = (
     ("running apt-get update", 2, "reading the package index"),
@@ -154,8 +155,20 @@ def _reporter(progress: Progress) -> Callable[[str], None]:
 def build(name: str, work: Path, progress: Progress) -> Built:
     """Make the recipe's disk in `work`; ImageFailed says what is missing or what failed."""
     recipe, root = read_recipe(name), os.geteuid() == 0
-    programs = ("mmdebstrap", "tar", "mkfs.ext4", "grub-mkimage", "qemu-img", "setpriv", "unshare")
-    need(f"building {name}", (*programs, str(GRUB / "boot.img"), recipe.keyring, *(() if root else ("newuidmap",))))
+    programs = (
+        "mmdebstrap",
+        "tar",
+        "mkfs.ext4",
+        "grub-mkimage",
+        "mformat",
+        "mmd",
+        "mcopy",
+        "qemu-img",
+        "setpriv",
+        "unshare",
+    )
+    loaders = (str(GRUB / "boot.img"), str(GRUB_EFI / "moddep.lst"))
+    need(f"building {name}", (*programs, *loaders, recipe.keyring, *(() if root else ("newuidmap",))))
     _may_build(name, root)
     mirrors = machine_mirrors()
     (work / "overlay.tar").write_bytes(overlay(recipe, mirrors))
@@ -196,7 +209,7 @@ def _make_disk(recipe: Recipe, disk: Path, work: Path, progress: Progress) -> No
         disk.chmod(0o666)
     helper = "" if os.geteuid() == 0 else "mmdebstrap --unshare-helper "
     redirect = f'tar="$1" disk="$2" fill="$3"; shift 3; {helper}sh -c "$fill" fill "$@" <"$tar" 3<>"$disk"'
-    size = (str(FIRST * SECTOR), f"{recipe.size_mib - 1}M")
+    size = (str(FIRST * SECTOR), f"{recipe.size_mib - FIRST * SECTOR // _MIB}M")
     files = (str(work / "root.tar"), str(disk))
     run(["sh", "-c", redirect, "fill", *files, _FILL, str(_scratch(work)), recipe.label, *size])
     (work / "root.tar").unlink()

@@ -15,9 +15,9 @@ PACKAGES: Mapping[str, str] = {
     "apt-get": "apt",
     "dpkg-deb": "dpkg",
     "grub-mkimage": "grub-common",
-    "grub-mkrescue": "grub-common",
     "mcopy": "mtools",
     "mformat": "mtools",
+    "mmd": "mtools",
     "mkfs.ext4": "e2fsprogs",
     "mksquashfs": "squashfs-tools",
     "mmdebstrap": "mmdebstrap",
@@ -28,6 +28,7 @@ PACKAGES: Mapping[str, str] = {
     "unshare": "util-linux",
     "xorriso": "xorriso",
     "/usr/lib/grub/i386-pc/boot.img": "grub-pc-bin",
+    "/usr/lib/grub/i386-pc/boot_hybrid.img": "grub-pc-bin",
     "/usr/lib/grub/x86_64-efi/moddep.lst": "grub-efi-amd64-bin",
     "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
 }

@@ -24,6 +24,8 @@ class Recipe:
     name: str  # a plain word
     version: int
     slots: tuple[Plan, ...]
+    # Path -> text that takes the place of a file of the medium: boot menus that load a slot.
+    files: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

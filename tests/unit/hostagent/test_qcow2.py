@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from services.common.formats.qcow2_header import Header, backing_of
-from services.hostagent.drivers.libvirt.qcow2 import Base, read_base, write_qcow2
+from services.hostagent.drivers.libvirt.qcow2 import Base, check_overlay, read_base, write_qcow2
+from services.imagebuilder.slots.layout import Patch
+from services.imagebuilder.slots.overlay import write_overlay
 from tests.support.missing import missing
 
 GIB = 1 << 30
@@ -112,3 +114,41 @@ def test_the_file_an_image_stands_on_is_read_from_its_header(tmp_path: Path) -> 
     header = Header(16, 1024, 1, 3 << 16, 1 << 16, b"../../masters/x")
     (folder / "relative.qcow2").write_bytes(header.pack())
     assert backing_of(folder / "relative.qcow2") == tmp_path / "masters" / "x"
+
+
+def an_overlay(folder: Path, named: str, size: int = 8192) -> tuple[Path, Path]:
+    """(an overlay as the image builder writes it, its master); both as they lie on a host."""
+    master, overlay = folder / "masters" / "m", folder / "vms" / "v" / "o"
+    for path in (master, overlay):
+        path.parent.mkdir(parents=True)
+    master.write_bytes(bytes(8192))
+    (folder / "elsewhere").write_bytes(bytes(size))
+    write_overlay(overlay, master if size == 8192 else folder / "elsewhere", [Patch(0, b"x" * 4096)], backing=named)
+    return overlay, master
+
+
+def test_an_overlay_of_the_master_it_came_with_is_taken(tmp_path: Path) -> None:
+    overlay, master = an_overlay(tmp_path, "../../masters/m")
+    assert check_overlay(overlay, master) == Base(master, "raw", 8192)
+
+
+@pytest.mark.parametrize(
+    "named, size, why",
+    [
+        ("../../elsewhere", 8192, "not of m"),
+        ("/etc/shadow", 8192, "not of m"),
+        ("json:{}", 8192, "not of m"),
+        ("../../masters/m", 4096, "its master has 8192"),
+    ],
+)
+def test_an_overlay_of_anything_else_is_refused(tmp_path: Path, named: str, size: int, why: str) -> None:
+    overlay, master = an_overlay(tmp_path, named, size)
+    with pytest.raises(ValueError, match=why):
+        check_overlay(overlay, master)
+
+
+def test_what_is_no_overlay_is_refused(tmp_path: Path) -> None:
+    overlay, master = an_overlay(tmp_path, "../../masters/m")
+    overlay.write_bytes(bytes(4096))
+    with pytest.raises(ValueError, match="is not a qcow2"):
+        check_overlay(overlay, master)

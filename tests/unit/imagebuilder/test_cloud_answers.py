@@ -3,6 +3,7 @@
 
 import pytest
 
+from services.common.catalog import systems
 from services.common.contracts.errors import Invalid
 from tests.support.answers import answer_files, compare_with_golden, rows_of
 from tests.support.imaging import COLUMNS
@@ -21,7 +22,6 @@ def test_each_row_is_written_as_its_golden_file_says(row: str, column: str) -> N
     "field, value",
     [
         ("layout", "lvm"),
-        ("firmware", "uefi"),
         ("mirror", "http://mirror.example.org/debian"),
         ("proxy", "http://proxy.example.org:3128"),
         ("ntp", ("ntp.example.org",)),
@@ -31,3 +31,10 @@ def test_what_a_row_has_no_words_for_is_refused_and_not_dropped(row: str, field:
     with pytest.raises(Invalid) as refused:
         answer_files(row, "N1-one-dhcp", **{field: value})
     assert [problem.pointer for problem in refused.value.problems] == [f"/{field}"]
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if "uefi" not in systems()[row].firmware])
+def test_a_firmware_a_row_does_not_boot_by_is_refused(row: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        answer_files(row, "N1-one-dhcp", firmware="uefi")
+    assert [problem.pointer for problem in refused.value.problems] == ["/firmware"]

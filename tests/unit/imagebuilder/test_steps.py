@@ -25,6 +25,7 @@ from services.common.store.database import Database
 from services.common.store.vms import Vm
 from services.imagebuilder.build import Builder
 from services.imagebuilder.importing import Importer
+from services.imagebuilder.installation import Installations
 from services.imagebuilder.leftovers import collect
 from services.imagebuilder.masters import MasterStore
 from services.imagebuilder.masters.ensure import RECIPES
@@ -89,7 +90,8 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     database = new_database(tmp_path)
     keys = new_keys(tmp_path)
     add_vm(database, keys, a_spec(), Secrets(dict(SECRETS.password_hashes), f"#!/bin/sh\necho {MARKER}\n"))
-    builder = Builder(database, keys, places, Sources(store, places, database))
+    sources = Sources(store, places, database)
+    builder = Builder(database, keys, places, sources, Installations(store, places, sources))
     importer = Importer(database, places, Fetcher(Rules(allow_all=True)))
     vendor = tmp_path / "vendor"
     vendor.mkdir()
@@ -128,7 +130,7 @@ def test_build_gives_a_cloud_image_its_disk_and_its_seed(shop: Shop) -> None:
 
 
 def test_build_gives_the_mini_guest_its_kernel(shop: Shop) -> None:
-    facts = shop.builder.build(a_step(a_spec(os="mini"))).facts
+    facts = shop.builder.build(a_step(a_spec(os="mini", users=(), domain=""))).facts
     assert load(Artifact, facts["kernel"]).format == "kernel"
     assert load(Artifact, facts["initrd"]).format == "initrd"
     assert facts["cmdline"] == "quiet"

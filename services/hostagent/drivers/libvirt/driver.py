@@ -57,6 +57,7 @@ class LibvirtDriver(Driver):
             Capability.GUEST_CHANNEL,
             Capability.CONSOLE_LOG,
             Capability.SCREENSHOT,
+            Capability.ISO_OVERLAY,
         }
     )
 

@@ -10,7 +10,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.common.formats.qcow2_header import MAGIC, Header
+from services.common.formats.qcow2_header import MAGIC, Header, backing_of
 
 _CLUSTER_BITS = 16
 _CLUSTER = 1 << _CLUSTER_BITS
@@ -35,15 +35,36 @@ def read_base(path: Path, format_: str) -> Base:
     """
     if format_ != "qcow2":
         return Base(path, "raw", -(-path.stat().st_size // 512) * 512)
+    size, incompatible = _beginning(path)
+    if backing_of(path) is not None or incompatible & _EXTERNAL_DATA:
+        raise ValueError(f"{path.name} refers to another file; a base image must stand alone")
+    return Base(path, "qcow2", size)
+
+
+def check_overlay(path: Path, backing: Path) -> Base:
+    """The base under an overlay that lies beside a vm's disks: ValueError unless its one other file is `backing`.
+
+    What a fetched file names is opened by the hypervisor: it may name nothing but the master it was sent with.
+    """
+    size, incompatible = _beginning(path)
+    named = backing_of(path)
+    if named is None or named != backing.resolve():
+        raise ValueError(f"{path.name} is an overlay of {named or 'nothing'}, not of {backing.name}")
+    if incompatible & _EXTERNAL_DATA:
+        raise ValueError(f"{path.name} keeps its data in another file")
+    if size != backing.stat().st_size:
+        raise ValueError(f"{path.name} has a disk of {size} bytes, its master has {backing.stat().st_size}")
+    return Base(backing, "raw", size)
+
+
+def _beginning(path: Path) -> tuple[int, int]:
+    """(size of the disk, incompatible features) of a qcow2; ValueError when it is none."""
     with path.open("rb") as file:
         head = file.read(104)
     if len(head) < 72 or head[:4] != MAGIC:
         raise ValueError(f"{path.name} is not a qcow2 image")
-    _magic, version, backing, _length, _bits, size = _V2_PART.unpack_from(head)
-    incompatible = struct.unpack_from(">Q", head, 72)[0] if version >= 3 and len(head) >= 80 else 0
-    if backing or incompatible & _EXTERNAL_DATA:
-        raise ValueError(f"{path.name} refers to another file; a base image must stand alone")
-    return Base(path, "qcow2", size)
+    _magic, version, _backing, _length, _bits, size = _V2_PART.unpack_from(head)
+    return size, struct.unpack_from(">Q", head, 72)[0] if version >= 3 and len(head) >= 80 else 0
 
 
 def write_qcow2(path: Path, size: int, base: Base | None = None) -> None:

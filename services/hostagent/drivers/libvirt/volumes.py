@@ -8,7 +8,7 @@ from services.common.contracts.commands import DeployPlan, DiskPlan
 from services.common.contracts.errors import HostFailed
 from services.common.runtime.failpoints import hit
 from services.hostagent.drivers.libvirt.domain_xml import DiskFile, Files
-from services.hostagent.drivers.libvirt.qcow2 import Base, read_base, write_qcow2
+from services.hostagent.drivers.libvirt.qcow2 import Base, check_overlay, read_base, write_qcow2
 
 _GIB = 1 << 30
 _READ_ONLY = frozenset({"iso"})
@@ -32,6 +32,9 @@ def _disk(disk: DiskPlan, name: str, directory: Path, files: Mapping[str, Path])
     cdrom = disk.device == "cdrom"
     bootable = disk.role != "seed"
     try:
+        if disk.base is not None and disk.backing is not None:
+            overlay = files[disk.base.sha256]
+            return DiskFile(overlay, "qcow2", cdrom, bootable, check_overlay(overlay, files[disk.backing.sha256]))
         if disk.base is not None and (cdrom or disk.base.format in _READ_ONLY) and disk.base.format != "qcow2":
             return DiskFile(files[disk.base.sha256], "raw", cdrom, bootable)
         base = read_base(files[disk.base.sha256], disk.base.format) if disk.base is not None else None
