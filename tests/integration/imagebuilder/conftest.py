@@ -59,16 +59,21 @@ class Guest:
 
     def message(self, kind: str, timeout: float = 60) -> dict[str, Any]:
         """The next message of that type."""
-        end = time.monotonic() + timeout
+        return self.until(kind, timeout)[-1]
+
+    def until(self, kind: str, timeout: float) -> list[dict[str, Any]]:
+        """All messages up to the next of that type."""
+        end, told = time.monotonic() + timeout, []
         self._port.settimeout(timeout)
         while time.monotonic() < end:
             line = self._lines.readline()
             if not line:
                 break
             message: dict[str, Any] = json.loads(line)
+            told.append(message)
             if message["type"] == kind:
-                return message
-        raise AssertionError(f"no {kind} came; the console says: {self.console()}")
+                return told
+        raise AssertionError(f"no {kind} came, but {told}; the console says: {self.console()}")
 
     def report_with(self, address: str) -> dict[str, Any]:
         """The first report in which some link has that address."""
