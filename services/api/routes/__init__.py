@@ -12,6 +12,7 @@ from services.api.handlers import catalogue, events, hosts, images, jobs, media,
 from services.api.intents.create_vm import hashed
 from services.api.route import Handler, Route
 from services.api.routes.accounts import ACCOUNT_ROUTES
+from services.api.routes.guests import GUEST_ROUTES
 from services.api.schemas import catalogue as c
 from services.api.schemas import hosts as h
 from services.api.schemas import jobs as j
@@ -102,6 +103,7 @@ OPERATION_ROUTES = (
 ROUTES: tuple[Route, ...] = (
     *ACCOUNT_ROUTES,
     *VM_ROUTES,
+    *GUEST_ROUTES,
     *JOB_ROUTES,
     *CATALOGUE_ROUTES,
     *IMAGE_ROUTES,

@@ -17,6 +17,9 @@ class StepShape(Schema):
     finished_at = moment("Ended")
     elapsed_s = fields.Float(allow_none=True)
     expected_s = fields.Float(allow_none=True, metadata={"description": "The median of earlier runs, or a first guess"})
+    silence_s = fields.Float(
+        allow_none=True, metadata={"description": "How long its guest may say nothing new, learned from earlier runs"}
+    )
 
 
 class JobShape(Schema):

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A job as it is shown: its steps as the flow has them, with the times of those that ran and of those to come."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
@@ -11,12 +12,12 @@ from services.api import etags
 from services.api.call import Call
 from services.api.views.moments import moment
 from services.common.contracts.flow import FLOWS
+from services.common.contracts.guest import GUEST_STEPS
 from services.common.contracts.states import JOB_FINAL
 from services.common.store.durations import Durations
 from services.common.store.models import Job, JobStep, Vm
 
 JsonDict = dict[str, Any]
-Expect = Callable[[str], float | None]
 # Until a step has run here: seconds on a small machine without hardware virtualisation.
 FIRST_GUESS_S = {
     "place": 0.1,
@@ -36,17 +37,28 @@ FIRST_GUESS_S = {
 }
 
 
-def expectation(durations: Durations, db: Session, os: str) -> Expect:
-    """How long a step takes for this os: the median of earlier runs, else a first guess."""
+@dataclass(frozen=True)
+class Expectation:
+    """What earlier runs of this os teach of a step."""
 
-    def expected(step: str) -> float | None:
-        learned = durations.expected_s(db, step, os)
+    durations: Durations
+    db: Session
+    os: str
+
+    def __call__(self, step: str) -> float | None:
+        """How long it takes: the median of earlier runs, else a first guess."""
+        learned = self.durations.expected_s(self.db, step, self.os)
         return round(learned, 3) if learned is not None else FIRST_GUESS_S.get(step)
 
-    return expected
+    def silence(self, step: str) -> float | None:
+        """How long its guest may say nothing new before it stalls; None for a step that waits for no guest."""
+        if step not in GUEST_STEPS:
+            return None
+        # A creation takes every step that waits for a guest.
+        return round(self.durations.silence_s(self.db, FLOWS["vm.create"].step(step), self.os), 1)
 
 
-def job_view(job: Job, steps: Iterable[JobStep], expected: Expect, now: float) -> JsonDict:
+def job_view(job: Job, steps: Iterable[JobStep], expected: Expectation, now: float) -> JsonDict:
     """Everything about a job; `steps` are its rows, in any order."""
     rows = {row.name: row for row in steps}
     flow = FLOWS[job.kind]
@@ -67,7 +79,7 @@ def job_view(job: Job, steps: Iterable[JobStep], expected: Expect, now: float) -
         "media": job.media_id,
         "steps": shown,
         "expected_s": total([expected(name) for name in names]),
-        "error": job.error or None,
+        "error": _error(job),
         "last_seq": job.last_seq,
         "requested_by": job.requested_by,
         "trace_id": job.trace_id,
@@ -78,13 +90,27 @@ def job_view(job: Job, steps: Iterable[JobStep], expected: Expect, now: float) -
     }
 
 
+def _error(job: Job) -> JsonDict | None:
+    """Why it broke; with the way to what was seen of its vm, which is kept though the vm may be gone."""
+    if not job.error:
+        return None
+    evidence = job.error.get("evidence")
+    if not isinstance(evidence, dict) or "taken_at" not in evidence:
+        return job.error
+    at = f"/v1/vms/{job.vm_id}"
+    links = {"console_log": f"{at}/console-log?job={job.id}"}
+    if evidence.get("screenshot"):
+        links["screenshot"] = f"{at}/screenshot?job={job.id}"
+    return {**job.error, "evidence": {**evidence, "taken_at": moment(evidence["taken_at"]), "links": links}}
+
+
 def total(seconds: Iterable[float | None]) -> float | None:
     """The sum of what is known."""
     known = [s for s in seconds if s is not None]
     return round(sum(known), 3) if known else None
 
 
-def _step(name: str, row: JobStep | None, expected: Expect, now: float, undo: bool = False) -> JsonDict:
+def _step(name: str, row: JobStep | None, expected: Expectation, now: float, undo: bool = False) -> JsonDict:
     ended = row.finished_at if row else None
     until = ended if ended is not None else now
     return {
@@ -95,6 +121,7 @@ def _step(name: str, row: JobStep | None, expected: Expect, now: float, undo: bo
         "finished_at": moment(ended),
         "elapsed_s": round(max(0.0, until - row.begun_at), 3) if row else None,
         "expected_s": expected(name),
+        "silence_s": None if undo else expected.silence(name),
     }
 
 
@@ -109,7 +136,7 @@ def job_views(call: Call, db: Session, jobs: Sequence[Job]) -> list[JsonDict]:
     systems = {row[0]: row[1] for row in pairs}
     durations = call.parts.durations
     return [
-        job_view(job, steps[job.id], expectation(durations, db, systems.get(job.vm_id or "", "")), call.now)
+        job_view(job, steps[job.id], Expectation(durations, db, systems.get(job.vm_id or "", "")), call.now)
         for job in jobs
     ]
 
@@ -123,4 +150,4 @@ def tagged(call: Call, db: Session, job: Job) -> JsonDict:
 
 def fresh_view(call: Call, db: Session, job: Job, os: str) -> JsonDict:
     """A job that was opened in this moment: none of its steps has begun."""
-    return job_view(job, (), expectation(call.parts.durations, db, os), call.now)
+    return job_view(job, (), Expectation(call.parts.durations, db, os), call.now)
