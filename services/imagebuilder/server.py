@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import re
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -32,6 +33,7 @@ log = get_logger(__name__)
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _UPLOAD = re.compile(r"/uploads/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/(\d{1,18})")
 _IDLE_S = 60
+_LINGER_S, _LINGER_BYTES = 2.0, 64 << 20
 
 
 class ArtifactServer:
@@ -86,27 +88,42 @@ class _Handler(BaseHTTPRequestHandler):
         self._serve(body=False)
 
     def do_PUT(self) -> None:
-        path = urlsplit(self.path).path
         # What isn't read of the body must not be taken for the next request.
         self.close_connection = True
-        if not self._admitted(True):
-            return
-        found = _UPLOAD.fullmatch(path)
-        length = self.headers.get("Content-Length", "")
-        start = self.headers.get("Upload-Offset", "0")
+        if not self._admitted(True) or not self._take_in():
+            self._linger()
+
+    def _take_in(self) -> bool:
+        """Receive a piece of an upload, and answer; False when it was refused."""
+        path, length = urlsplit(self.path).path, self.headers.get("Content-Length", "")
+        found, start = _UPLOAD.fullmatch(path), self.headers.get("Upload-Offset", "0")
         if found is None or self.uploads is None or not length.isdecimal() or not start.isdecimal():
             self._say(404, {"code": "not-found", "detail": "nothing is taken in here"}, True)
-            return
+            return False
         piece = Piece(found[1], int(found[2]), int(start), int(length))
         try:
             have = self.uploads.receive(piece, self.rfile)
         except InnkeeperError as error:
             self._refuse(error, True)
+            return False
         except (ConnectionError, TimeoutError) as error:
             log.info("an upload broke off", path=path, reason=str(error))
-        else:
-            self.close_connection = have != piece.start + piece.length
-            self._say(200, {"offset": have, "size": piece.size}, True, {"Upload-Offset": str(have)})
+            return True
+        self.close_connection = have != piece.start + piece.length
+        self._say(200, {"offset": have, "size": piece.size}, True, {"Upload-Offset": str(have)})
+        return True
+
+    def _linger(self) -> None:
+        """Let whoever is still sending read the refusal: closing at once would take it away from him."""
+        self.wfile.flush()
+        left = _LINGER_BYTES
+        try:
+            self.connection.settimeout(_LINGER_S)
+            self.connection.shutdown(socket.SHUT_WR)
+            while left > 0 and (chunk := self.connection.recv(min(left, 1 << 16))):
+                left -= len(chunk)
+        except OSError as error:
+            log.debug("a sender has gone", reason=str(error))
 
     def _admitted(self, body: bool) -> bool:
         url = urlsplit(self.path)
@@ -201,6 +218,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         for name, value in (headers or {}).items():
             self.send_header(name, value)
+        if self.close_connection:
+            self.send_header("Connection", "close")
         self.end_headers()
         if body:
             self.wfile.write(content)
