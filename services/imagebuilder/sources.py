@@ -15,6 +15,7 @@ from services.common.contracts.states import MediaState
 from services.common.store.catalogue import Media
 from services.common.store.database import Database
 from services.imagebuilder.masters import MasterStore, ensure_master
+from services.imagebuilder.media.in_use import note_use
 from services.imagebuilder.media.inspect import shape_of
 from services.imagebuilder.metrics import MASTER_SECONDS
 from services.imagebuilder.places import Places
@@ -89,8 +90,8 @@ class Sources:
         return Boots(root, disk_bytes=shape.virtual_size)
 
     def _newest(self, entry: OsEntry, project: str, kind: str) -> str:
-        """The sha256 of the medium the project imported last for this os."""
-        wanted = select(Media.sha256).where(
+        """The sha256 of the medium the project imported last for this os; it won't be collected for a while."""
+        wanted = select(Media).where(
             Media.os == entry.name,
             Media.project_id == project,
             Media.kind == kind,
@@ -100,6 +101,11 @@ class Sources:
             newest = session.scalars(wanted.order_by(Media.created_at.desc(), Media.id.desc())).first()
         if newest is None:
             raise ImageFailed(f"{entry.display_name} has no media in this project: {entry.needs_media}")
-        if not self._places.media(newest).is_file():
-            raise ImageFailed(f"the medium {newest} is gone from the image builder's disk; import it again")
-        return newest
+        if not note_use(self._database, newest.id):
+            raise ImageFailed(
+                f"the medium {newest.name!r} was collected to make room for others; import it again "
+                f"(POST /v1/media/{newest.id}/import), and protect it if it should stay"
+            )
+        if not self._places.media(newest.sha256).is_file():
+            raise ImageFailed(f"the medium {newest.name!r} is gone from the image builder's disk; import it again")
+        return newest.sha256

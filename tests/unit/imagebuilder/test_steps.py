@@ -24,7 +24,7 @@ from services.common.store.catalogue import Media
 from services.common.store.database import Database
 from services.common.store.vms import Vm
 from services.imagebuilder.build import Builder
-from services.imagebuilder.importing import Importer
+from services.imagebuilder.importing import Importer, Ways
 from services.imagebuilder.installation import Installations
 from services.imagebuilder.leftovers import collect
 from services.imagebuilder.masters import MasterStore
@@ -32,6 +32,8 @@ from services.imagebuilder.masters.ensure import RECIPES
 from services.imagebuilder.masters.store import Built
 from services.imagebuilder.media.fetch import Fetcher
 from services.imagebuilder.media.guard import Rules
+from services.imagebuilder.media.room import Room
+from services.imagebuilder.media.uploads import Uploads
 from services.imagebuilder.places import Places
 from services.imagebuilder.sources import Sources
 from services.imagebuilder.steps import handlers
@@ -92,7 +94,8 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
     add_vm(database, keys, a_spec(), Secrets(dict(SECRETS.password_hashes), f"#!/bin/sh\necho {MARKER}\n"))
     sources = Sources(store, places, database)
     builder = Builder(database, keys, places, sources, Installations(store, places, sources))
-    importer = Importer(database, places, Fetcher(Rules(allow_all=True)))
+    ways = Ways(Fetcher(Rules(allow_all=True)), Uploads(places, 1 << 30), Room(database, places))
+    importer = Importer(database, places, ways)
     vendor = tmp_path / "vendor"
     vendor.mkdir()
     with serving(vendor) as url:
@@ -192,6 +195,20 @@ def test_an_imported_cloud_image_is_what_its_os_boots_from(shop: Shop) -> None:
     root = load(DiskPlan, shop.builder.build(a_step(a_spec(os="debian-13"))).facts["disks"][0])
     assert root.base is not None
     assert (root.base.sha256, root.base.format) == (sha256, "raw")
+
+
+def test_a_build_notes_that_it_used_the_medium(shop: Shop) -> None:
+    imported(shop, a_disk())
+    shop.finish(shop.importer.import_(a_step(media=MEDIA_ID)))
+    before = time.time()
+    shop.builder.build(a_step(a_spec(os="debian-13")))
+    assert (shop.media().last_used_at or 0.0) >= before
+
+
+def test_a_build_from_a_collected_medium_says_how_to_bring_it_back(shop: Shop) -> None:
+    imported(shop, a_disk(), state=MediaState.AVAILABLE, collected_at=1.0)
+    with pytest.raises(ImageFailed, match=f"collected to make room.*POST /v1/media/{MEDIA_ID}/import"):
+        shop.builder.build(a_step(a_spec(os="debian-13")))
 
 
 def test_importing_again_what_is_there_fetches_nothing(shop: Shop) -> None:
