@@ -50,7 +50,7 @@ def main() -> int:
     uploads, room = Uploads(places, rules.max_bytes), Room(database, places, rules.store_bytes)
     importer = Importer(database, places, Ways(Fetcher(rules), uploads, room))
     server = ArtifactServer(settings.images_bind, places, keys.command_public_pem, uploads).start()
-    orders = ordering.Orders(database, keys, places)
+    orders = ordering.Orders(database, keys, places, installations)
     answerers = [
         Answerer(settings.redis_url, preview.TOPIC, preview.preview).start(),
         Answerer(settings.redis_url, ordering.TOPIC, orders.answer).start(),

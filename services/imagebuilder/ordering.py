@@ -11,6 +11,7 @@ import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as awaited
+from functools import partial
 from typing import Any
 
 from sqlalchemy import update
@@ -24,8 +25,9 @@ from services.common.runtime.keys import Keys
 from services.common.store.database import Database
 from services.common.store.images import Image
 from services.imagebuilder.drafts import write_whole
+from services.imagebuilder.installation import Installations, Wanted
 from services.imagebuilder.iso import iso_image
-from services.imagebuilder.places import SEED, Places
+from services.imagebuilder.places import INSTALL, SEED, Places
 from services.imagebuilder.seed import seed_files
 
 JsonDict = dict[str, Any]
@@ -34,15 +36,18 @@ TOPIC = "image"
 PATIENCE_S = 0.5
 _AT_ONCE = 2
 _MOST_KEPT = 256
+# The server's name for the whole image that an overlay stands for.
+WHOLE = INSTALL.replace(".qcow2", ".iso")
 
 
 class Orders:
     """Builds what is ordered, a few orders at a time."""
 
-    def __init__(self, database: Database, keys: Keys, places: Places):
+    def __init__(self, database: Database, keys: Keys, places: Places, installations: Installations):
         self._database = database
         self._keys = keys
         self._places = places
+        self._installations = installations
         self._workers = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="orders")
         self._under_way: dict[str, Future[JsonDict]] = {}
         self._told: dict[str, str] = {}
@@ -96,8 +101,12 @@ class Orders:
         spec = load(VmSpec, order.spec)
         secrets = load(Secrets, json.loads(self._keys.unseal(order.secrets))) if order.secrets else Secrets()
         if entry.delivery == Delivery.INSTALLER:
-            detail = f"{entry.display_name} has no bootable image of ours yet"
-            raise Invalid(detail, [Problem("/os", detail, "choose another os")])
+            wanted = Wanted(order.id, order.project_id, entry, spec, secrets)
+            made = self._installations.write(wanted, partial(self._tell, order.id))
+            return {"file": WHOLE, "size": made.master.layout.size, "sha256": ""}
         content = iso_image(seed_files(entry, order.id, spec, secrets), entry.label)
         write_whole(self._places.image(order.id) / SEED, content)
         return {"file": SEED, "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+    def _tell(self, image_id: str, percent: float | None, text: str) -> None:
+        self._told[image_id] = text if percent is None else f"{text} ({percent:.0f}%)"

@@ -7,19 +7,26 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from services.common.contracts.codec import dump
-from services.common.contracts.errors import Invalid, NotFound
+from services.common.contracts.errors import Conflict, Invalid, NotFound
 from services.common.contracts.vm import Secrets, VmSpec
 from services.common.runtime.keys import Keys
 from services.common.store.database import Database
 from services.common.store.images import Image
+from services.imagebuilder.installation import Installations
 from services.imagebuilder.leftovers import collect
+from services.imagebuilder.masters import MasterStore
 from services.imagebuilder.ordering import Orders
-from services.imagebuilder.places import SEED, Places
+from services.imagebuilder.places import INSTALL, SEED, Places
+from services.imagebuilder.slots.splice import Spliced
+from services.imagebuilder.sources import Sources
+from tests.support.image_builder import keep_a_medium
 from tests.support.imaging import PROJECT, SECRETS, a_spec, new_database, new_keys
+from tests.support.waiting import until
 
 IMAGE_ID = "0193b5a0-0000-7000-8000-0000000000aa"
 LATER_S = 3600.0
@@ -32,7 +39,10 @@ class Desk:
         self.database: Database = new_database(folder)
         self.keys: Keys = new_keys(folder)
         self.places = Places(folder, "http://images.test")
-        self.orders = Orders(self.database, self.keys, self.places)
+        store = MasterStore(folder)
+        keep_a_medium(store, folder / "scratch")
+        installations = Installations(store, self.places, Sources(store, self.places, self.database))
+        self.orders = Orders(self.database, self.keys, self.places, installations)
 
     def order(self, spec: VmSpec, secrets: Secrets = SECRETS, expires_at: float = 0.0) -> None:
         with self.database.write() as session:
@@ -78,6 +88,37 @@ def test_an_order_becomes_a_file_only_we_may_read_and_its_row_says_what_it_is(de
     assert row is not None
     assert (row.file, row.size, row.sha256) == (told["file"], told["size"], told["sha256"])
     assert row.built_at is not None
+
+
+def test_an_installers_image_is_its_medium_with_the_answers_in_and_only_a_few_of_our_bytes(desk: Desk) -> None:
+    desk.order(a_spec(os="debian-12-image", hostname="marked-host"))
+    told = settled(desk)
+    assert (told["file"], told["sha256"]) == ("install.iso", "")
+    overlay = desk.places.image(IMAGE_ID) / INSTALL
+    with Spliced(overlay) as image:
+        content = b"".join(image.chunks())
+    assert len(content) == told["size"]
+    assert content[32769:32774] == b"CD001"
+    assert b"marked-host" in content
+    assert overlay.stat().st_size < 512 * 1024
+    assert overlay.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_medium_that_cant_be_had_is_said_and_is_no_defect(desk: Desk) -> None:
+    desk.order(a_spec(os="rocky-9-installer"))
+    with pytest.raises(Conflict):
+        settled(desk)
+
+
+def settled(desk: Desk) -> dict[str, Any]:
+    """The answer, once no master is being made any more."""
+    found: dict[str, Any] = until(lambda: _made(desk), 60, "the image is made")
+    return found
+
+
+def _made(desk: Desk) -> dict[str, Any] | None:
+    told = desk.orders.answer({"id": IMAGE_ID})
+    return None if "making" in told else told
 
 
 def test_asking_again_gives_the_same_bytes_also_when_the_file_is_gone(desk: Desk) -> None:
