@@ -42,3 +42,8 @@ def pairs(values: Mapping[str, object]) -> str:
 def clean(text: str) -> str:
     """One printable line: guests and servers write these words, and a terminal obeys what it is sent."""
     return "".join(c if c.isprintable() else " " if c in "\n\t\r" else "?" for c in text)
+
+
+def lines(text: str) -> list[str]:
+    """A text of many lines, each made printable; tabs become blanks."""
+    return [clean(line.expandtabs()) for line in text.splitlines()]

@@ -2,7 +2,7 @@
 """A job, its steps, and the events of its journal."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -14,17 +14,31 @@ PROGRESS = "progress"  # the one kind without a seq: not in the journal, never r
 
 
 @dataclass(frozen=True, kw_only=True)
+class Evidence(Answer):
+    """What was seen of the vm when its job broke; `console` and `log` are ends, `links` lead to all that is kept."""
+
+    console: str = ""
+    log: str = ""
+    note: str = ""
+    screenshot: bool = False
+    taken_at: datetime | None = None
+    links: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class JobError(Answer):
-    """Why a job failed."""
+    """Why a job failed, or stalled."""
 
     code: str = ""
     title: str = ""
     detail: str = ""
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobStep(Answer):
-    """One step; state is pending, running, done, failed or undone; `expected_s` is learned from history.
+    """One step; state is pending, running, done, failed or undone; `expected_s` is learned from history,
+    and so is `silence_s`: how long the guest it waits for may say nothing new.
 
     An `undo` step takes back what another left behind: it is pending until the job has to walk back.
     """
@@ -34,6 +48,7 @@ class JobStep(Answer):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     expected_s: float | None = None
+    silence_s: float | None = None
     percent: float | None = None
     undo: bool = False
 

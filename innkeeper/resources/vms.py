@@ -51,6 +51,17 @@ class Vms(Collection[Vm]):
         """Start, stop, force-stop or reboot it; the job."""
         return load(Job, part(self._transport.json(Call("POST", self._at(vm_id, action))), "job"))
 
+    def console_log(self, vm_id: str, *, job: str = "") -> str:
+        """The end of its serial console now, or as it was kept when `job` broke; raises Busy for a silent host."""
+        return self._transport.send(self._look(vm_id, "console-log", job)).text
+
+    def screenshot(self, vm_id: str, *, job: str = "") -> bytes:
+        """Its screen as a PNG, now or as it was kept when `job` broke; raises NotFound where it has none."""
+        return self._transport.send(self._look(vm_id, "screenshot", job)).content
+
+    def _look(self, vm_id: str, what: str, job: str) -> Call:
+        return Call("GET", self._at(vm_id, what), params={"job": job} if job else {}, headers={"Accept": "*/*"})
+
     def delete(self, vm_id: str, *, etag: str = "") -> Job:
         """Remove it and its disks; with `etag`, only while it is what you saw (else Conflict). The job."""
         headers = {"If-Match": f'"{etag}"'} if etag else {}

@@ -115,12 +115,12 @@ def _handler(api: CannedApi) -> type[BaseHTTPRequestHandler]:
             if reply.drop:
                 self.close_connection = True
                 return
-            text = reply.body if isinstance(reply.body, str) else json.dumps(reply.body)
+            body = reply.body if isinstance(reply.body, str | bytes) else json.dumps(reply.body)
             self.send_response(reply.status)
             for name, value in {"Content-Type": "application/json", **reply.headers}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(text.encode())
+            self.wfile.write(body if isinstance(body, bytes) else body.encode())
 
         def log_message(self, format: str, *args: Any) -> None:
             """Quiet: the tests look at `asked`."""

@@ -10,8 +10,10 @@ from innkeeper.cli.live import follow
 from innkeeper.cli.output import Column, facts, show, show_one, table
 from innkeeper.cli.session import Session
 from innkeeper.cli.wait import followed
-from innkeeper.cli.words import age, span
-from innkeeper.models.job import Job, JobStep
+from innkeeper.cli.words import age, clean, lines, span
+from innkeeper.models.job import Evidence, Job, JobStep
+
+SHOWN_LINES = 6
 
 COLUMNS = (
     Column("ID", lambda j: j.id),
@@ -27,6 +29,7 @@ STEP_COLUMNS = (
     Column("STATE", lambda s: s.state, state=True),
     Column("TOOK", lambda s: _took(s)),
     Column("USUALLY", lambda s: span(s.expected_s) if s.expected_s else ""),
+    Column("MAY BE SILENT", lambda s: span(s.silence_s) if s.silence_s else ""),
 )
 
 
@@ -110,4 +113,18 @@ def _details(j: Job) -> str:
         ]
     )
     steps = [s for s in j.steps if not s.undo or s.state != "pending"]
-    return f"{head}\n\n{table(steps, STEP_COLUMNS)}" if steps else head
+    seen = _seen(j, j.error.evidence) if j.error and j.error.evidence else ""
+    return "\n\n".join(part for part in (head, table(steps, STEP_COLUMNS) if steps else "", seen) if part)
+
+
+def _seen(j: Job, evidence: Evidence) -> str:
+    """What was seen of the vm when the job broke, in short, and where the rest is."""
+    parts = [evidence.note] if evidence.note else []
+    for what, text in (("log", evidence.log), ("console", evidence.console)):
+        ends = [f"  {line}" for line in lines(text) if line.strip()][-SHOWN_LINES:]
+        parts += [f"{what}, its end:", *ends] if ends else []
+    if evidence.links:
+        parts.append(f"all of it: inn vm console-log {j.vm} --job {j.id}")
+    if evidence.screenshot:
+        parts.append(f"its screen: inn vm screenshot {j.vm} --job {j.id}")
+    return "\n".join(clean(part) for part in parts)

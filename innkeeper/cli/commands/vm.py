@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from innkeeper.cli import options as shared
+from innkeeper.cli.commands.looking import console_log, screenshot
 from innkeeper.cli.output import Column, facts, show, show_one
 from innkeeper.cli.plan import show_plan
 from innkeeper.cli.session import Session
@@ -131,6 +132,8 @@ for _verb, _text in {
     "reboot": "Ask guests to restart.",
 }.items():
     vm.add_command(_action(_verb, _text))
+vm.add_command(console_log)
+vm.add_command(screenshot)
 
 
 def _summary(v: Vm) -> str:
