@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real servers, each started by the first test that asks for it and ended with its scope."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,11 @@ from tests.support.scratch import short_directory
 # A property is right or wrong, however busy the machine is: time is measured in benchmarks.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+def pytest_report_header() -> str:
+    """The seed of the random wishes, so that a failure can be had again."""
+    return f"INNKEEPER_TEST_SEED={os.environ.get('INNKEEPER_TEST_SEED', '1')}"
 
 
 @pytest.fixture

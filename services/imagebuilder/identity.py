@@ -9,9 +9,11 @@ from services.common.contracts.guest_words import KEYBOARD, LOCALE, PACKAGE, USE
 from services.common.contracts.quoting import quoted
 from services.common.contracts.vm import Secrets, VmSpec
 
-_HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
-_DOMAIN = re.compile(r"([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
-_TIMEZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
+_LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOSTNAME = re.compile(_LABEL)
+_DOMAIN = re.compile(rf"(?=.{{1,190}}$)({_LABEL}\.)*{_LABEL}")
+# Not -x or --x, which would be options of installers' commands.
+_TIMEZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]{0,31}(/[A-Za-z0-9_+-]{1,32}){0,2}")
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----\n([A-Za-z0-9+/=]{1,76}\n)+-----END CERTIFICATE-----\n?")
 _LAYOUT = re.compile("whole|lvm|home")
 _HASH = re.compile(r"\$[0-9a-z]+\$[./0-9A-Za-z$=,-]+")

@@ -6,6 +6,7 @@ from typing import Any
 
 from services.common.catalog.entries import OsEntry
 from services.common.contracts.errors import Problem
+from services.common.contracts.quoting import quoted
 from services.common.contracts.vm import FirstBoot, Secrets, VmSpec, first_boot_kind
 
 CLOUD_CONFIG = "cloud_config"  # a first boot that only cloud-init understands
@@ -33,7 +34,7 @@ def refused_problems(entry: OsEntry, spec: VmSpec, secrets: Secrets) -> list[Pro
     """A problem for each field that was asked for, that is, that differs from its default; and a firmware it hasn't."""
     problems = []
     if spec.firmware not in entry.firmware:
-        detail = f"{entry.display_name} does not boot by {spec.firmware}"
+        detail = f"{entry.display_name} does not boot by {quoted(spec.firmware)}"
         problems.append(Problem("/firmware", detail, f"one of: {', '.join(entry.firmware)}"))
     return problems + [
         Problem(*_sentence(entry, name, why)) for name, why in entry.refuses.items() if _asked(name, spec, secrets)

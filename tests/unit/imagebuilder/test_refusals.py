@@ -57,3 +57,17 @@ def test_half_a_character_is_no_crash_whatever_the_syntax() -> None:
         with pytest.raises(Invalid) as refused:
             render(family, template, {"hostname": "h\ud800", "vm_id": VM_ID})
         assert refused.value.problems[0].fix
+
+
+@pytest.mark.parametrize("zone", ["--nontp", "-x", "+1", "A" * 64, "a/b/c/d"])
+def test_a_time_zone_is_never_an_option_of_an_installers_command(zone: str) -> None:
+    assert [problem.pointer for problem in refusals("rocky-9-installer", {"timezone": zone})] == ["/timezone"]
+
+
+def test_a_domain_has_a_longest_length() -> None:
+    assert [problem.pointer for problem in refusals("debian-12", {"domain": "a." * 100 + "b"})] == ["/domain"]
+
+
+def test_a_firmware_is_not_repeated_whole() -> None:
+    (problem,) = refusals("debian-12", {"firmware": LONG})
+    assert (problem.pointer, len(problem.detail) < 500) == ("/firmware", True)

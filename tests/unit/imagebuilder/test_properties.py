@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Twenty thousand wishes, over every row of the catalogue: each is refused by field, or becomes files in which every
+value is a value.
+
+A failing wish is named by row and number, and made smaller first; INNKEEPER_TEST_SEED chooses other wishes.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache, partial
+from ipaddress import ip_address, ip_interface, ip_network
+
+import pytest
+from yaml import YAMLError
+
+from services.common.catalog import OsEntry, systems
+from services.common.contracts.errors import Invalid
+from services.common.contracts.network import Nic
+from services.common.contracts.vm import Secrets, UserSpec, VmSpec
+from services.imagebuilder.seed import seed_files
+from tests.support.arbitrary import SEED, Wish, a_wish
+from tests.support.hostile import harmless
+from tests.support.imaging import VM_ID
+from tests.support.shrinking import smallest, told
+from tests.support.understood import Reader
+
+TOTAL = 21_000
+EACH = -(-TOTAL // len(systems()))
+FREE = ("key", "first_boot")  # any text may be one of these
+_ADDRESS = re.compile(r"[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*[0-9A-Fa-f:]")
+_MASK = re.compile(r"(255|254|252|248|240|224|192|128|0)(\.(255|254|252|248|240|224|192|128|0)){3}")
+
+
+def written(entry: OsEntry, wish: Wish) -> dict[str, bytes]:
+    return seed_files(entry, VM_ID, wish.spec, wish.secrets)
+
+
+def opaque(wish: Wish) -> frozenset[str]:
+    return frozenset({wish.secrets.first_boot, *(key for user in wish.spec.users for key in user.ssh_keys)} - {""})
+
+
+def check(entry: OsEntry, wish: Wish) -> bool:
+    """Whether the wish was granted; AssertionError, or what a reader raises, where something is wrong."""
+    try:
+        files = written(entry, wish)
+    except Invalid as refused:
+        check_refusal(wish, refused)
+        return False
+    assert written(entry, wish) == files, "the same input gave other bytes"
+    field, text = wish.hostile or ("", "")
+    assert not field or field in FREE or harmless(text), f"{field} was taken as it is"
+    texts = check_structure(entry, wish, files)
+    check_data(wish, texts)
+    check_addresses(entry, wish, "\n".join(texts - opaque(wish)))
+    return True
+
+
+def check_refusal(wish: Wish, refused: Invalid) -> None:
+    assert refused.problems
+    for problem in refused.problems:
+        assert problem.pointer.startswith("/"), problem
+        assert problem.detail, problem
+        assert problem.fix, problem
+        assert len(problem.detail) < 500, problem.pointer
+    said = " ".join(problem.detail for problem in refused.problems)
+    assert not any(text in said for text in wish.secrets.password_hashes.values() if len(text) > 12)
+
+
+def check_structure(entry: OsEntry, wish: Wish, files: dict[str, bytes]) -> set[str]:
+    """The files have the structure that a plain wish of the same shape has; all texts in them."""
+    users = tuple(
+        replace(user, ssh_keys=tuple(f"ssh-ed25519 AAAA plain-{n}" for n in range(len(user.ssh_keys))))
+        for user in wish.spec.users
+    )
+    boot = f"{wish.secrets.first_boot.partition(chr(10))[0]}\ntrue\n" if wish.secrets.first_boot else ""
+    plain = Wish(replace(wish.spec, users=users), replace(wish.secrets, first_boot=boot))
+    others = written(entry, plain)
+    assert list(files) == list(others)
+    ours, theirs = Reader(opaque(wish)), Reader(opaque(plain))
+    for path, content in files.items():
+        structure = ours.file(path, content)
+        if content != others[path]:
+            assert structure == theirs.file(path, others[path]), f"{path} has another structure than a plain one"
+    return ours.texts
+
+
+def check_data(wish: Wish, texts: set[str]) -> None:
+    """What was asked for stands in the files: free texts whole and by themselves, words at least somewhere."""
+    lines = {line for text in texts for line in text.split("\n")} | texts
+    for text in opaque(wish):
+        assert text in lines, f"{text[:80]!r} is not in the files as it was given"
+    everything = "\n".join(texts)
+    searched = [domain for _, _, link in wish.spec.network.links() for domain in link.search]
+    names = [user.name for user in wish.spec.users]
+    for word in (wish.spec.hostname, *wish.spec.packages, *wish.spec.ntp, *names, *searched):
+        assert word in everything, f"{word!r} is nowhere"
+
+
+def addresses_in(text: str) -> set[str]:
+    found = set()
+    for token in _ADDRESS.findall(text):
+        try:
+            found.add(str(ip_address(token)))
+        except ValueError:
+            continue
+    return found
+
+
+@cache
+def constant_addresses(row: str) -> frozenset[str]:
+    """What a row's files have of themselves."""
+    entry = systems()[row]
+    spec = VmSpec("h", "h", row, 1, 512, 8, (Nic("52:54:00:00:00:01", "n", dhcp4=True),), firmware=entry.firmware[0])
+    spec = spec if "domain" in entry.refuses else replace(spec, domain="example.org")
+    users = () if "users" in entry.refuses else (UserSpec("ops", ("ssh-ed25519 AAAA x",)),)
+    files = written(entry, Wish(replace(spec, users=users, guest_agent=False), Secrets(guest_token="t")))
+    return frozenset(addresses_in(b"\n".join(files.values()).decode())) | {"0.0.0.0", "::"}
+
+
+def asked_addresses(spec: VmSpec) -> Iterator[str]:
+    yield from (server for server in spec.ntp if ":" in server or server.replace(".", "").isdigit())
+    for _, _, link in spec.network.links():
+        yield from (str(ip_interface(text).ip) for text in link.addresses)
+        yield from (text for text in (link.gateway4, link.gateway6, *link.dns) if text)
+        yield from (route.via for route in link.routes)
+        yield from (str(ip_network(route.to).network_address) for route in link.routes)
+
+
+def check_addresses(entry: OsEntry, wish: Wish, text: str) -> None:
+    """All addresses that were asked for, and no other ones."""
+    asked = {str(ip_address(one)) for one in asked_addresses(wish.spec)}
+    found = addresses_in(text)
+    assert asked <= found, f"{sorted(asked - found)} nowhere"
+    strange = {one for one in found - asked - constant_addresses(entry.name) if not _MASK.fullmatch(one)}
+    assert not strange, f"{sorted(strange)} nobody asked for"
+
+
+def breaks(entry: OsEntry, wish: Wish, kind: type[Exception]) -> bool:
+    try:
+        check(entry, wish)
+    except kind:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("row", sorted(systems()))
+def test_any_wish_is_refused_by_field_or_becomes_files_in_which_values_are_values(row: str) -> None:
+    entry, granted, refused = systems()[row], 0, 0
+    for number in range(EACH):
+        wish = a_wish(entry, number)
+        try:
+            taken = check(entry, wish)
+        except Exception as error:
+            least = smallest(wish, partial(breaks, entry, kind=type(error)))
+            error.add_note(f"wish {number} of {row}, seed {SEED}, made smaller: {told(least)}")
+            raise
+        granted += taken
+        refused += not taken and wish.hostile is not None
+    assert granted > EACH // 10, "the wishes are too wild to show anything"
+    assert refused > EACH // 10, "the wishes are too tame to show anything"
+
+
+def test_there_are_twenty_thousand_wishes() -> None:
+    assert EACH * len(systems()) >= 20_000
+
+
+# (file, as it should be, with something injected): the readers the wishes are judged by must see the difference.
+INJECTED = [
+    ("user-data", "a: x\n", "a: x\nb: y\n"),
+    ("user-data", "a: x\n", "a: x\na: y\n"),
+    ("user-data", "a: 'x'\n", "a: 1\n"),
+    ("user-data", "a: [x]\n", "a: [x, y]\n"),
+    ("config.ign", '{"a": "x"}', '{"a": "x", "a": "x"}'),
+    ("autoinst.xml", "<a><b>x</b></a>", "<a><b>x</b><b/></a>"),
+    ("autoinst.xml", "<a><b>x</b></a>", '<a><b c="y">x</b></a>'),
+    ("ks.cfg", 'sshkey --username="a" "k"\n', 'sshkey --username="a" "--username=root"\n'),
+    ("ks.cfg", "lang x\n", "lang x\nrootpw x\n"),
+    ("ks.cfg", "%post\necho 'x'\n%end\n", "%post\necho 'x'; reboot\n%end\n"),
+    ("ks.cfg", "%packages\na\n%end\n", "%packages\na\n%end\n%post\n%end\n"),
+    ("setup.sh", "echo 'x'\n", "echo x 'y'\n"),
+    ("setup.sh", "echo 'x'\n", "echo 'x'\nreboot\n"),
+    ("setup.sh", "cat <<'END'\nx\nEND\n", "cat <<'END'\nx\nEND\nreboot\n"),
+    ("preseed.cfg", "d-i a/b string x\n", "d-i a/b string x\nd-i c/d string y\n"),
+    ("innkeeper/mini.net", "dns 1.1.1.1\n", "dns 1.1.1.1 x\n"),
+]
+
+
+@pytest.mark.parametrize("path, plain, injected", INJECTED)
+def test_what_is_injected_is_another_structure(path: str, plain: str, injected: str) -> None:
+    def structure(text: str) -> object:
+        return Reader(frozenset()).file(path, text.encode())
+
+    assert structure(plain) == structure(plain)
+    assert structure(plain) != structure(injected)
+
+
+@pytest.mark.parametrize(
+    "path, text", [("setup.sh", "echo 'x\n"), ("setup.sh", "cat <<END\nx\n"), ("user-data", "a: [")]
+)
+def test_a_file_no_reader_can_read_is_a_failure(path: str, text: str) -> None:
+    with pytest.raises((ValueError, IndexError, YAMLError)):
+        Reader(frozenset()).file(path, text.encode())
