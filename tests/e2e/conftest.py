@@ -2,16 +2,21 @@
 """One running platform for all e2e tests of a worker process, with a roomy fake host."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from deploy.local.servers.libvirtd import Libvirtd
 from tests.support.missing import servers_needed
 from tests.support.scratch import short_directory
 from tests.support.stack import Stack, running
 
 ENV = {"INNKEEPER_LEASE_S": "3", "INNKEEPER_ORPHAN_GRACE_S": "3"}
 ROOM = {"vcpus": 64, "memory_mib": 65536, "disk_gib": 1000}
+REAL_ROOM = {"vcpus": 16, "memory_mib": 16384, "disk_gib": 100}
+# Kept between runs on a person's machine, so that the base image is built once.
+CACHE = Path.home() / ".cache" / "innkeeper" / "masters"
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +28,36 @@ def stack() -> Iterator[Stack]:
 @pytest.fixture(scope="module")
 def host(stack: Stack) -> str:
     return stack.enrol("fake-1", "fake", capacity=ROOM)
+
+
+@pytest.fixture(scope="module")
+def libvirtd() -> Iterator[Libvirtd]:
+    with short_directory() as directory:
+        server = Libvirtd(directory, netns=True)
+        with servers_needed():
+            server.start()
+        yield server
+        server.purge()
+
+
+@pytest.fixture(scope="module")
+def real(libvirtd: Libvirtd) -> Iterator[Stack]:
+    with short_directory() as directory, running(directory, env=ENV) as stack:
+        CACHE.mkdir(parents=True, exist_ok=True)
+        (stack.directory / "state").mkdir(exist_ok=True)
+        (stack.directory / "state" / "masters").symlink_to(CACHE)
+        stack.enrol("kvm-1", "libvirt", libvirt_uri=libvirtd.url, capacity=REAL_ROOM)
+        yield stack
+
+
+def names(libvirtd: Libvirtd) -> list[str]:
+    """Every domain there is, by virsh."""
+    return libvirtd.virsh("list", "--all", "--name").stdout.split()
+
+
+def addresses(vm: dict[str, Any]) -> dict[str, list[str]]:
+    """What the guest says it has, by MAC."""
+    return {i["mac"]: i["addresses"] for i in vm["observed"]["interfaces"]}
 
 
 def gone(stack: Stack, vm: str) -> None:

@@ -1,51 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real guests on a real libvirtd: what the platform says is compared with what virsh and the guest say."""
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from deploy.local.servers.libvirtd import Libvirtd
-from tests.e2e.conftest import ENV, gone
-from tests.support.missing import servers_needed
-from tests.support.scratch import short_directory
-from tests.support.stack import Stack, running
+from tests.e2e.conftest import addresses, gone, names
+from tests.support.stack import Stack
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1500)]
-ROOM = {"vcpus": 16, "memory_mib": 16384, "disk_gib": 100}
-# Kept between runs on a person's machine, so that the base image is built once.
-CACHE = Path.home() / ".cache" / "innkeeper" / "masters"
-
-
-@pytest.fixture(scope="module")
-def libvirtd() -> Iterator[Libvirtd]:
-    with short_directory() as directory:
-        server = Libvirtd(directory, netns=True)
-        with servers_needed():
-            server.start()
-        yield server
-        server.purge()
-
-
-@pytest.fixture(scope="module")
-def real(libvirtd: Libvirtd) -> Iterator[Stack]:
-    with short_directory() as directory, running(directory, env=ENV) as stack:
-        CACHE.mkdir(parents=True, exist_ok=True)
-        (stack.directory / "state").mkdir(exist_ok=True)
-        (stack.directory / "state" / "masters").symlink_to(CACHE)
-        stack.enrol("kvm-1", "libvirt", libvirt_uri=libvirtd.url, capacity=ROOM)
-        yield stack
-
-
-def names(libvirtd: Libvirtd) -> list[str]:
-    return libvirtd.virsh("list", "--all", "--name").stdout.split()
-
-
-def addresses(vm: dict[str, Any]) -> dict[str, list[str]]:
-    return {i["mac"]: i["addresses"] for i in vm["observed"]["interfaces"]}
 
 
 def test_a_mini_guest_reports_both_its_networks_and_lives_through_the_verbs(real: Stack, libvirtd: Libvirtd) -> None:

@@ -165,6 +165,11 @@ class Stack:
         found: dict[str, Any] = self.http.get(f"/v1/vms/{vm_id}").raise_for_status().json()
         return found
 
+    def events(self, job_id: str) -> list[dict[str, Any]]:
+        """What the job's journal says."""
+        found: list[dict[str, Any]] = self.http.get(f"/v1/jobs/{job_id}/events").json()["items"]
+        return found
+
     def finish(self, job_id: str, timeout: float = 60.0) -> dict[str, Any]:
         """Wait until the job is over (or stalled); the job."""
 

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real installations through the whole platform, each by one request: from an empty disk to a guest that says so."""
+
+import pytest
+
+from tests.e2e.conftest import addresses, gone
+from tests.support.stack import Stack
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1500)]
+BOTH = [
+    {"network": "default", "method": "static", "addresses": ["10.77.0.51/24"]},
+    {"network": "lab", "method": "static", "addresses": ["10.78.0.51/24"]},
+]
+
+
+def test_debian_is_installed_from_a_medium_onto_an_empty_disk_with_two_static_links(real: Stack) -> None:
+    users = [{"name": "ops", "password": "Correct-horse-7", "ssh_keys": []}]
+    made = real.create("inst-1", os="debian-12-image", flavor="medium", networks=BOTH, users=users)
+    assert [step["name"] for step in made["job"]["steps"]][3:] == ["start", "install", "boot", "verify"]
+    job = real.finish(made["job"]["id"], 1200)
+    assert job["state"] == "succeeded", job
+    vm = real.vm(made["vm"]["id"])
+    assert vm["state"] == "ready", (job, vm)
+    first, second = (vm["nics"][n]["mac"] for n in (0, 1))
+    seen = addresses(vm)
+    assert "10.77.0.51/24" in seen[first]
+    assert "10.78.0.51/24" in seen[second]
+    assert vm["observed"]["hostname"] == "inst-1"
+    told = [e["text"] for e in real.events(job["id"]) if e["kind"] == "guest.phase" and e["step"] == "install"]
+    order = ["loader up", "partitioning", "packages", "bootloader", "installed"]
+    assert [phase for phase in dict.fromkeys(told) if phase in order] == order
+    gone(real, vm["id"])
