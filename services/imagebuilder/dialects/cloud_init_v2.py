@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """cloud-init's network-config version 2, in the part every renderer since 22.4 takes.
 
-Links are matched by MAC and named by set-name. Default routes are written 0.0.0.0/0 and ::/0: the word `default`
+Links are matched by MAC and named by set-name; a guest's only card, where nobody knows its MAC, by the names that
+kernel and udev give to Ethernet cards (eth0, enp1s0). Default routes are written 0.0.0.0/0 and ::/0: the word `default`
 raises in cloud-init 22.4's renderers.
 """
 
@@ -12,6 +13,8 @@ from services.common.contracts.network import Addressing, Bond, BondMode, Networ
 from services.imagebuilder.dialects import words
 from services.imagebuilder.documents import yaml_document
 
+_ETHERNET = "e*"
+
 
 def render(model: NetworkModel, hostname: str) -> bytes:
     """The network-config file. The host's name is none of its business."""
@@ -20,7 +23,7 @@ def render(model: NetworkModel, hostname: str) -> bytes:
 
 def document(model: NetworkModel) -> dict[str, Any]:
     """Version 2 as plain values, which netplan takes as well."""
-    words.checked(model, _inexpressible(model))
+    words.checked(model, _inexpressible(model), takes_any_card=True)
     written: dict[str, Any] = {
         "version": 2,
         "ethernets": {model.nic_name(nic): _ethernet(model, nic) for nic in model.nics},
@@ -44,6 +47,8 @@ def _inexpressible(model: NetworkModel) -> list[Problem]:
 
 def _ethernet(model: NetworkModel, nic: Nic) -> dict[str, Any]:
     link: dict[str, Any] = {"match": {"macaddress": words.mac(nic)}, "set-name": model.nic_name(nic)}
+    if words.any_card(model):
+        link = {"match": {"name": _ETHERNET}}  # cloud-init renames by MAC alone
     if model.bond_of(nic):
         return {**link, **_mtu(nic)}
     if not nic.configured:

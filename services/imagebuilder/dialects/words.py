@@ -35,9 +35,18 @@ def network(text: str) -> str:
     return str(ip_network(text))
 
 
-def checked(model: NetworkModel, more: Sequence[Problem] = ()) -> None:
-    """Raise Invalid with all that is wrong with the links and with the words a dialect would have to write."""
-    problems = [*_problems(model), *more]
+def any_card(model: NetworkModel) -> bool:
+    """Whether the guest has one card, whose MAC nobody knows before it is there."""
+    return [nic.mac for nic in model.nics] == [""] and not model.bonds
+
+
+def checked(model: NetworkModel, more: Sequence[Problem] = (), takes_any_card: bool = False) -> None:
+    """Raise Invalid with all that is wrong with the links and with the words a dialect would have to write.
+
+    `takes_any_card`: the dialect has words for a card without a MAC.
+    """
+    unknown = [] if takes_any_card and any_card(model) else _mac_problems(model)
+    problems = [*_problems(model), *unknown, *more]
     if problems:
         raise Invalid("the network can't be written as asked", problems)
 
@@ -48,11 +57,15 @@ def _problems(model: NetworkModel) -> tuple[Problem, ...]:
     return (*network_problems(model), *_word_problems(model))
 
 
-def _word_problems(model: NetworkModel) -> Iterator[Problem]:
+def _mac_problems(model: NetworkModel) -> Iterator[Problem]:
     for index, nic in enumerate(model.nics):
         if not _MAC.fullmatch(mac(nic)):
-            detail = f"{quoted(nic.mac)} is not a MAC address"
+            unknown = "this system finds its network card by its MAC address, which is missing"
+            detail = f"{quoted(nic.mac)} is not a MAC address" if nic.mac else unknown
             yield Problem(f"/networks/{index}/mac", detail, 'write it like "52:54:00:01:02:03"')
+
+
+def _word_problems(model: NetworkModel) -> Iterator[Problem]:
     for at, _, link in model.links():
         for n, domain in enumerate(link.search):
             if not _DOMAIN.fullmatch(domain):
