@@ -9,10 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 from services.common.contracts.errors import InnkeeperError
+from services.common.contracts.guest_message import Unfit, read_message
 from services.common.runtime.going_on import going_on
 from services.common.runtime.log import get_logger
 from services.hostagent import metrics
-from services.hostagent.guest_input import Lines, Unfit, read_message
+from services.hostagent.guest_input import Lines
 from services.hostagent.guest_talk import Allowance, News
 
 log = get_logger(__name__)

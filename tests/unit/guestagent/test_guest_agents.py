@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from services.common.contracts.guest_message import read_message
 from services.guestagent.build import pack
-from services.hostagent.guest_input import Lines, read_message
+from services.hostagent.guest_input import Lines
 from tests.support.missing import missing
 
 MINI = Path(__file__).parents[3] / "services/guestagent/mini.sh"

@@ -14,9 +14,9 @@ from services.common.contracts.commands import DiskPlan, NicPlan, Verb
 from services.common.contracts.errors import HostFailed
 from services.common.contracts.events import AgentEventKind as K
 from services.common.contracts.guest import PHASES
+from services.common.contracts.guest_message import read_message
 from services.hostagent.drivers.fake.guest import report
 from services.hostagent.drivers.fake.seed import dhcp_address, links, read_network_config
-from services.hostagent.guest_input import read_message
 from tests.support.hypervisor import a_vm, as_file, network, plan, seed_iso
 from tests.support.waiting import until
 from tests.unit.hostagent.conftest import Desk

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.common.contracts.guest import MAX_INTERFACES, MAX_LINE, MAX_LOG, TYPES
-from services.hostagent.guest_input import _SCHEMAS, Lines, Unfit, read_message
+from services.common.contracts.guest_message import _SCHEMAS, Unfit, read_message
+from services.hostagent.guest_input import Lines
 
 INTERFACE = {"name": "eth0", "mac": "52:54:00:00:00:01", "mtu": 1500, "up": True, "addresses": ["192.0.2.5/24"]}
 REPORT: dict[str, Any] = {
