@@ -60,7 +60,7 @@ def seed_values(entry: OsEntry, vm_id: str, spec: VmSpec, secrets: Secrets) -> d
         "keyboard": spec.keyboard,
         "timezone": spec.timezone,
         "users": _users(spec, secrets),
-        "password_login": bool(secrets.password_hashes),
+        "password_login": bool(secrets.password_hashes) and spec.ssh_passwords,
         "packages": [*spec.packages, *(["console-setup"] if spec.keyboard != "us" and entry.debian_console else [])],
         "files": _files(entry, spec),
         "commands": _commands(entry, spec),

@@ -67,6 +67,7 @@ class OsEntry:
     # What of a spec this system can't have (refusals.REFUSABLE) -> why, as the rest of a sentence about it.
     refuses: dict[str, str] = field(default_factory=dict)
     needs_media: str = ""  # a sentence: where to get the media it is imported from
+    packages: tuple[str, ...] = ()  # what people add first, by the names it has here
 
     @property
     def installable(self) -> bool:

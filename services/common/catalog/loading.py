@@ -129,6 +129,9 @@ def _structure_problems(family: str, row: dict[str, Any], at: str, reading: _Rea
     unsupported = row.get("unsupported", [])
     if not isinstance(unsupported, list) or set(unsupported) - set(NIC_FIELDS):
         found.append(f"{at}.unsupported: {unsupported!r}; known are {', '.join(NIC_FIELDS)}")
+    packages = row.get("packages", [])
+    if not isinstance(packages, list) or not all(isinstance(name, str) for name in packages):
+        found.append(f"{at}.packages: {packages!r} is no list of names")
     if row.get("source") == "media" and not row.get("needs_media"):
         found.append(f"{at}.needs_media: missing: where to get the media")
     return found

@@ -23,6 +23,7 @@ REFUSABLE = (
     "ntp",
     "packages",
     "proxy",
+    "ssh_passwords",
     "timezone",
     "users",
     "vlans",

@@ -59,6 +59,7 @@ class VmSpec:
     traits: tuple[str, ...] = ()
     policy: str = ""  # "" the active one
     guest_agent: bool = True
+    ssh_passwords: bool = True  # whether a password, where a user has one, is good for signing in by SSH
     bonds: tuple[Bond, ...] = ()
     vlans: tuple[Vlan, ...] = ()
     layout: str = Layout.WHOLE
