@@ -38,6 +38,7 @@ class Reader:
 
     opaque: frozenset[str]
     texts: set[str] = field(default_factory=set)
+    scripts: list[str] = field(default_factory=list)  # ours, for a shell to judge
 
     def file(self, path: str, content: bytes) -> Any:
         """The structure of a file, by what its name says it is; raises where the format's reader would."""
@@ -141,6 +142,7 @@ class Reader:
         return [(line[0], len(line)) for line in lines]
 
     def _shell(self, text: str) -> Any:
+        self.scripts.append(text)
         found = []
         for kind, word in shell_words(text):
             self.texts.add(word)
