@@ -109,6 +109,9 @@ def _parsed(blueprint: Blueprint, route: Route, view: Any) -> Any:
     if route.query is not None:
         view = blueprint.arguments(route.query, location="query")(view)
     view = blueprint.response(route.status, route.answer, content_type=route.media)(view)
+    if route.takes:
+        content = {route.takes: {"schema": {"type": "string", "format": "binary"}}}
+        view = blueprint.doc(requestBody={"required": True, "content": content})(view)
     secured: dict[str, Any] = {"security": [{"token": []}]} if route.role else {"security": []}
     return blueprint.doc(**secured, **{"x-role": route.role.name.lower()})(view)
 

@@ -33,6 +33,7 @@ class Call:
     body: JsonDict = field(default_factory=dict)
     query: JsonDict = field(default_factory=dict)
     headers: Any = field(default_factory=dict)  # .get(name, default), whatever the case of the name
+    stream: Any = None  # a raw body, to be read as it comes; only where the route takes one
     address: str = ""  # the caller's, as the server sees it
     caller: Who | None = None
     place: Place | None = None

@@ -61,6 +61,8 @@ def _headers(route: Route) -> Iterator[dict[str, Any]]:
         yield _header("X-Project", "The project by name or id; left out: your first")
     if route.method == "POST" and route.idempotent:
         yield _header("Idempotency-Key", "Your own word for this request; sent again it gets the same answer")
+    if route.takes:
+        yield _header("Content-Range", "Where this piece belongs: bytes FIRST-LAST/SIZE; left out: it is all of it")
     if route.method in ("PATCH", "DELETE"):
         yield _header("If-Match", "The ETag of what you read; where it changed since, nothing is done")
 

@@ -96,6 +96,9 @@ def _call(route: Route, parts: Parts, parsed: tuple[Any, ...], path: dict[str, A
         caller=g.get("caller"),
         place=g.get("place"),
     )
+    if route.takes:
+        request.max_content_length = None  # passed on as it comes, never held
+        call.stream = request.stream
     preferred = _WAIT.search(request.headers.get("Prefer", ""))
     if preferred and not route.reads and call.query.get("wait") is None:
         call.query["wait"] = min(60.0, float(preferred[1]))

@@ -33,6 +33,7 @@ class Route:
     streams: bool = False  # the handler makes its own response and its own sessions
     reads_only: bool = False  # a POST that changes nothing
     media: str = "application/json"
+    takes: str = ""  # the type of a raw body of any size, which the handler reads from call.stream as it comes
     prepare: Callable[[Call], Any] | None = None  # slow work before the transaction
 
     @property

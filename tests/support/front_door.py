@@ -92,8 +92,8 @@ class Api:
         return made
 
 
-def open_api(directory: Path, database_url: str, redis_url: str) -> Api:
-    """A whole installation in `directory`: keys, schema, people, application."""
+def open_api(directory: Path, database_url: str, redis_url: str, env: Mapping[str, str] | None = None) -> Api:
+    """A whole installation in `directory`: keys, schema, people, application; `env` adds to its settings."""
     keys.init(directory / "keys")
     settings = Settings.from_env(
         {
@@ -102,6 +102,7 @@ def open_api(directory: Path, database_url: str, redis_url: str) -> Api:
             "INNKEEPER_REDIS_URL": redis_url,
             "INNKEEPER_KEYS_DIR": str(directory / "keys"),
             "INNKEEPER_STATE_DIR": str(directory / "state"),
+            **(env or {}),
         }
     )
     feed = Feed(redis_url)

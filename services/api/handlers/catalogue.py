@@ -27,7 +27,7 @@ NETWORKS = Order(Network.id, {"name": Network.name, "created_at": Network.id})
 def systems(call: Call, db: Session) -> JsonDict:
     """Every operating system vms can have; `available` says whether its image is at hand or can be built here."""
     media = (Media.project_id == call.project.id, Media.state == str(MediaState.AVAILABLE))
-    imported = set(db.scalars(select(Media.os).where(*media)))
+    imported = set(db.scalars(select(Media.os).where(*media, Media.collected_at.is_(None))))
     entries = sorted(call.parts.systems.values(), key=lambda e: e.name)
     views = [os_view(e, e.source != "media" or e.name in imported) for e in entries]
     return {"items": [chosen(v, call.query.get("fields")) for v in views], "next": None}

@@ -8,11 +8,12 @@ Idempotency-Key. Chapters are the first part of the path.
 from marshmallow import Schema
 
 from services.api.access import Role
-from services.api.handlers import catalogue, events, hosts, images, jobs, media, operation, placements, vms
+from services.api.handlers import catalogue, events, hosts, images, jobs, operation, placements, vms
 from services.api.intents.create_vm import hashed
 from services.api.route import Handler, Route
 from services.api.routes.accounts import ACCOUNT_ROUTES
 from services.api.routes.guests import GUEST_ROUTES
+from services.api.routes.media import MEDIA_ROUTES
 from services.api.schemas import catalogue as c
 from services.api.schemas import hosts as h
 from services.api.schemas import jobs as j
@@ -71,10 +72,6 @@ CATALOGUE_ROUTES = (
     Route("POST", "/v1/networks", catalogue.add_network, OPERATOR, c.NetworkShape(), c.NetworkAsked(), CHANGE, 201),
     Route("GET", "/v1/networks/{network_id}", catalogue.network, VIEWER, c.NetworkShape(), query=READ),
     Route("DELETE", "/v1/networks/{network_id}", catalogue.drop_network, OPERATOR, query=CHANGE, status=204),
-    Route("GET", "/v1/media", media.listing, VIEWER, c.MEDIA_PAGE, query=c.MEDIA_LIST),
-    Route("POST", "/v1/media", media.add, OPERATOR, c.MediaAndJob(), c.MediaAsked(), CHANGE, 202),
-    Route("GET", "/v1/media/{media_id}", media.get, VIEWER, c.MediaShape(), query=READ),
-    Route("DELETE", "/v1/media/{media_id}", media.drop, OPERATOR, query=CHANGE, status=204),
 )
 
 HOST_ROUTES = (
@@ -106,6 +103,7 @@ ROUTES: tuple[Route, ...] = (
     *GUEST_ROUTES,
     *JOB_ROUTES,
     *CATALOGUE_ROUTES,
+    *MEDIA_ROUTES,
     *IMAGE_ROUTES,
     *HOST_ROUTES,
     *OPERATION_ROUTES,

@@ -123,6 +123,7 @@ class QuotasAsked(Schema):
     vcpus = whole(0, _MOST, allow_none=True)
     memory_mib = whole(0, _MOST, allow_none=True)
     disk_gib = whole(0, _MOST, allow_none=True)
+    media_gib = whole(0, _MOST, "Of the media's files", allow_none=True)
 
 
 class ProjectAsked(Schema):

@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Operating systems, flavors, networks and media."""
+"""Operating systems, flavors and networks."""
 
 from marshmallow import Schema, fields, validate
 
 from services.api import grammar
-from services.api.schemas.jobs import JobShape
 from services.api.schemas.pieces import listing, moment, page_of, text, whole
 from services.common.contracts.network import NetworkKind
-from services.common.contracts.states import MediaState
 
 
 class OsShape(Schema):
@@ -89,48 +87,8 @@ class NetworkShape(Schema):
     etag = fields.String()
 
 
-class MediaAsked(Schema):
-    """A medium to be imported."""
-
-    name = text(grammar.object_name, required=True)
-    url = fields.String(required=True, validate=grammar.url)
-    sha256 = text(grammar.sha256, required=True)
-    kind = fields.String(
-        load_default="cloud-image",
-        validate=validate.OneOf(("cloud-image", "iso"), error="{input!r} is unknown -> cloud-image or iso"),
-    )
-    os = text(load_default="", help="The entry of GET /v1/os this is the image of")
-
-
-class MediaShape(Schema):
-    """A vendor's ISO or cloud image."""
-
-    id = fields.String()
-    name = fields.String()
-    os = fields.String()
-    kind = fields.String()
-    url = fields.String()
-    sha256 = fields.String()
-    size = fields.Integer(allow_none=True)
-    state = fields.String(validate=validate.OneOf([str(s) for s in MediaState]))
-    job = fields.String(allow_none=True)
-    error = fields.String()
-    created_at = moment("Asked for at")
-    etag = fields.String()
-
-
-class MediaAndJob(Schema):
-    """What an import answers."""
-
-    media = fields.Nested(MediaShape())
-    job = fields.Nested(JobShape())
-    dry_run = fields.Boolean()
-
-
 OS_PAGE = page_of(OsShape)
 FLAVOR_LIST = listing("Flavors", ("name", "created_at"), "name")
 FLAVOR_PAGE = page_of(FlavorShape)
 NETWORK_LIST = listing("Networks", ("name", "created_at"), "name")
 NETWORK_PAGE = page_of(NetworkShape)
-MEDIA_LIST = listing("Media", ("name", "created_at", "state"), "-created_at", os=fields.String())
-MEDIA_PAGE = page_of(MediaShape)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Operating systems, flavors, networks and media as they are shown."""
+"""Operating systems, flavors and networks as they are shown."""
 
 from dataclasses import asdict
 from typing import Any
@@ -7,7 +7,7 @@ from typing import Any
 from services.api import etags
 from services.api.views.moments import moment
 from services.common.catalog import OsEntry
-from services.common.store.models import Flavor, Media, Network
+from services.common.store.models import Flavor, Network
 
 JsonDict = dict[str, Any]
 _HIDDEN = ("seed", "network", "fragments", "payloads", "master", "unsupported", "agent", "source")
@@ -56,21 +56,3 @@ def network_view(row: Network, used: int) -> JsonDict:
         "created_at": moment(row.created_at),
     }
     return {**view, "etag": etags.make(view, ("name", "cidr", "gateway"))}
-
-
-def media_view(row: Media) -> JsonDict:
-    """A medium."""
-    view = {
-        "id": row.id,
-        "name": row.name,
-        "os": row.os,
-        "kind": row.kind,
-        "url": row.url,
-        "sha256": row.sha256,
-        "size": row.size,
-        "state": row.state,
-        "job": row.job_id,
-        "error": row.error,
-        "created_at": moment(row.created_at),
-    }
-    return {**view, "etag": etags.make(view, ("name", "state"))}
