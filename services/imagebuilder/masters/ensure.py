@@ -8,7 +8,7 @@ from pathlib import Path
 
 from services.common.contracts.errors import ImageFailed
 from services.common.contracts.journal import Progress
-from services.imagebuilder.masters import debian, debian_image, mini
+from services.imagebuilder.masters import debian, debian_image, mini, netboot
 from services.imagebuilder.masters.store import Built, Master, MasterStore
 
 Files = Mapping[str, Path]
@@ -35,6 +35,7 @@ RECIPES: Mapping[str, Recipe] = {
         lambda _files, work, progress: debian.build("debian-12", work, progress),
     ),
     "debian-12-image": Recipe(_debian_image_key, debian_image.build, of="debian-12"),
+    "debian-12-netboot": Recipe(netboot.recipe_key, lambda _files, work, progress: netboot.build(work, progress)),
 }
 
 

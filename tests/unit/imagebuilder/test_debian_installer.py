@@ -18,6 +18,7 @@ from services.common.contracts.errors import Invalid
 from services.common.contracts.network import NetworkModel, Vlan
 from services.common.contracts.vm import Firmware, Layout, Secrets, UserSpec
 from services.imagebuilder.dialects import DIALECTS
+from services.imagebuilder.masters import guest_agent
 from services.imagebuilder.seed import seed_files
 from tests.support.answers import answer_files, compare_with_golden, rows_of
 from tests.support.imaging import COLUMNS, MAC, SECRETS, VM_ID, a_nic, a_spec
@@ -87,12 +88,19 @@ def test_a_recipe_has_the_file_systems_of_its_layout(layout: str, mounted: set[s
 
 @pytest.mark.parametrize("column", COLUMNS)
 def test_every_script_is_one_a_shell_can_read(column: str) -> None:
-    for path, content in answer_files(ROW, column, ca_certificates=(PEM,), ntp=("192.0.2.1",)).items():
-        if path.endswith(".sh"):
+    for content in answer_files(ROW, column, ca_certificates=(PEM,), ntp=("192.0.2.1",)).values():
+        if content.startswith(b"#!"):
             assert subprocess.run(["sh", "-n"], input=content, check=False, capture_output=True).stderr == b""
 
 
 PEM = "-----BEGIN CERTIFICATE-----\nTUlJ\n-----END CERTIFICATE-----\n"
+
+
+def test_the_guest_agent_is_put_into_the_system_and_starts_with_it() -> None:
+    script = answer_files(ROW, "N1-one-dhcp", guest_agent=True)["innkeeper/setup.sh"].decode()
+    for path in (guest_agent.PYZ_PATH, guest_agent.UNIT_PATH):
+        assert re.search(rf"base64 -d >'{path}'\nchmod", script)
+    assert f"systemctl enable '{guest_agent.UNIT_NAME}'" in script
 
 
 @pytest.fixture(scope="module")
