@@ -15,6 +15,8 @@ SIGN_IN_TRIES = 10  # wrong or right, per user name and address
 SIGN_IN_ADDRESS_TRIES = 100
 SIGN_IN_WINDOW_S = 60
 REQUESTS_PER_MINUTE = 240_000  # per user and process: stops a runaway loop, not a busy client
+GUEST_MESSAGES = 240  # per vm and process: a boot says some thirty things
+STRANGERS = 600  # per address and process
 _MOST_COUNTERS = 100_000
 
 
@@ -55,6 +57,14 @@ class Limits:
         """Count one try to sign in; raises TooManyRequests."""
         self._spend(f"sign-in:{address}", SIGN_IN_ADDRESS_TRIES, self._count_everywhere)
         self._spend(f"sign-in:{address}:{username.lower()}", SIGN_IN_TRIES, self._count_everywhere)
+
+    def guest(self, vm_id: str) -> None:
+        """Count one message of a vm's guest; raises TooManyRequests."""
+        self._spend(f"guest:{vm_id}", GUEST_MESSAGES, self._count_here)
+
+    def stranger(self, address: str) -> None:
+        """Count one message with a token that nobody has; raises TooManyRequests."""
+        self._spend(f"guest-token:{address}", STRANGERS, self._count_here)
 
     def _spend(self, key: str, limit: int, count: Callable[[str, int], int]) -> Budget:
         now = self._clock()

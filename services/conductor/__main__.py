@@ -29,6 +29,7 @@ from services.common.store.projects import IdempotencyKey, RevokedToken
 from services.conductor import gauges
 from services.conductor.guest_waits import GuestWaits
 from services.conductor.guests import Guests
+from services.conductor.inbox import Inbox
 from services.conductor.leadership import Leadership
 from services.conductor.reconciler import Reconciler, repair_claims
 from services.conductor.recorder import Recorder
@@ -86,8 +87,10 @@ def main() -> None:
     sweeper = Sweeper(database, journal, witness)
     waits = GuestWaits(database, journal)
     reconciler = Reconciler(database, journal, feed, settings.orphan_grace_s)
+    guests = Guests(database, journal, feed)
+    inbox = Inbox(database, guests.record)
     others = {
-        AgentEventKind.GUEST: Guests(database, journal, feed).record,
+        AgentEventKind.GUEST: guests.record,
         AgentEventKind.EVIDENCE: witness.record,
         AgentEventKind.INVENTORY: reconciler.inventory,
         AgentEventKind.LIFECYCLE: reconciler.lifecycle,
@@ -98,6 +101,7 @@ def main() -> None:
     topology = Topology(database, Publisher(settings.broker_url), BrokerAdmin(settings.broker_admin_url))
     table: list[tuple[float, Work]] = [
         (0.25, sweeper.ring_overdue),
+        (0.25, inbox.drain),
         (0.5, sweeper.resend_commands),
         (0.5, waits.finish_all),
         (1.0, sweeper.stall_overdue),

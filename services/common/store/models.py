@@ -4,6 +4,7 @@
 from services.common.store.base import Base
 from services.common.store.catalogue import AddressLease, Flavor, Media, Network
 from services.common.store.evidence import Evidence
+from services.common.store.guests import GuestMessage, GuestToken
 from services.common.store.hosts import Claim, Host, Installation, Leader, StoredDecision
 from services.common.store.images import Image
 from services.common.store.jobs import Job, JobEvent, JobStep, Outbox
@@ -17,6 +18,8 @@ __all__ = [
     "Claim",
     "Evidence",
     "Flavor",
+    "GuestMessage",
+    "GuestToken",
     "Host",
     "IdempotencyKey",
     "Image",
