@@ -18,6 +18,7 @@ from services.hostagent.drivers.base import Driver, DriverSettings, Power
 from services.hostagent.drivers.vm_files import VmFiles
 from services.hostagent.guest_channels import GuestChannels
 from services.hostagent.ledger import Ledger
+from services.hostagent.masters import Masters
 from services.hostagent.power_board import PowerBoard
 from services.hostagent.pulse import Pulse, Sources
 from services.hostagent.reports import Publish, Reports
@@ -36,7 +37,9 @@ class Agent:
         self.driver = driver
         self._reports = Reports(config.host_id, publish)
         self._ledger = Ledger(config.directory / "ledger.sqlite")
-        self._artifacts = Artifacts(VmFiles(config.directory))
+        files = VmFiles(config.directory)
+        self._artifacts = Artifacts(files)
+        self._masters = Masters(files, self._artifacts, config.masters_keep_h * 3600.0)
         self._board = PowerBoard()
         self._guests = GuestChannels(driver.guest_channel, self._reports.guest)
         # A fake host draws what its curve says; the machine under it is none of its business.
@@ -61,11 +64,13 @@ class Agent:
         """Watch the hypervisor, say hello, and speak regularly from now on."""
         self.driver.watch(self._power_seen, self._pulse.hurry)
         self._pulse.start()
+        self._masters.start()
 
     def stop(self) -> None:
         """Finish what is in hand and let go of everything; vms keep running."""
         if not self.commands.drain(_DRAIN_S):
             log.warning("ending with commands in hand; they will be sent again")
+        self._masters.stop()
         self._pulse.stop()
         self._guests.close()
         self.driver.close()

@@ -3,6 +3,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -48,10 +49,26 @@ class Artifacts:
         self._client = client or httpx.Client(timeout=_TIMEOUT, trust_env=False, follow_redirects=False)
         self._lock = threading.Lock()
         self._flights: dict[Path, _Flight] = {}
+        self._asked_for: dict[Path, float] = {}  # shared files, and when
 
     def resolve(self, vm: str, wanted: Iterable[Artifact], fetched: Fetched) -> dict[str, Path]:
-        """Local paths by sha256, fetching what is missing. HostFailed: can't be right; TryAgain: the rest."""
-        return {artifact.sha256: self._get(vm, artifact, fetched) for artifact in wanted}
+        """Local paths by sha256, fetching what is missing. HostFailed: can't be right; TryAgain: the rest.
+
+        What of it is shared is noted in the vm's directory: it is kept for as long as that is there.
+        """
+        needed = list(wanted)
+        found = {artifact.sha256: self._get(vm, artifact, fetched) for artifact in needed}
+        self._files.note_masters(vm, {artifact.sha256 for artifact in needed if artifact.shared})
+        return found
+
+    def drop(self, path: Path, unused_since: float) -> bool:
+        """Remove a shared file; False when it was asked for since then, or is being fetched."""
+        with self._lock:
+            if path in self._flights or self._asked_for.get(path, 0.0) >= unused_since:
+                return False
+            path.unlink(missing_ok=True)
+            self._asked_for.pop(path, None)
+            return True
 
     def close(self) -> None:
         """Close the connections."""
@@ -59,6 +76,9 @@ class Artifacts:
 
     def _get(self, vm: str, artifact: Artifact, fetched: Fetched) -> Path:
         path = self._place(vm, artifact)
+        if artifact.shared:
+            with self._lock:  # before we look whether it is there: from here on it is not dropped
+                self._asked_for[path] = time.time()
         if _complete(path, artifact):
             return path
         with self._alone(path):

@@ -18,7 +18,7 @@ from services.hostagent.watts import CURVE_POINTS, default_curve
 VARIABLE = "INNKEEPER_AGENT_CONFIG"
 _ACCELERATORS = ("auto", "kvm", "tcg")
 _REQUIRED = ("host_id", "platform", "driver", "broker_url", "command_public_key", "directory")
-_OPTIONAL = ("libvirt_uri", "accelerator", "power_curve", "zone", "capacity", "metrics_port", "fake")
+_OPTIONAL = ("libvirt_uri", "accelerator", "power_curve", "zone", "capacity", "metrics_port", "masters_keep_h", "fake")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -42,6 +42,7 @@ class AgentConfig:
     zone: str = ""
     capacity: Capacity = field(default_factory=Capacity)
     metrics_port: int = 0
+    masters_keep_h: float = 24.0  # 0: for ever
     fake: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -86,6 +87,8 @@ def config_problems(data: Mapping[str, Any]) -> list[str]:
     port = data.get("metrics_port", 0)
     if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port < 65536:
         problems.append(f"metrics_port: {port!r} is no port")
+    if not _is_amount(data.get("masters_keep_h", 24)):
+        problems.append(f"masters_keep_h: {data['masters_keep_h']!r} is no number of hours")
     return problems + _fake_problems(data)
 
 
@@ -149,5 +152,6 @@ def _made(data: Mapping[str, Any]) -> AgentConfig:
         zone=data.get("zone", ""),
         capacity=Capacity(**capacity),
         metrics_port=data.get("metrics_port", 0),
+        masters_keep_h=float(data.get("masters_keep_h", 24)),
         fake=data.get("fake") or {},
     )

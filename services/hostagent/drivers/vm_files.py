@@ -2,12 +2,14 @@
 """Where an agent keeps what: masters by content, a directory for each vm, a short path for each guest port."""
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from uuid import UUID
 
 from services.common.contracts.errors import HostFailed
 
 _SOCKET_PATH_MAX = 107  # sun_path, less the final zero
+_NEEDS = "masters"  # a file in a vm's directory
 _PORT_NAME = "ports/0123456789abcdef"
 
 
@@ -37,6 +39,21 @@ class VmFiles:
     def known(self) -> set[str]:
         """The ids of all vms that have a directory."""
         return {entry.name for entry in self.vms.iterdir() if entry.is_dir()} if self.vms.is_dir() else set()
+
+    def note_masters(self, vm: str, sums: Iterable[str]) -> None:
+        """Remember in the vm's directory that it needs these masters, beside those it needed before."""
+        directory = self.vm(vm)
+        directory.mkdir(mode=0o711, parents=True, exist_ok=True)
+        draft = directory / f".{_NEEDS}.draft"
+        draft.write_text("\n".join(sorted({*sums, *(self.masters_of(vm) or ())})), encoding="ascii")
+        draft.rename(directory / _NEEDS)
+
+    def masters_of(self, vm: str) -> set[str] | None:
+        """The masters the vm needs; None where nobody has noted it."""
+        try:
+            return set((self.vm(vm) / _NEEDS).read_text(encoding="ascii").split())
+        except FileNotFoundError:
+            return None
 
     def erase(self, vm: str) -> None:
         """Remove the vm's directory and port; what was never there is fine."""

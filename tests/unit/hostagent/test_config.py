@@ -58,6 +58,7 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
         ({"host_id": "../x"}, "host_id"),
         ({"driver": "xen"}, "driver: 'xen' is unknown; known are fake, libvirt"),
         ({"colour": "red"}, "colour: unknown key"),
+        ({"masters_keep_h": -1}, "masters_keep_h: -1 is no number of hours"),
         ({"directory": "here"}, "directory: 'here' is not absolute"),
         ({"directory": "/" + "x" * 100}, "too long"),
         ({"accelerator": "turbo"}, "accelerator"),
