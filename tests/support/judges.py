@@ -11,7 +11,6 @@ from pathlib import Path
 
 from tests.support.missing import missing
 
-
 _WARNING = re.compile("^Checking kickstart file |(ssh user|network device) with the name \\S+ has already been defined")
 
 

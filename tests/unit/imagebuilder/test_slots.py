@@ -158,6 +158,18 @@ def test_an_overlay_is_small_and_private_and_the_same_every_time(bench: Bench, o
     assert sorted(path.name for path in tmp_path.iterdir()) == ["again.qcow2", "vm.qcow2"]
 
 
+def test_an_overlay_has_no_cluster_that_its_master_has_the_same(tmp_path: Path) -> None:
+    (tmp_path / "master").write_bytes(bytes(1 << 20))
+    write_overlay(tmp_path / "empty", tmp_path / "master", [Patch(4096, bytes(65536))])
+    write_overlay(tmp_path / "one", tmp_path / "master", [Patch(4096, b"x".ljust(65536, b"\0"))])
+    write_overlay(tmp_path / "back", tmp_path / "master", [Patch(0, b"x"), Patch(0, b"\0")])
+    sizes = [(tmp_path / name).stat().st_size for name in ("empty", "one", "back")]
+    assert sizes[1] - sizes[0] == 2 * 4096, "a table and a cluster"
+    with Spliced(tmp_path / "empty") as same, Spliced(tmp_path / "back") as back, Spliced(tmp_path / "one") as other:
+        assert b"".join(same.chunks()) == b"".join(back.chunks()) == bytes(1 << 20)
+        assert b"".join(other.chunks()) == b"x".rjust(4097, b"\0").ljust(1 << 20, b"\0")
+
+
 def test_an_overlay_may_name_its_master_from_its_own_folder(bench: Bench, tmp_path: Path) -> None:
     (tmp_path / "masters").mkdir()
     (tmp_path / "images").mkdir()
