@@ -19,9 +19,8 @@ from services.imagebuilder.places import Places
 from services.imagebuilder.seed import seed_files
 from services.imagebuilder.slots.layout import Layout
 from services.imagebuilder.slots.overlay import write_overlay
-from services.imagebuilder.slots.pack import pack_files, pack_text
+from services.imagebuilder.slots.pack import pack_files
 
-_MENU = "menuentry 'Install {}' {{\n  linux /vmlinuz auto=true\n  initrd /initrd.gz /innkeeper/answer.cpio\n}}\n"
 _SECRETS = Secrets(password_hashes={"ops": "$6$salt$aVeryLongHash./0"})
 _WARM = 50
 
@@ -43,34 +42,32 @@ class Site:
         """The same from the typed spec; Invalid when it can't be right (the row's dialect checks the whole network)."""
         vm_id = f"0193b5a0-0000-7000-8000-{number:012x}"
         files = seed_files(self.entry, vm_id, spec, _SECRETS)
-        patches = [
-            pack_files(self.layout.slot("answer"), files),
-            pack_text(self.layout.slot("menu"), _MENU.format(spec.hostname).encode()),
-        ]
+        patch = pack_files(self.layout.slot("answers"), files)
         folder = self.places.image(vm_id)
         folder.mkdir(parents=True, mode=0o700)
-        write_overlay(folder / "install.qcow2", self.master, patches, f"../../masters/{self.master.name}")
+        write_overlay(folder / "install.qcow2", self.master, [patch], f"../../masters/{self.master.name}")
         return folder / "install.qcow2"
 
 
 def _wish(os: str, number: int) -> dict[str, Any]:
-    """A vm with two static NICs, dual stack; no two are alike."""
-    host = number % 200 + 10
+    """A vm with two static NICs, dual stack; no two have an address or a MAC in common."""
+    own = (number + 256).to_bytes(3)
+    near, hexed = ".".join(map(str, own)), own.hex(":")
     nics = [
         {
-            "mac": f"52:54:00:00:{number >> 8 & 255:02x}:{number & 255:02x}",
+            "mac": f"52:54:00:{hexed}",
             "network": "net-1",
-            "addresses": [f"192.0.2.{host}/24", f"2001:db8::{host}/64"],
-            "gateway4": "192.0.2.1",
+            "addresses": [f"10.{near}/8", f"2001:db8::1:{number >> 16:x}:{number & 65535:x}/64"],
+            "gateway4": "10.255.255.254",
             "gateway6": "2001:db8::1",
-            "dns": ["192.0.2.53", "2001:db8::53"],
+            "dns": ["10.255.255.53", "2001:db8::53"],
             "search": ["example.org"],
         },
         {
-            "mac": f"52:54:00:01:{number >> 8 & 255:02x}:{number & 255:02x}",
+            "mac": f"52:54:01:{hexed}",
             "network": "net-2",
-            "addresses": [f"198.51.100.{host}/24"],
-            "routes": [{"to": "203.0.113.0/24", "via": "198.51.100.1", "metric": 50}],
+            "addresses": [f"100.{near}/8"],
+            "routes": [{"to": "203.0.113.0/24", "via": "100.255.255.254", "metric": 50}],
         },
     ]
     return {

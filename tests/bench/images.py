@@ -35,10 +35,17 @@ from tests.bench.figures import percentile, show
 from tests.support.bootable import make_medium, xorriso
 from tests.support.imaging import new_keys
 
+# As the catalogue's installers have it: a menu that loads the slot, and the slot, both of the master's own.
 RECIPE = Recipe(
     "synthetic",
-    1,
-    (Plan("answer", "/innkeeper/answer.cpio"), Plan("menu", "/boot/grub/grub.cfg", 8192, text=True)),
+    2,
+    (Plan("answers", "/innkeeper/answers.cpio", 256 * 1024),),
+    (
+        (
+            "/boot/grub/grub.cfg",
+            "menuentry 'Install' {\n  linux /vmlinuz\n  initrd /initrd.gz /innkeeper/answers.cpio\n}\n",
+        ),
+    ),
 )
 _MIB = 1 << 20
 _BUFFER = 4 * _MIB
@@ -91,9 +98,9 @@ def build(ground: Ground, row: str, count: int, workers: int = 1) -> list[dict[s
 def replay_seconds(ground: Ground, directory: Path) -> float:
     """One image by xorriso, as others make it."""
     answer, out = directory / "answer", directory / "replayed.iso"
-    answer.write_bytes(bytes(65536))
+    answer.write_bytes(bytes(RECIPE.slots[0].size))
     begun = time.perf_counter()
-    files = ("-map", str(answer), "/innkeeper/answer.cpio")
+    files = ("-map", str(answer), "/innkeeper/answers.cpio")
     xorriso("-indev", str(ground.medium), "-outdev", str(out), *files, "-boot_image", "any", "replay", "-commit")
     seconds = time.perf_counter() - begun
     out.unlink()
@@ -173,6 +180,9 @@ def measure(directory: Path, mib: int, row: str, count: int) -> tuple[dict[str, 
         "iso_mib": mib,
         "build_median_ms": round(typical * 1000, 3),
         "build_cpu_ms": round(alone["cpu"] / count * 1000, 3),
+        # What two processes would build a second with both processors to themselves.
+        "builds_per_s_of_cpu": round(2 * count / max(said["cpu"] for said in together)),
+        "cpu_share": round(sum(said["cpu"] for said in together) / sum(said["whole"] for said in together), 2),
         "build_p99_ms_16_mib_iso": round(_ms(on_small["seconds"], 0.99), 3),
         "build_p99_ms_two_at_once": round(max(_ms(said["seconds"], 0.99) for said in together), 3),
         "xorriso_s": round(statistics.median(replays), 2),
@@ -186,7 +196,7 @@ def measure(directory: Path, mib: int, row: str, count: int) -> tuple[dict[str, 
 @click.command()
 @click.option("--json", "as_json", is_flag=True)
 @click.option("--mib", default=2048, show_default=True, help="Size of the synthetic medium.")
-@click.option("--row", default="debian-12", show_default=True, help="The catalogue's row that is rendered.")
+@click.option("--row", default="debian-12-installer", show_default=True, help="The catalogue's row that is rendered.")
 @click.option("--count", default=2000, show_default=True, help="Builds of each worker.")
 def main(as_json: bool, mib: int, row: str, count: int) -> None:
     """Measure and print."""
