@@ -4,8 +4,9 @@
 import os
 from base64 import b64encode
 from pathlib import Path
+from typing import Any
 
-from services.common.catalog import systems, template
+from services.common.catalog import systems
 from services.common.contracts.errors import Invalid
 from services.common.contracts.vm import Firmware, Secrets, UserSpec
 from services.imagebuilder.masters import guest_agent
@@ -16,6 +17,8 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "answers"
 # Families that take no user's password hash: their users have keys, and names of their own.
 KEYS_ONLY = ("esxi", "windows")
 KEYED_USERS = (UserSpec("ops", ("ssh-ed25519 AAAAC3Nz ops@desk",)), UserSpec("visitor", sudo=False))
+# What is left of a spec for a guest that nobody logs in to.
+NOBODY: dict[str, Any] = {"users": (), "domain": ""}
 KEYED_SECRETS = Secrets(guest_token="a-token-of-this-vm")
 
 
@@ -30,8 +33,8 @@ def answer_files(row: str, column: str, **changes: object) -> dict[str, bytes]:
     firmware = Firmware.BIOS if Firmware.BIOS in entry.firmware else Firmware.UEFI
     links = {"nics": model.nics, "bonds": model.bonds, "vlans": model.vlans}
     keyed = entry.family in KEYS_ONLY
-    users = {"users": KEYED_USERS} if keyed else {}
-    spec = a_spec(os=row, **{"firmware": firmware, **links, **users, **changes})
+    own = {"users": KEYED_USERS} if keyed else NOBODY if entry.family == "mini" else {}
+    spec = a_spec(os=row, **{"firmware": firmware, **links, **own, **changes})
     return seed_files(entry, VM_ID, spec, KEYED_SECRETS if keyed else SECRETS)
 
 
@@ -41,16 +44,9 @@ def answer_text(row: str, column: str, **changes: object) -> str:
         files = answer_files(row, column, **changes)
     except Invalid as refused:
         return "".join(f"422 {p.pointer}: {p.detail}; {p.fix}\n" for p in refused.problems)
-    text = "".join(f"--- {path}\n{_shown(row, path, content)}\n" for path, content in sorted(files.items()))
+    text = "".join(f"--- {path}\n{content.decode().rstrip()}\n" for path, content in sorted(files.items()))
     # The agent's own bytes change with the agent, and are nobody's to read.
     return text.replace(b64encode(guest_agent.pyz()).decode(), "(the guest agent)")
-
-
-def _shown(row: str, path: str, content: bytes) -> str:
-    """The file's text, or its template's name where that is the same for everybody."""
-    entry = systems()[row]
-    name = entry.seed.get(path)
-    return content.decode().rstrip() if name is None or "{{" in template(entry.family, name) else f"({name})"
 
 
 def compare_with_golden(row: str, column: str, **changes: object) -> None:

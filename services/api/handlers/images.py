@@ -1,19 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images without a vm: what would be written for one. Asks the image builder; nothing is built or kept."""
 
-from typing import Any
-
 from services.api.call import Answer, Call
-from services.api.handlers.placements import refusal
+from services.api.handlers.answer_files import answer_files
 from services.api.intents.resolve import resolve
 from services.api.intents.world import world_for
-from services.common.contracts.codec import dump
 from services.common.contracts.errors import Invalid
 from services.common.contracts.ids import new_id
-from services.common.contracts.vm import first_boot_kind
-from services.common.runtime.ask import ask
-
-TOPIC = "preview"
 
 
 def preview(call: Call) -> Answer:
@@ -24,13 +17,4 @@ def preview(call: Call) -> Answer:
     spec, problems = resolve(vm_id, body, world, for_image=True)
     if spec is None:
         raise Invalid("the image can't be made as asked", problems)
-    question: dict[str, Any] = {
-        "vm": vm_id,
-        "spec": dump(spec),
-        "passwords": [user["name"] for user in body["users"] if "password" in user],
-        "first_boot": first_boot_kind(body["first_boot"]),
-    }
-    found = ask(call.parts.settings.redis_url, TOPIC, question, 5.0)
-    if "error" in found:
-        raise refusal(found["error"])
-    return Answer({"os": spec.os, **found})
+    return Answer({"os": spec.os, "files": answer_files(call, vm_id, spec)})

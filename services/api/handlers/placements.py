@@ -7,8 +7,8 @@ from services.api.access import Role
 from services.api.call import Answer, Call
 from services.api.handlers.previewing import asked
 from services.api.intents.resolve import Size
-from services.common.contracts import errors
-from services.common.contracts.errors import Forbidden, InnkeeperError, Invalid, Problem
+from services.api.refusal import refusal
+from services.common.contracts.errors import Forbidden, Invalid, Problem
 from services.common.contracts.ids import new_id
 from services.common.contracts.placement import Request
 from services.common.store.models import Flavor
@@ -55,11 +55,3 @@ def _size(call: Call) -> Size:
         detail = "the vm has no size"
         raise Invalid(detail, [Problem(f"/{missing[0]}", detail, "give a flavor, or vcpus, memory_mib and disk_gib")])
     return Size("", body["vcpus"], body["memory_mib"], body["disk_gib"])
-
-
-def refusal(told: JsonDict) -> InnkeeperError:
-    """The error that another service answered with."""
-    known = {e.code: e for e in vars(errors).values() if isinstance(e, type) and issubclass(e, InnkeeperError)}
-    kind = known.get(str(told.get("code")), Invalid)
-    problems = [Problem(p["pointer"], p["detail"], p.get("fix", "")) for p in told.get("errors", [])]
-    return kind(str(told.get("detail", "")), problems)

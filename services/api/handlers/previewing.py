@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a dry run tells beyond "it is valid": the host that would be chosen and why, and the predicted time."""
+"""What a dry run tells beyond "it is valid": the chosen host and why, the guest's files, the predicted time."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from services.api.call import Answer, Call
+from services.api.handlers.answer_files import answer_files
 from services.api.views.names import names_for
 from services.common.contracts.codec import dump, load
 from services.common.contracts.errors import TryAgain
@@ -31,7 +32,10 @@ def asked(call: Call, request: Request, more: Mapping[str, Any]) -> JsonDict:
 
 
 def previewed(call: Call, vm: Vm) -> Callable[[Answer], Answer]:
-    """To run after the dry run's transaction: adds placement and expected_s."""
+    """To run after the dry run's transaction: adds placement, files and expected_s.
+
+    Raises Invalid with the fields that the system can't have.
+    """
     spec = load(VmSpec, vm.spec)
     request = request_of(vm.id, vm.project_id, spec)
 
@@ -40,7 +44,12 @@ def previewed(call: Call, vm: Vm) -> Callable[[Answer], Answer]:
             placement = asked(call, request, {"policy": spec.policy})
         except TryAgain as error:
             placement = {"error": {"code": error.code, "detail": error.detail}}
+        try:
+            files = answer_files(call, vm.id, spec)
+        except TryAgain:
+            files = None
         expected = (answer.body.get("job") or {}).get("expected_s")
-        return Answer({**answer.body, "placement": placement, "expected_s": expected}, answer.status, answer.headers)
+        more = {"placement": placement, "files": files, "expected_s": expected}
+        return Answer({**answer.body, **more}, answer.status, answer.headers)
 
     return preview

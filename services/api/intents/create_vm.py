@@ -116,9 +116,9 @@ def _name_taken(db: Session, call: Call) -> list[Problem]:
 def _leases(spec: VmSpec) -> list[tuple[str, str, str]]:
     """(pointer, network, address) of every static address."""
     return [
-        (f"/networks/{i}/addresses/{n}", nic.network, address.split("/")[0])
-        for i, nic in enumerate(spec.nics)
-        for n, address in enumerate(nic.addresses)
+        (f"{at}/addresses/{n}", nic.network, address.split("/")[0])
+        for at, nic, link in spec.network.on_networks()
+        for n, address in enumerate(link.addresses)
     ]
 
 
@@ -127,7 +127,7 @@ def _rough_leases(asked: JsonDict, db: Session, call: Call) -> list[tuple[str, s
     return [
         (f"/networks/{i}/addresses/{n}", nets[link["network"]].id, address.split("/")[0])
         for i, link in enumerate(asked.get("networks", ()))
-        if link["network"] in nets
+        if link["network"] in nets and "vlan" not in link
         for n, address in enumerate(link["addresses"])
     ]
 

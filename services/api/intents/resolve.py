@@ -8,15 +8,39 @@ from typing import Any
 
 from services.api.access import Role
 from services.api.intents.links import links
-from services.common.catalog import Delivery, OsEntry, unsupported_problems
+from services.api.intents.pointers import as_asked
+from services.common.catalog import OsEntry, refused_problems, unsupported_problems
 from services.common.contracts.errors import Problem
-from services.common.contracts.network import NetworkPlan
-from services.common.contracts.vm import UserSpec, VmSpec
+from services.common.contracts.network import NetworkModel, NetworkPlan
+from services.common.contracts.vm import Firmware, Secrets, UserSpec, VmSpec
 
 JsonDict = dict[str, Any]
 _ADMINS_ONLY = ("host", "zone", "policy", "traits")
 _SIZES = ("vcpus", "memory_mib", "disk_gib")
 DEFAULT_NETWORK = "default"
+DEFAULT_LINK: JsonDict = {
+    "network": DEFAULT_NETWORK,
+    "method6": "none",
+    "addresses": [],
+    "default_route": True,
+    "routes": [],
+    "search": [],
+}
+_PLAIN = (
+    "name",
+    "os",
+    "domain",
+    "locale",
+    "keyboard",
+    "timezone",
+    "labels",
+    "hypervisor",
+    "zone",
+    "policy",
+    "layout",
+    "mirror",
+    "proxy",
+)
 
 
 @dataclass(frozen=True)
@@ -27,6 +51,9 @@ class Size:
     vcpus: int
     memory_mib: int
     disk_gib: int
+
+
+NO_SIZE = Size("", 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -52,32 +79,43 @@ def resolve(vm_id: str, asked: JsonDict, world: World, for_image: bool = False) 
     else:
         problems += [] if for_image else _not_installable(system)
         problems += _too_small(asked, size, system) if size is not None else []
-    wanted = asked.get("networks", [{"network": DEFAULT_NETWORK, "addresses": [], "routes": [], "search": []}])
-    nics, wrong = links(vm_id, wanted, world.nets)
+    wanted = {"networks": [DEFAULT_LINK], **asked}
+    network, wrong = links(vm_id, wanted, world.nets)
     problems += [*wrong, *_users(asked), *_placing(asked, world)]
+    spec = _spec(asked, size or NO_SIZE, world, network)
     if system is not None:
-        problems += unsupported_problems(system, nics)
-    if problems or size is None:
-        return None, problems
-    return _spec(asked, size, world, nics), []
+        # Whether there is a password matters to a system, not which.
+        secrets = Secrets({u["name"]: "" for u in asked["users"] if "password" in u}, asked["first_boot"])
+        lacking = [*unsupported_problems(system, network), *refused_problems(system, spec, secrets)]
+        problems += as_asked(lacking, wanted)
+    return (None, problems) if problems or size is None else (spec, [])
 
 
-def _spec(asked: JsonDict, size: Size, world: World, nics: tuple[Any, ...]) -> VmSpec:
-    plain = ("name", "os", "domain", "locale", "keyboard", "timezone", "labels", "hypervisor", "zone", "policy")
+def _spec(asked: JsonDict, size: Size, world: World, network: NetworkModel) -> VmSpec:
     return VmSpec(
-        **{key: asked[key] for key in plain},
+        **{key: asked[key] for key in _PLAIN},
         hostname=asked.get("hostname") or asked["name"],
         vcpus=size.vcpus,
         memory_mib=size.memory_mib,
         disk_gib=size.disk_gib,
         flavor=size.name,
-        nics=nics,
+        nics=network.nics,
+        bonds=network.bonds,
+        vlans=network.vlans,
+        firmware=asked.get("firmware") or _firmware(world.systems.get(asked["os"])),
+        ntp=tuple(asked["ntp"]),
+        ca_certificates=tuple(asked["ca_certificates"]),
         users=tuple(UserSpec(u["name"], tuple(u["ssh_keys"]), u["sudo"]) for u in asked["users"]),
         packages=tuple(asked["packages"]),
         host=world.hosts.get(asked["host"], ""),
         traits=tuple(asked["traits"]),
         guest_agent=asked["guest_agent"],
     )
+
+
+def _firmware(system: OsEntry | None) -> str:
+    """What a vm boots by where nobody said: the system's own choice, bios where it has it."""
+    return Firmware.BIOS if system is None or Firmware.BIOS in system.firmware else system.firmware[0]
 
 
 def _size(asked: JsonDict, world: World) -> tuple[Size | None, list[Problem]]:
@@ -99,9 +137,9 @@ def _size(asked: JsonDict, world: World) -> tuple[Size | None, list[Problem]]:
 
 
 def _not_installable(system: OsEntry) -> Iterator[Problem]:
-    if system.delivery == Delivery.INSTALLER:
-        detail = f"{system.display_name} is set up by its vendor's installer, which vms can't run yet"
-        yield Problem("/os", detail, "choose an os whose delivery is cloud-image or direct-kernel (GET /v1/os)")
+    if not system.installable:
+        detail = f"how the vendor's medium of {system.display_name} is started unattended is not known here yet"
+        yield Problem("/os", detail, "choose an os that is installable (GET /v1/os); its answer files can be previewed")
 
 
 def _too_small(asked: JsonDict, size: Size, system: OsEntry) -> Iterator[Problem]:

@@ -4,35 +4,15 @@
 from marshmallow import Schema, fields, validate
 
 from services.api import grammar
+from services.api.certificates import Certificate
 from services.api.schemas.jobs import JobShape
+from services.api.schemas.links import BondAsked, BondShape, NicAsked, NicShape, VlanAsked, VlanShape
 from services.api.schemas.pieces import Flag, labels, listing, moment, page_of, text, whole
 from services.common.contracts.states import VmState
+from services.common.contracts.vm import Firmware, Layout
 
-
-class RouteAsked(Schema):
-    """A static route."""
-
-    to = text(required=True, help='Target, like "198.51.100.0/24"; "0.0.0.0/0" is the default route')
-    via = text(required=True, help="The router's address, on this link")
-    metric = whole(0, 2**31 - 1, allow_none=True, load_default=None)
-
-
-class NicAsked(Schema):
-    """One link of the vm."""
-
-    network = text(required=True, help='A network\'s name or id; "none" (alone in the list): no NIC at all')
-    mac = text(grammar.multicast_free, help="Derived from the vm's id when left out")
-    method = fields.String(
-        validate=validate.OneOf(("dhcp", "static", "none"), error="{input!r} is unknown -> dhcp, static or none"),
-        metadata={"description": "static where addresses are given, else dhcp where the network has it"},
-    )
-    addresses = fields.List(fields.String(), validate=validate.Length(max=16), load_default=list)
-    gateway = text(allow_none=True, help="IPv4 or IPv6 router; null: none. Default: the network's")
-    gateway6 = text(allow_none=True, help="IPv6 router, where gateway is the IPv4 one")
-    routes = fields.List(fields.Nested(RouteAsked()), validate=validate.Length(max=64), load_default=list)
-    dns = fields.List(fields.String(), validate=validate.Length(max=8))
-    search = fields.List(fields.String(validate=grammar.domain), validate=validate.Length(max=8), load_default=list)
-    mtu = whole(576, 9216)
+LAYOUTS = (Layout.WHOLE, Layout.LVM, Layout.HOME)
+FIRMWARES = (Firmware.BIOS, Firmware.UEFI)
 
 
 class UserAsked(Schema):
@@ -56,6 +36,8 @@ class VmAsked(Schema):
     memory_mib = whole(64, 4 * 1024 * 1024)
     disk_gib = whole(1, 65536)
     networks = fields.List(fields.Nested(NicAsked()), validate=validate.Length(max=16))
+    bonds = fields.List(fields.Nested(BondAsked()), validate=validate.Length(max=8), load_default=list)
+    vlans = fields.List(fields.Nested(VlanAsked()), validate=validate.Length(max=64), load_default=list)
     hostname = text(grammar.hostname, help="Default: the name")
     domain = text(grammar.domain, load_default="")
     locale = text(grammar.locale, load_default="en_US.UTF-8")
@@ -65,6 +47,19 @@ class VmAsked(Schema):
     packages = fields.List(
         fields.String(validate=grammar.package), validate=validate.Length(max=256), load_default=list
     )
+    layout = fields.String(
+        load_default=Layout.WHOLE,
+        validate=validate.OneOf(LAYOUTS, error="{input!r} is unknown -> whole, lvm or home"),
+        metadata={"description": "The first disk: one file system, a volume group, or /home on its own"},
+    )
+    firmware = fields.String(
+        validate=validate.OneOf(FIRMWARES, error="{input!r} is unknown -> bios or uefi"),
+        metadata={"description": "What it boots by. Default: bios where the os has it, else uefi"},
+    )
+    mirror = text(grammar.guest_url, load_default="", most=1024, help="Where packages are installed from")
+    proxy = text(grammar.guest_url, load_default="", most=1024, help="An HTTP proxy for packages")
+    ntp = fields.List(fields.String(validate=grammar.server), validate=validate.Length(max=8), load_default=list)
+    ca_certificates = fields.List(Certificate(), validate=validate.Length(max=32), load_default=list)
     first_boot = fields.String(validate=grammar.first_boot, load_only=True, load_default="")
     labels = labels(load_default=dict)
     hypervisor = text(grammar.word, load_default="", help="Only hosts of this driver")
@@ -81,22 +76,6 @@ class VmChanges(Schema):
 
     labels = labels()
     protect = Flag()
-
-
-class NicShape(Schema):
-    """One link, as asked for."""
-
-    mac = fields.String()
-    network = fields.String(metadata={"description": "The network's name"})
-    network_id = fields.String()
-    method = fields.String()
-    addresses = fields.List(fields.String())
-    gateway = fields.String()
-    gateway6 = fields.String()
-    routes = fields.List(fields.Dict())
-    dns = fields.List(fields.String())
-    search = fields.List(fields.String())
-    mtu = fields.Integer()
 
 
 class VmShape(Schema):
@@ -119,6 +98,14 @@ class VmShape(Schema):
     users = fields.List(fields.Dict())
     packages = fields.List(fields.String())
     nics = fields.List(fields.Nested(NicShape()))
+    bonds = fields.List(fields.Nested(BondShape()))
+    vlans = fields.List(fields.Nested(VlanShape()))
+    layout = fields.String()
+    firmware = fields.String()
+    mirror = fields.String()
+    proxy = fields.String()
+    ntp = fields.List(fields.String())
+    ca_certificates = fields.List(fields.String())
     hypervisor = fields.String()
     zone = fields.String()
     traits = fields.List(fields.String())
@@ -136,6 +123,13 @@ class VmShape(Schema):
     etag = fields.String()
 
 
+class PreviewedFile(Schema):
+    """A file as the guest would find it."""
+
+    path = fields.String()
+    text = fields.String()
+
+
 class VmAndJob(Schema):
     """What a change of a vm answers."""
 
@@ -144,13 +138,11 @@ class VmAndJob(Schema):
     dry_run = fields.Boolean(metadata={"description": "Only with ?dry_run=true"})
     placement = fields.Dict(metadata={"description": "Only with ?dry_run=true: the chosen host and why"})
     expected_s = fields.Float(allow_none=True, metadata={"description": "Only with ?dry_run=true"})
-
-
-class PreviewedFile(Schema):
-    """A file as the guest would find it."""
-
-    path = fields.String()
-    text = fields.String()
+    files = fields.List(
+        fields.Nested(PreviewedFile()),
+        allow_none=True,
+        metadata={"description": "Only with ?dry_run=true: what the guest is set up by; null while nobody can tell"},
+    )
 
 
 class ImagePreview(Schema):

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A vm as it is shown."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from services.api import etags
 from services.api.call import Call
+from services.api.views.links import links_view
 from services.api.views.moments import moment
 from services.api.views.names import Names, names_for
 from services.common.store.models import Vm
@@ -15,6 +16,7 @@ from services.common.store.models import Vm
 JsonDict = dict[str, Any]
 EDITABLE = ("name", "labels", "protect")
 _PLAIN = ("hostname", "domain", "locale", "keyboard", "timezone", "users", "packages")
+_LATER: JsonDict = {"layout": "whole", "firmware": "bios", "mirror": "", "proxy": "", "ntp": [], "ca_certificates": []}
 
 
 def vm_view(vm: Vm, names: Names) -> JsonDict:
@@ -32,7 +34,8 @@ def vm_view(vm: Vm, names: Names) -> JsonDict:
         "memory_mib": spec["memory_mib"],
         "disk_gib": spec["disk_gib"],
         **{key: spec[key] for key in _PLAIN},
-        "nics": [_nic(nic, names) for nic in spec["nics"]],
+        **{key: spec.get(key, default) for key, default in _LATER.items()},
+        **links_view(spec, names),
         "hypervisor": spec["hypervisor"],
         "zone": spec["zone"],
         "traits": spec["traits"],
@@ -63,23 +66,6 @@ def tagged(call: Call, db: Session, vm: Vm) -> JsonDict:
     """One vm with its ETag."""
     view = vm_views(call, db, [vm])[0]
     return {**view, "etag": etags.make(view, EDITABLE)}
-
-
-def _nic(nic: Mapping[str, Any], names: Names) -> JsonDict:
-    dhcp = nic["dhcp4"] or nic["dhcp6"]
-    return {
-        "mac": nic["mac"],
-        "network": names.networks.get(nic["network"], nic["network"]),
-        "network_id": nic["network"],
-        "method": "dhcp" if dhcp else "static" if nic["addresses"] else "none",
-        "addresses": nic["addresses"],
-        "gateway": nic["gateway4"] or nic["gateway6"],
-        "gateway6": nic["gateway6"],
-        "routes": nic["routes"],
-        "dns": nic["dns"],
-        "search": nic["search"],
-        "mtu": nic["mtu"],
-    }
 
 
 def _observed(vm: Vm) -> JsonDict | None:

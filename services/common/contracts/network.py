@@ -106,6 +106,14 @@ class NetworkModel:
         """What a VLAN is tagged on."""
         return next((b for b in self.bonds if b.name == vlan.over), None) or self.nic(vlan.over)
 
+    def on_networks(self) -> Iterator[tuple[str, Nic, Nic | Bond]]:
+        """Links whose addresses are of the platform's networks: pointer, a card that is plugged in there, the link."""
+        for index, nic in enumerate(self.nics):
+            yield f"/networks/{index}", nic, nic
+        for index, bond in enumerate(self.bonds):
+            if bond.members and (card := self.nic(bond.members[0])):
+                yield f"/bonds/{index}", card, bond
+
     def name_of(self, link: Link) -> str:
         """What a link is called in the guest."""
         return self.nic_name(link) if isinstance(link, Nic) else link.name

@@ -77,9 +77,9 @@ def address_rows(vm_id: str, spec: VmSpec) -> list[dict[str, object]]:
             "mac": nic.mac,
             "created_at": now,
         }
-        for nic in spec.nics
+        for _, nic, link in spec.network.on_networks()
         if nic.network
-        for address in nic.addresses
+        for address in link.addresses
     ]
 
 

@@ -181,7 +181,7 @@ def test_an_os_that_only_its_installer_sets_up_is_no_vm_yet(api: Api) -> None:
     body = {**VM, "os": "rocky-9-installer", "flavor": "large"}
     found = problem(api.ask("member", "POST", "/v1/vms", body), 422, "invalid")
     assert [p["pointer"] for p in found["errors"]] == ["/os"]
-    assert "cloud-image" in found["errors"][0]["fix"]
+    assert "previewed" in found["errors"][0]["fix"]
 
 
 def test_a_name_in_use_and_an_address_in_use_are_conflicts_that_name_the_field(api: Api) -> None:

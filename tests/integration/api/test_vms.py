@@ -62,7 +62,7 @@ def test_a_deletion_s_steps_are_its_own_and_take_nothing_back(api: Api) -> None:
 def test_secrets_go_in_and_never_come_out(api: Api) -> None:
     secret = "s3cret-and-long"
     user = {"name": "ann", "password": secret}
-    found = made(api, users=[user], first_boot=f"#!/bin/sh\necho {secret}\n")
+    found = made(api, os="debian-12", flavor="small", users=[user], first_boot=f"#!/bin/sh\necho {secret}\n")
     shown = api.ask("member", "GET", f"/v1/vms/{found['vm']['id']}").text
     assert secret not in shown + str(found)
     with api.database.read() as db:

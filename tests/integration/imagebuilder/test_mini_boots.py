@@ -28,7 +28,9 @@ NICS = (
 
 def boot(folder: Path, store: MasterStore, mini: Master, nics: tuple[Nic, ...]) -> Guest:
     seed = folder / "seed.iso"
-    seed.write_bytes(iso_image(seed_files(systems()["mini"], VM_ID, a_spec(os="mini", nics=nics), SECRETS)))
+    seed.write_bytes(
+        iso_image(seed_files(systems()["mini"], VM_ID, a_spec(os="mini", nics=nics, users=(), domain=""), SECRETS))
+    )
     arguments = ["-kernel", str(store.path(mini.files["kernel"].sha256)), "-append", mini.cmdline]
     arguments += ["-initrd", str(store.path(mini.files["initrd"].sha256))]
     arguments += ["-drive", f"file={seed},if=none,id=seed,format=raw,readonly=on", "-device", "scsi-cd,drive=seed"]

@@ -5,10 +5,21 @@ import pytest
 
 from services.common.catalog import systems
 from services.common.contracts.errors import Invalid
+from services.common.contracts.vm import UserSpec
 from tests.support.answers import answer_files, compare_with_golden, rows_of
 from tests.support.imaging import COLUMNS
 
 ROWS = [row for family in ("debian", "mini", "ubuntu") for row in rows_of(family)]
+
+REFUSED = [
+    *((row, "layout", "lvm") for row in ROWS),
+    ("mini", "mirror", "http://mirror.example.org/debian"),
+    ("mini", "proxy", "http://proxy.example.org:3128"),
+    ("mini", "ntp", ("ntp.example.org",)),
+    ("mini", "packages", ("vim",)),
+    ("mini", "users", (UserSpec("ops"),)),
+    ("mini", "timezone", "Europe/Berlin"),
+]
 
 
 @pytest.mark.parametrize("column", COLUMNS)
@@ -17,16 +28,7 @@ def test_each_row_is_written_as_its_golden_file_says(row: str, column: str) -> N
     compare_with_golden(row, column)
 
 
-@pytest.mark.parametrize("row", ROWS)
-@pytest.mark.parametrize(
-    "field, value",
-    [
-        ("layout", "lvm"),
-        ("mirror", "http://mirror.example.org/debian"),
-        ("proxy", "http://proxy.example.org:3128"),
-        ("ntp", ("ntp.example.org",)),
-    ],
-)
+@pytest.mark.parametrize("row, field, value", REFUSED)
 def test_what_a_row_has_no_words_for_is_refused_and_not_dropped(row: str, field: str, value: object) -> None:
     with pytest.raises(Invalid) as refused:
         answer_files(row, "N1-one-dhcp", **{field: value})

@@ -82,7 +82,7 @@ def test_two_links_may_not_share_a_name() -> None:
 
 
 def test_what_a_row_declares_unsupported_is_known_before_anything_is_rendered() -> None:
-    problems = unsupported_problems(systems()["mini"], [a_nic(dhcp4=True), a_nic(2, dhcp6=True)])
+    problems = unsupported_problems(systems()["mini"], NetworkModel((a_nic(dhcp4=True), a_nic(2, dhcp6=True))))
     assert [problem.pointer for problem in problems] == ["/networks/1/dhcp6"]
 
 

@@ -20,8 +20,8 @@ from services.common.contracts.vm import Secrets, UserSpec, VmSpec
 from services.imagebuilder.iso import iso_image
 from services.imagebuilder.masters import guest_agent
 from services.imagebuilder.seed import seed_files
-from tests.support.answers import answer_files
-from tests.support.imaging import COLUMNS, SECRETS, SPEC, VM_ID, a_nic, a_spec
+from tests.support.answers import NOBODY, answer_files
+from tests.support.imaging import SECRETS, SPEC, VM_ID, a_nic, a_spec
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "imagebuilder"
 CASES: dict[str, tuple[VmSpec, Secrets]] = {
@@ -148,7 +148,7 @@ def test_the_same_input_gives_the_same_bytes_whenever_it_is_made(os_name: str, m
 
 @pytest.mark.parametrize("os_name", sorted(name for name, entry in systems().items() if entry.label == "CIDATA"))
 def test_the_disc_is_called_cidata_and_reads_back(os_name: str) -> None:
-    files = files_of(a_spec(nics=COLUMNS["N7-three-mixed"].nics), os_name=os_name)
+    files = answer_files(os_name, "N7-three-mixed")
     content = iso_image(files)
     assert content[32808:32840].rstrip() == b"CIDATA"
     for facade in ("rr_path", "joliet_path"):
@@ -162,6 +162,6 @@ def test_the_disc_is_called_cidata_and_reads_back(os_name: str) -> None:
 
 
 def test_the_mini_guest_gets_its_own_file_beside_the_nocloud_ones() -> None:
-    files = files_of(a_spec(nics=(a_nic(dhcp4=True),)), os_name="mini")
+    files = files_of(a_spec(nics=(a_nic(dhcp4=True),), **NOBODY), os_name="mini")
     assert sorted(files) == ["innkeeper/mini.net", "meta-data", "network-config", "user-data"]
     assert b"$6$" not in b"".join(files.values())

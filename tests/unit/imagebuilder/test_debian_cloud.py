@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Seeds of Debian's and Ubuntu's cloud images: all of a spec, read back as YAML and by cloud-init's own words."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from services.common.catalog import systems
+from services.common.catalog.entries import Delivery
+from tests.support.answers import answer_files, rows_of
+
+CLOUD = [*rows_of("debian"), *rows_of("ubuntu")]
+ROWS = [row for row in CLOUD if systems()[row].delivery == Delivery.CLOUD_IMAGE]
+PEM = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIU\n-----END CERTIFICATE-----\n"
+MIRROR = "http://mirror.example.org/archive"
+
+
+def user_data(row: str, **changes: Any) -> Any:
+    return yaml.safe_load(answer_files(row, "N2-one-static-v4", **changes)["user-data"])
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_all_that_was_asked_for_is_read_back(row: str) -> None:
+    document = user_data(
+        row,
+        packages=("nginx",),
+        ntp=("time.example.org", "192.0.2.123"),
+        proxy="http://proxy.example.org:3128",
+        mirror=MIRROR,
+        ca_certificates=(PEM, PEM),
+        timezone="Europe/Berlin",
+    )
+    assert document["ntp"] == {"enabled": True, "servers": ["time.example.org", "192.0.2.123"]}
+    assert document["apt"]["proxy"] == "http://proxy.example.org:3128"
+    assert document["apt"]["primary"] == [{"arches": ["default"], "uri": MIRROR}]
+    key = "ca-certs" if row == "debian-11" else "ca_certs"
+    assert document[key] == {"trusted": [PEM, PEM]}
+    assert (document["packages"], document["timezone"]) == (["nginx"], "Europe/Berlin")
+    assert (document["hostname"], document["fqdn"]) == ("web-1", "web-1.example.org")
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_a_mirror_leaves_security_where_it_is_to_be_had(row: str) -> None:
+    (security,) = user_data(row, mirror=MIRROR)["apt"]["security"]
+    assert security["uri"] == (MIRROR if row.startswith("ubuntu") else "http://security.debian.org/debian-security")
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_nothing_is_said_of_what_was_not_asked_for(row: str) -> None:
+    assert not {"apt", "ntp", "ca_certs", "ca-certs", "packages", "package_update"} & set(user_data(row))
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_users_are_made_with_their_keys_hash_and_sudo(row: str) -> None:
+    ops, guest = user_data(row)["users"]
+    assert (ops["name"], ops["ssh_authorized_keys"]) == ("ops", ["ssh-ed25519 AAAAC3Nz ops@desk"])
+    assert (ops["sudo"], ops["lock_passwd"], ops["passwd"]) == (
+        "ALL=(ALL) NOPASSWD:ALL",
+        False,
+        "$6$salt$aVeryLongHash./0",
+    )
+    assert (guest["name"], guest["lock_passwd"]) == ("guest", True)
+    assert not {"sudo", "passwd", "ssh_authorized_keys"} & set(guest)
