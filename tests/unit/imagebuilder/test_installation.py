@@ -62,7 +62,7 @@ def test_only_the_slot_differs_from_the_master(house: House) -> None:
     assert whole[: slot.offset] == master[: slot.offset]
     assert whole[slot.offset + slot.size :] == master[slot.offset + slot.size :]
     answers = whole[slot.offset : slot.offset + slot.size]
-    assert b"answers/user-data" in answers
+    assert b"answers/seed/user-data" in answers
     assert b"web-1" in answers
 
 

@@ -66,7 +66,7 @@ done
 find_medium || fail "the installation medium is not to be found: no disc is labelled INNKEEPER"
 mount -t iso9660 -o ro "$device" /medium || fail "the installation medium $device can't be read"
 mount -t squashfs -o ro,loop /medium/innkeeper/disk.squashfs /image || fail "the image on the medium is damaged"
-[ -d /answers ] || fail "the medium carries no answers: it is a master, not made for a machine"
+[ -d /answers/seed ] || fail "the medium carries no answers: it is a master, not made for a machine"
 
 tell "partitioning" 5
 for disk in /dev/vda /dev/sda /dev/nvme0n1 none; do
@@ -96,7 +96,11 @@ read -r offset </image/root
 loop=$(losetup -f) && losetup -o "$offset" "$loop" "$disk" && mount -t ext4 "$loop" /target ||
     fail "the file system written to $disk can't be mounted"
 seed=/target/var/lib/cloud/seed/nocloud
-mkdir -p "$seed" && chmod 0700 "$seed" && cp /answers/* "$seed/" && chmod 0600 "$seed"/* || fail "the answers can't be laid down"
+mkdir -p "$seed" && chmod 0700 "$seed" && cp /answers/seed/* "$seed/" && chmod 0600 "$seed"/* ||
+    fail "the answers can't be laid down"
+if [ -d /answers/target ]; then
+    cp -R /answers/target/. /target/ || fail "the system's own files can't be laid down"
+fi
 umount /target && losetup -d "$loop" || fail "the file system of $disk stays busy"
 sync
 dd if=/image/disk of="$disk" bs=1M count=1 conv=notrunc,fsync 2>/run/dd || fail "writing the boot loader: $(cat /run/dd)"
