@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from sqlalchemy import and_, delete, or_
+from sqlalchemy import and_, delete, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.common.assembly import open_database
@@ -24,8 +24,10 @@ from services.common.runtime.going_on import going_on
 from services.common.runtime.settings import settings_or_exit
 from services.common.store.database import Database
 from services.common.store.evidence import Evidence
+from services.common.store.guests import GuestToken
 from services.common.store.journal import SqlJournal
 from services.common.store.projects import IdempotencyKey, RevokedToken
+from services.common.store.vms import Vm
 from services.conductor import gauges
 from services.conductor.guest_waits import GuestWaits
 from services.conductor.guests import Guests
@@ -45,11 +47,13 @@ LOOKS_KEPT_S, EVIDENCE_KEPT_S = 3600, 7 * 24 * 3600
 
 
 def forget_old(database: Database) -> None:
-    """Idempotency keys live a day, evidence a week; revoked tokens until they would have expired anyway."""
+    """Requests' keys live a day, evidence a week, guests' tokens as long as their vms, revocations till they expire."""
     now = time.time()
     with database.write() as session:
         session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < now - KEYS_KEPT_S))
         session.execute(delete(RevokedToken).where(RevokedToken.expires_at < now))
+        gone = select(Vm.id).where(Vm.deleted_at.is_not(None))
+        session.execute(delete(GuestToken).where(GuestToken.vm_id.in_(gone)))
         looks = and_(Evidence.job_id.is_(None), Evidence.asked_at < now - LOOKS_KEPT_S)
         session.execute(delete(Evidence).where(or_(looks, Evidence.asked_at < now - EVIDENCE_KEPT_S)))
 

@@ -6,7 +6,8 @@ No secret comes with the question and none goes back: where the guest would have
 
 from typing import Any
 
-from services.common.catalog import systems
+from services.common.catalog import OsEntry, systems
+from services.common.catalog.entries import Reports
 from services.common.contracts.codec import load
 from services.common.contracts.errors import Invalid, Problem
 from services.common.contracts.vm import FirstBoot, Secrets, VmSpec
@@ -23,6 +24,10 @@ _MASKED_BOOT = {
 }
 
 
+def _address(entry: OsEntry) -> str:
+    return "https://masked/v1/guest/messages" if entry.reports == Reports.HTTPS else ""
+
+
 def preview(payload: dict[str, Any]) -> dict[str, Any]:
     """`{vm, spec, passwords: [user], first_boot: a key of _MASKED_BOOT}` -> `{files: [{path, text}]}`, by path.
 
@@ -33,6 +38,6 @@ def preview(payload: dict[str, Any]) -> dict[str, Any]:
     if entry is None:
         raise Invalid(f"there is no os {spec.os!r}", [Problem("/os", "unknown here", "GET /v1/os lists them")])
     hashes = dict.fromkeys(payload["passwords"], MASKED_HASH)
-    secrets = Secrets(hashes, _MASKED_BOOT[payload["first_boot"]], guest_token="masked")
+    secrets = Secrets(hashes, _MASKED_BOOT[payload["first_boot"]], guest_token="masked", report_url=_address(entry))
     files = seed_files(entry, payload["vm"], spec, secrets)
     return {"files": [{"path": path, "text": content.decode("utf-8")} for path, content in sorted(files.items())]}

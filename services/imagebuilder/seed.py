@@ -71,6 +71,8 @@ def seed_values(entry: OsEntry, vm_id: str, spec: VmSpec, secrets: Secrets) -> d
         "ntp": list(spec.ntp),
         "ca_certificates": list(spec.ca_certificates),
         "first_boot": secrets.first_boot,
+        "report_url": secrets.report_url,
+        "report_token": secrets.guest_token if secrets.report_url else "",
         "os": entry.name,
         "version": entry.version,
     }

@@ -8,6 +8,7 @@ from sqlalchemy import String, cast, func, select
 from sqlalchemy.orm import Session
 
 from services.api.call import Call
+from services.api.intents.guest_reports import can_be_heard, guest_secrets, token_rows
 from services.api.intents.resolve import resolve
 from services.api.intents.world import world_for
 from services.api.passwords import guest_hash
@@ -48,6 +49,7 @@ def create_vm(call: Call, db: Session) -> tuple[Vm, Job]:
         taken = _name_taken(db, call) + _leases_taken(db, _leases(spec))
         if taken:
             raise Conflict(_sentence(taken), taken)
+    can_be_heard(call, spec.os)
     _given_macs_free(db, call)
     _within_quota(db, call, spec)
     plans = {nic.network: dump(world.nets[nic.network]) for nic in spec.nics}
@@ -55,7 +57,7 @@ def create_vm(call: Call, db: Session) -> tuple[Vm, Job]:
 
 
 def _write(call: Call, db: Session, vm_id: str, spec: VmSpec, networks: JsonDict) -> tuple[Vm, Job]:
-    secrets = Secrets(call.prepared or {}, call.body["first_boot"])
+    secrets = guest_secrets(call, spec.os, Secrets(call.prepared or {}, call.body["first_boot"]))
     vm = Vm(
         id=vm_id,
         project_id=call.project.id,
@@ -88,7 +90,7 @@ def _write(call: Call, db: Session, vm_id: str, spec: VmSpec, networks: JsonDict
     )
     job, rows = opened(db, opening, vm)
     leases = [Row(table_of(AddressLease), row) for row in address_rows(vm.id, spec)]
-    write_together(db, [Row(table_of(Vm), values_of(vm)), *rows, *leases])
+    write_together(db, [Row(table_of(Vm), values_of(vm)), *rows, *leases, *token_rows(vm_id, secrets, call.now)])
     return vm, job
 
 

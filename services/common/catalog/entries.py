@@ -22,6 +22,13 @@ class Agent:
     SEEDED = "seeded"  # the seed installs it
 
 
+class Reports:
+    """How an installer, or a guest, tells how far it is."""
+
+    PORT = "port"  # over its virtio-serial port
+    HTTPS = "https"  # to the api, with a token of its own
+
+
 # What of a link a row may declare it can't express, by the name it has in a request.
 NIC_FIELDS = ("accept_ra", "addresses", "default_route", "dhcp4", "dhcp6", "dns", "gateway", "mtu", "routes", "search")
 
@@ -52,6 +59,7 @@ class OsEntry:
     seed: dict[str, str]  # file in the seed -> template in the family's folder
     network: dict[str, str]  # file in the seed -> dialect it is written in
     agent: str = ""  # Agent, "" none
+    reports: str = Reports.PORT
     default_user: str = ""
     eol: str = ""  # the vendor's last day, ISO date
     # Variable of the templates -> dialect: the network as a part of an answer file.

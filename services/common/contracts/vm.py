@@ -97,7 +97,8 @@ class Secrets:
 
     password_hashes: dict[str, str] = field(default_factory=dict)  # user -> SHA-512-crypt
     first_boot: str = ""  # script or cloud-config
-    guest_token: str = ""
+    guest_token: str = ""  # 256 random bits, of a guest that reports over HTTPS
+    report_url: str = ""  # where it brings its reports; no secret, but told to nobody else
 
     def __repr__(self) -> str:
         return "Secrets(***)"

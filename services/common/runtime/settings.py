@@ -23,6 +23,7 @@ class Settings:
     keys_dir: Path
     state_dir: Path
     api_url: str
+    guest_url: str  # where guests without a port report to; "" nowhere
     images_bind: str
     images_url: str
     metrics_port: int
@@ -71,6 +72,13 @@ class _Reader:
             self.problems.append(f"INNKEEPER_{name} is {value!r}, not a number")
             return 0.0
 
+    def secure_url(self, name: str) -> str:
+        """Empty, or an https:// URL without a slash at its end: what goes there carries a token."""
+        value = self.text(name, "").rstrip("/")
+        if value and not value.startswith("https://"):
+            self.problems.append(f"INNKEEPER_{name} is no https:// URL, and guests send their tokens there")
+        return value
+
     def settings(self) -> Settings:
         policy = self.text("POLICY_FILE", "")
         found = Settings(
@@ -80,6 +88,7 @@ class _Reader:
             redis_url=self.text("REDIS_URL"),
             keys_dir=Path(self.text("KEYS_DIR")),
             state_dir=Path(self.text("STATE_DIR")),
+            guest_url=self.secure_url("GUEST_URL"),
             api_url=self.text("API_URL", "http://127.0.0.1:8080"),
             images_bind=self.text("IMAGES_BIND", "127.0.0.1:8081"),
             images_url=self.text("IMAGES_URL", "http://127.0.0.1:8081"),
