@@ -3,10 +3,8 @@
 
 import hashlib
 import json
-import os
 import shutil
 import time
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
@@ -23,6 +21,7 @@ from services.common.store.database import Database
 from services.common.store.hosts import Host
 from services.common.store.vms import Vm
 from services.imagebuilder.delivery import installer_disk
+from services.imagebuilder.drafts import write_whole
 from services.imagebuilder.installation import Installations, Wanted
 from services.imagebuilder.iso import iso_image
 from services.imagebuilder.metrics import SEED_SECONDS
@@ -62,12 +61,16 @@ class Builder:
     def _installed(self, context: StepContext, entry: OsEntry) -> tuple[DiskPlan, ...]:
         """An empty disk, and the medium that fills it: the firmware tries the disk first."""
         vm = context.vm
+        root = DiskPlan("root", vm.spec.disk_gib)
+        if entry.answers_on_disc:
+            seed = DiskPlan("seed", base=self._write_seed(vm, entry), device="cdrom")
+            medium = self._installations.medium(entry, vm.project, context.progress)
+            return root, DiskPlan("installer", base=medium, device="cdrom"), seed
         wanted = Wanted(vm.id, vm.project, entry, vm.spec, self._secrets(vm.id))
         made = self._installations.write(wanted, context.progress)
         with self._database.ask() as session:
             facts = session.scalar(select(Host.facts).where(Host.id == host_of(context.job))) or {}
-        medium = installer_disk(self._places, vm.id, made, facts.get("capabilities", ()))
-        return DiskPlan("root", vm.spec.disk_gib), medium
+        return root, installer_disk(self._places, vm.id, made, facts.get("capabilities", ()))
 
     def discard(self, context: StepContext) -> Done:
         """Remove what was made for the vm; it may never have been there."""
@@ -76,9 +79,7 @@ class Builder:
 
     def _write_seed(self, vm: VmView, entry: OsEntry) -> Artifact:
         content = iso_image(seed_files(entry, vm.id, vm.spec, self._secrets(vm.id)), entry.label)
-        folder = self._places.image(vm.id)
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _write(folder / SEED, content)
+        write_whole(self._places.image(vm.id) / SEED, content)
         digest = hashlib.sha256(content).hexdigest()
         return Artifact(digest, len(content), "iso", self._places.image_url(vm.id, SEED), shared=False)
 
@@ -86,15 +87,6 @@ class Builder:
         with self._database.ask() as session:
             sealed = session.scalar(select(Vm.secrets).where(Vm.id == vm_id))
         return load(Secrets, json.loads(self._keys.unseal(sealed))) if sealed else Secrets()
-
-
-def _write(path: Path, content: bytes) -> None:
-    """All or nothing. Not synced: a seed lost with the machine's power is made again when the step is."""
-    scratch = path.with_suffix(f".{os.getpid()}")
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    scratch.rename(path)
 
 
 def _disk_size(vm: VmView, entry: OsEntry, boots: Boots) -> int:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.common.catalog import OsEntry, template
+from services.common.contracts.commands import Artifact
 from services.common.contracts.errors import ImageFailed
 from services.common.contracts.journal import Progress
 from services.common.contracts.vm import Secrets, VmSpec
@@ -62,6 +63,17 @@ class Installations:
         write_overlay(overlay, master.path, [patch], backing=f"../../masters/{master.sha256}")
         return Installation(overlay, master)
 
+    def medium(self, entry: OsEntry, project: str, progress: Progress) -> Artifact:
+        """What a machine boots whose answers come on a disc of their own: the medium, with our boot menus if any."""
+        if entry.master is not None and not entry.master.menus:
+            plain = self._sources.medium(entry, project, progress)
+            return self._artifact(plain.path, plain.sha256)
+        made = self.master(entry, project, progress)
+        return self._artifact(made.path, made.sha256)
+
+    def _artifact(self, path: Path, sha256: str) -> Artifact:
+        return Artifact(sha256, path.stat().st_size, "iso", self._places.shared_url(sha256))
+
     def master(self, entry: OsEntry, project: str, progress: Progress) -> SlottedMaster:
         """The system's medium with the slot in it, made now unless it is there."""
         recipe = recipe_of(entry)
@@ -75,5 +87,5 @@ def recipe_of(entry: OsEntry) -> Recipe:
     if plan is None:
         raise ImageFailed(f"how the medium of {entry.display_name} starts an unattended installation is not known yet")
     menus = tuple((path, template(entry.family, name)) for path, name in sorted(plan.menus.items()))
-    slot = Plan(_ANSWERS, plan.answers, plan.size_kib * 1024)
-    return Recipe(entry.family, _VERSION, (slot,), menus)
+    slots = (Plan(_ANSWERS, plan.answers, plan.size_kib * 1024),) if plan.answers else ()
+    return Recipe(entry.family, _VERSION, slots, menus)

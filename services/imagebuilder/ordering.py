@@ -17,7 +17,6 @@ from typing import Any
 from sqlalchemy import update
 
 from services.common.catalog import OsEntry, systems
-from services.common.catalog.entries import Delivery
 from services.common.contracts.codec import load
 from services.common.contracts.errors import Conflict, ImageFailed, Invalid, NotFound, Problem
 from services.common.contracts.vm import Secrets, VmSpec
@@ -100,7 +99,7 @@ class Orders:
     def _make(self, entry: OsEntry, order: Image) -> JsonDict:
         spec = load(VmSpec, order.spec)
         secrets = load(Secrets, json.loads(self._keys.unseal(order.secrets))) if order.secrets else Secrets()
-        if entry.delivery == Delivery.INSTALLER:
+        if not entry.answers_on_disc:
             wanted = Wanted(order.id, order.project_id, entry, spec, secrets)
             made = self._installations.write(wanted, partial(self._tell, order.id))
             return {"file": WHOLE, "size": made.master.layout.size, "sha256": ""}

@@ -37,7 +37,9 @@ NIC_FIELDS = ("accept_ra", "addresses", "default_route", "dhcp4", "dhcp6", "dns"
 class MasterPlan:
     """How an installation medium becomes a master with room for a machine's answers."""
 
-    answers: str  # path of the slot on the medium: an archive the boot menu loads as one more initrd
+    # Path of the slot on the medium: an archive the boot menu loads as one more initrd. "": the answers come on a disc
+    # of their own, which the installer looks for by its label.
+    answers: str = ""
     size_kib: int = 128
     # Path of a boot menu on the medium -> template that takes its place; it loads the slot.
     menus: dict[str, str] = field(default_factory=dict)
@@ -81,6 +83,11 @@ class OsEntry:
     def installable(self) -> bool:
         """Whether a vm can be set up from it."""
         return self.delivery != Delivery.INSTALLER or self.master is not None
+
+    @property
+    def answers_on_disc(self) -> bool:
+        """Whether a machine's answers come on a disc beside what it boots from."""
+        return self.delivery != Delivery.INSTALLER or (self.master is not None and not self.master.answers)
 
     @property
     def guest_agent(self) -> bool:

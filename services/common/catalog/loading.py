@@ -142,9 +142,9 @@ def _master_problems(family: str, plan: Any, at: str, reading: _Reading) -> list
     if plan is None:
         return []
     menus = plan.get("menus", {}) if isinstance(plan, dict) else None
-    if not isinstance(menus, dict) or set(plan) - {f.name for f in fields(MasterPlan)} or "answers" not in plan:
+    if not isinstance(menus, dict) or set(plan) - {f.name for f in fields(MasterPlan)}:
         return [f"{at}.master: not a mapping with answers, size_kib and menus"]
-    paths = [plan["answers"], *menus]
+    paths = [path for path in (plan.get("answers", ""), *menus) if path != ""]
     found = [f"{at}.master: {path!r} is no path on the medium" for path in paths if not str(path).startswith("/")]
     size = plan.get("size_kib", MasterPlan.size_kib)
     if not isinstance(size, int) or size <= 0 or size % 4:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.common.catalog import systems
+from services.common.catalog import systems, template
 from services.common.catalog.entries import MasterPlan
 from services.common.contracts.errors import ImageFailed
 from services.common.contracts.states import MediaState
@@ -112,3 +112,16 @@ def test_a_medium_without_the_boot_menu_of_its_row_is_refused_and_leaves_nothing
         house.installations.master(row, PROJECT, Told())
     partial = house.places.state_dir / "masters" / "partial"
     assert [path for path in partial.iterdir() if path.suffix == ".d"] == []
+
+
+def test_a_row_whose_answers_come_on_a_disc_boots_the_medium_itself_or_one_with_our_menu(house: House) -> None:
+    plain = replace(ROW, master=MasterPlan())
+    medium = house.installations.medium(plain, PROJECT, Told())
+    assert plain.answers_on_disc
+    assert (medium.shared, house.places.media(medium.sha256).stat().st_size) == (True, medium.size)
+    menu = replace(ROW, master=MasterPlan(menus={"/boot/grub/grub.cfg": "meta-data.j2"}))
+    other = house.installations.medium(menu, PROJECT, Told())
+    assert other.sha256 != medium.sha256
+    path = house.places.find(f"/artifacts/{other.sha256}")
+    assert path is not None
+    assert template("debian", "meta-data.j2").encode() in path.read_bytes()
