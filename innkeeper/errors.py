@@ -13,6 +13,7 @@ ClientError
 │   │   └── NoHost       no host can take the vm (code "no-host")
 │   ├── Busy             429, 503, still so after the retries
 │   └── ServerFault      any other 5xx: a defect of the server
+├── FileChanged          the file that is being sent is not what was announced
 ├── JobFailed            the job ended failed or cancelled; `job` is how it ended
 └── WaitTimeout          the job was not finished in time; it goes on
 """
@@ -90,6 +91,10 @@ class Busy(Refused):
 
 class ServerFault(Refused):
     """Any other 5xx."""
+
+
+class FileChanged(ClientError):
+    """A file became another one while it was being sent."""
 
 
 class JobFailed(ClientError):

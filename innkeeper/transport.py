@@ -29,6 +29,7 @@ class Call:
     method: str
     path: str
     json: Any = None
+    content: bytes | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     signed: bool = True  # False: without token, and a 401 is final
@@ -50,6 +51,14 @@ class Transport:
         self._http = http
         self._retry = retry or RetryPolicy()
         self._sleep = sleep
+
+    def patient(self) -> RetryPolicy:
+        """For work that takes long: twice the tries of one request, with five times the pauses."""
+        return replace(self._retry, attempts=2 * self._retry.attempts, first_s=5 * self._retry.first_s)
+
+    def pause(self, seconds: float) -> None:
+        """Wait before another try."""
+        self._sleep(seconds)
 
     def close(self) -> None:
         """Close the connections."""
@@ -115,7 +124,12 @@ class Transport:
 
     def _once(self, call: Call) -> httpx.Response:
         return self._http.request(
-            call.method, call.path, json=call.json, params=dict(call.params), headers=self._headers(call)
+            call.method,
+            call.path,
+            json=call.json,
+            content=call.content,
+            params=dict(call.params),
+            headers=self._headers(call),
         )
 
     def _headers(self, call: Call) -> dict[str, str]:

@@ -26,6 +26,7 @@ NOUNS: Mapping[str, tuple[str, str]] = {
     "flavor": ("catalogue", "List the sizes a vm can have."),
     "network": ("catalogue", "List the networks a vm can be plugged into."),
     "image": ("image", "Preview the files a vm would be set up by."),
+    "media": ("media", "Import, upload, list and delete ISOs and cloud images."),
     "explain": ("explain", "Where would this vm go, and why?"),
     "login": ("account", "Sign in to a server."),
     "logout": ("account", "Sign out."),

@@ -21,6 +21,7 @@ STATE_COLOURS: Mapping[str, str] = {
     "ready-unverified": "yellow",
     "stalled": "yellow",
     "draining": "yellow",
+    "collected": "yellow",
     "maintenance": "yellow",
     "network-mismatch": "red",
     "missing": "red",

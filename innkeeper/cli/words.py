@@ -34,6 +34,18 @@ def memory(mib: int) -> str:
     return f"{mib // 1024} GiB" if mib % 1024 == 0 else f"{mib} MiB"
 
 
+def size(count: int | None) -> str:
+    """Bytes in the largest unit above one: 17 B, 3.4 MiB, 1.2 GiB; "" where unknown."""
+    if count is None:
+        return ""
+    shown, unit = float(count), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if shown < 1024:
+            break
+        shown, unit = shown / 1024, larger
+    return f"{count} B" if unit == "B" else f"{shown:.1f} {unit}"
+
+
 def pairs(values: Mapping[str, object]) -> str:
     """a=1, b=2"""
     return ", ".join(f"{key}={value}" for key, value in values.items())

@@ -49,7 +49,7 @@ class Network(Answer):
 
 @dataclass(frozen=True, kw_only=True)
 class Media(Answer):
-    """A vendor's ISO or cloud image; state is importing, available, failed or deleted."""
+    """A vendor's ISO or cloud image; state is importing, available, failed or collected (its file made room)."""
 
     id: str
     name: str = ""
@@ -59,6 +59,20 @@ class Media(Answer):
     sha256: str = ""
     size: int | None = None
     url: str = ""
+    upload: bool = False
+    protect: bool = False
     job: str = ""
     error: str = ""
     created_at: datetime | None = None
+    last_used_at: datetime | None = None
+    collected_at: datetime | None = None
+    etag: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upload(Answer):
+    """How far the sending of a medium is."""
+
+    offset: int = 0
+    size: int = 0
+    url: str = ""

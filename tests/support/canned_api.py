@@ -106,10 +106,12 @@ def _handler(api: CannedApi) -> type[BaseHTTPRequestHandler]:
             raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             query = {k: v[-1] for k, v in parse_qs(parts.query).items()}
             headers = {k.lower(): v for k, v in self.headers.items()}
-            asked = Asked(self.command, parts.path, query, headers, json.loads(raw) if raw else None)
+            binary = headers.get("content-type") == "application/octet-stream"
+            body = raw if binary else json.loads(raw) if raw else None
+            asked = Asked(self.command, parts.path, query, headers, body)
             self._send(api.answer(asked))
 
-        do_GET = do_POST = do_DELETE = do_PATCH = _serve
+        do_GET = do_POST = do_DELETE = do_PATCH = do_PUT = _serve
 
         def _send(self, reply: Reply) -> None:
             if reply.drop:

@@ -124,6 +124,8 @@ def import_job(call: Call, db: Session, row: Media) -> JsonDict:
 
 def _begun(call: Call, db: Session, row: Media) -> Answer:
     if not row.url:
+        row.job_id = None
+        db.flush()
         body = {"media": media_view(row), "job": None, "upload": upload_view(row, 0)}
         return Answer(body, 201, {"Location": f"/v1/media/{row.id}"})
     job = import_job(call, db, row)

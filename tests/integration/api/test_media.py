@@ -222,7 +222,7 @@ def test_a_collected_upload_is_sent_again(api: Api, builder: Builder) -> None:
     made = sent(api)
     ended(api, made["media"]["id"], "available", collected_at=5.0)
     answer = api.ask("operator", "POST", f"/v1/media/{made['media']['id']}/import")
-    assert (answer.status_code, answer.json["upload"]["offset"]) == (201, 0)
+    assert (answer.status_code, answer.json["upload"]["offset"], answer.json["media"]["job"]) == (201, 0, None)
     assert put(api, made["upload"]["url"], CONTENT).status_code == 202
 
 
