@@ -59,6 +59,8 @@ def particulars(entry: OsEntry, spec: VmSpec, secrets: Secrets) -> tuple[dict[st
         "ntp": list(spec.ntp),
         "users": [{"name": u.name, "administrator": u.sudo, "keys": list(u.ssh_keys)} for u in spec.users],
         "first_boot": b64encode(secrets.first_boot.encode()).decode(),
+        "report_url": secrets.report_url,
+        "report_token": secrets.guest_token if secrets.report_url else "",
     }
     return {
         "keyboard_name": _KEYBOARDS[spec.keyboard],

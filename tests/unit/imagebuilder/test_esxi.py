@@ -4,8 +4,15 @@
 import ast
 import json
 import shlex
+import subprocess
+import sys
+import threading
 from base64 import b64decode
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_interface
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +21,8 @@ from hypothesis import strategies as st
 
 from services.common.catalog import systems
 from services.common.contracts.errors import Invalid
+from services.common.contracts.guest import failure_text
+from services.common.contracts.guest_message import read_message
 from services.common.contracts.network import Bond, NetworkModel, Nic, Route, Vlan
 from services.common.contracts.vm import Secrets, UserSpec
 from services.imagebuilder.dialects import esxi
@@ -128,6 +137,65 @@ def test_the_python_section_is_python_and_holds_what_was_asked() -> None:
     assert b64decode(asked["first_boot"]).decode() == script
     assert (asked["hostname"], asked["domain"], asked["ntp"]) == ("web-1", "example.org", ["ntp.example.org"])
     assert asked["users"][0] == {"name": "ops", "administrator": True, "keys": ["ssh-ed25519 AAAAC3Nz ops@desk"]}
+
+
+@dataclass
+class Listener:
+    """Where a first boot's words arrive."""
+
+    said: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    url: str = ""
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    heard = Listener()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            heard.said.append((self.headers["Authorization"], read_message(body)))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Quiet: the test looks at what was said."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    heard.url = f"http://127.0.0.1:{server.server_address[1]}/v1/guest/messages"
+    thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01))
+    thread.start()
+    yield heard
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def run_first_boot(text: str, tmp_path: Path, esxcli: str = "exit 0") -> None:
+    """Run the Python section as ESXi does, with an esxcli that does as told."""
+    for name in ("esxcli", "chown", "vim-cmd", "auto-backup"):
+        program = tmp_path / name
+        program.write_text(f"#!/bin/sh\n{esxcli}\n")
+        program.chmod(0o755)
+    python = sections(text)[2].replace("/var/log/", f"{tmp_path}/").replace("/etc/ssh/", f"{tmp_path}/")
+    python = python.replace("/sbin/auto-backup.sh", str(tmp_path / "auto-backup"))
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    subprocess.run([sys.executable, "-c", python], env=env, check=True, timeout=60)
+
+
+def test_its_first_boot_says_that_it_is_installed(listener: Listener, tmp_path: Path) -> None:
+    run_first_boot(kickstart(Secrets(guest_token="t", report_url=listener.url)), tmp_path)
+    assert listener.said == [("Bearer t", {"type": "phase", "name": "installed", "percent": 100})]
+
+
+def test_its_first_boot_says_what_failed(listener: Listener, tmp_path: Path) -> None:
+    secrets = Secrets(guest_token="t", report_url=listener.url)
+    run_first_boot(kickstart(secrets), tmp_path, 'test "$3" != set || { echo no such host; exit 1; }')
+    ((_, said),) = listener.said
+    assert failure_text("install", said).startswith(
+        "the installer failed in first boot: failed: esxcli system hostname"
+    )
+    assert "no such host" in said["log"]
 
 
 def test_root_has_the_hash_that_was_asked_for_or_none_that_fits() -> None:

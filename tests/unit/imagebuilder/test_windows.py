@@ -2,6 +2,7 @@
 """Windows's answer files: golden, read back with lxml and compared with the model, and strings that stay strings."""
 
 import json
+import re
 from base64 import b64decode
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any
@@ -13,6 +14,7 @@ from lxml import etree
 
 from services.common.catalog import systems
 from services.common.contracts.errors import Invalid
+from services.common.contracts.guest import PHASES
 from services.common.contracts.network import Nic, Route
 from services.common.contracts.vm import Secrets, UserSpec
 from services.imagebuilder.seed import seed_files
@@ -125,6 +127,16 @@ def test_no_one_time_password_is_outside_the_answer_file_and_the_script_rotates_
     script = files["innkeeper/first-logon.ps1"].decode()
     assert script.index("Set-LocalUser") < script.index("foreach ($link in")
     assert read(files).findtext(".//AutoLogon/LogonCount") == "1"
+
+
+def test_it_tells_where_it_was_told_to_and_its_token_is_data() -> None:
+    asked = first_logon(files_of())
+    assert (asked["report_url"], asked["report_token"]) == (KEYED_SECRETS.report_url, KEYED_SECRETS.guest_token)
+    unheard = first_logon(files_of(Secrets(guest_token="t")))
+    assert (unheard["report_url"], unheard["report_token"]) == ("", "")
+    script = files_of()["innkeeper/first-logon.ps1"].decode()
+    assert KEYED_SECRETS.guest_token not in script
+    assert set(re.findall(r"name = '([^']+)'; percent", script)) <= set(PHASES)
 
 
 def test_what_the_spec_says_reaches_the_first_logon_as_data() -> None:
