@@ -30,3 +30,15 @@ def test_debian_is_installed_from_a_medium_onto_an_empty_disk_with_two_static_li
     order = ["loader up", "partitioning", "packages", "bootloader", "installed"]
     assert [phase for phase in dict.fromkeys(told) if phase in order] == order
     gone(real, vm["id"])
+
+
+def test_a_debian_boots_by_uefi_from_its_cloud_image_with_a_nocloud_seed(real: Stack) -> None:
+    networks = [{"network": "lab", "method": "static", "addresses": ["10.78.0.61/24"]}]
+    made = real.create("uefi-1", os="debian-12", flavor="medium", firmware="uefi", networks=networks)
+    job = real.finish(made["job"]["id"], 1200)
+    assert job["state"] == "succeeded", job
+    vm = real.vm(made["vm"]["id"])
+    assert vm["state"] == "ready", (job, vm)
+    assert "10.78.0.61/24" in addresses(vm)[vm["nics"][0]["mac"]]
+    assert vm["firmware"] == "uefi"
+    gone(real, vm["id"])
