@@ -22,6 +22,7 @@ from services.api.route import Route
 from services.api.routes import ROUTES
 from services.api.schemas.pieces import ProblemDocument
 from services.api.tokens import Tokens
+from services.api.uii import routes as uii
 from services.common.catalog import systems
 from services.common.contracts.ids import new_id
 from services.common.runtime.broker_admin import BrokerAdmin
@@ -57,6 +58,7 @@ def create_app(settings: Settings, database: Database, keys: Keys | None = None,
     api.spec.components.security_scheme("token", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
     for blueprint in _blueprints(parts):
         api.register_blueprint(blueprint)
+    app.register_blueprint(uii.blueprint(parts))
     docs_page.register(app, api.spec, ROUTES)
     problems.register(app)
     return app

@@ -67,6 +67,11 @@ def remember(db: Session, call: Call, answer: Answer) -> None:
     )
 
 
+def forget(db: Session, call: Call) -> None:
+    """Let the key be used anew: what was begun under it has come to nothing."""
+    db.execute(delete(IdempotencyKey).where(_KEPT.scope == _scope(call), _KEPT.key == call.key))
+
+
 def _scope(call: Call) -> str:
     user = call.caller.id if call.caller else "anybody"
     return f"{user}/{call.place.id if call.place else ''}"

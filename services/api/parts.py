@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import httpx
 import redis
 
 from services.api.cached import Cached
@@ -20,6 +21,11 @@ from services.common.store.durations import Durations
 from services.common.store.journal import SqlJournal
 
 
+def _inside() -> httpx.Client:
+    """To our own services: no proxy of the environment comes between; a master may take its time to be read."""
+    return httpx.Client(trust_env=False, timeout=httpx.Timeout(10, read=60))
+
+
 @dataclass(frozen=True)
 class Parts:
     """Everything a handler may use beside its transaction."""
@@ -34,6 +40,7 @@ class Parts:
     limits: Limits
     systems: Mapping[str, OsEntry]
     broker: BrokerAdmin
+    http: httpx.Client = field(default_factory=_inside)
     cached: Cached = field(default_factory=Cached)
     durations: Durations = field(default_factory=Durations)
 

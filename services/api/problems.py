@@ -2,13 +2,15 @@
 """Every error as application/problem+json (RFC 9457), from this one place."""
 
 import json
+import time
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Flask, Response, g
+from flask import Flask, Response, g, request
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from werkzeug.exceptions import HTTPException
 
+from services.api.uii import refusing
 from services.common.contracts import errors
 from services.common.contracts.errors import InnkeeperError
 from services.common.runtime.log import get_logger
@@ -87,7 +89,7 @@ def of_defect(error: Exception) -> Response:
 
 
 def answer(status: int, body: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
-    """A problem document; type, status and trace id are added here."""
+    """A problem document; type, status and trace id are added here. Under /uii its clients' own form is written."""
     whole = {
         "type": f"urn:innkeeper:error:{body['code']}",
         "title": body["title"],
@@ -95,4 +97,7 @@ def answer(status: int, body: Mapping[str, Any], headers: Mapping[str, str]) -> 
         **body,
         "trace_id": g.get("trace_id", ""),
     }
+    if refusing.ours(request.path):
+        whole = refusing.compatible(whole, request.path, time.time())
+        status = whole["status"]
     return Response(json.dumps(whole, default=str), status=status, headers=dict(headers), mimetype=MEDIA_TYPE)

@@ -8,11 +8,12 @@ Idempotency-Key. Chapters are the first part of the path.
 from marshmallow import Schema
 
 from services.api.access import Role
-from services.api.handlers import catalogue, events, hosts, images, jobs, operation, placements, vms
+from services.api.handlers import catalogue, events, hosts, jobs, operation, placements, vms
 from services.api.intents.create_vm import hashed
 from services.api.route import Handler, Route
 from services.api.routes.accounts import ACCOUNT_ROUTES
 from services.api.routes.guests import GUEST_ROUTES
+from services.api.routes.images import IMAGE_ROUTES
 from services.api.routes.media import MEDIA_ROUTES
 from services.api.schemas import catalogue as c
 from services.api.schemas import hosts as h
@@ -88,8 +89,6 @@ HOST_ROUTES = (
     ),
     _question("/v1/placements:explain", placements.explain, h.Explanation(), h.Explain()),
 )
-
-IMAGE_ROUTES = (_question("/v1/images:preview", images.preview, v.ImagePreview(), v.VmAsked()),)
 
 OPERATION_ROUTES = (
     Route("GET", "/healthz", operation.health, PUBLIC, project=False, streams=True),

@@ -124,6 +124,7 @@ class QuotasAsked(Schema):
     memory_mib = whole(0, _MOST, allow_none=True)
     disk_gib = whole(0, _MOST, allow_none=True)
     media_gib = whole(0, _MOST, "Of the media's files", allow_none=True)
+    images = whole(0, _MOST, "Built without a vm and kept at a time [100]; the oldest make room", allow_none=True)
 
 
 class ProjectAsked(Schema):

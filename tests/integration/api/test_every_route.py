@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 from services.api.access import Role
 from services.api.route import Route
 from services.api.routes import ROUTES
+from services.api.uii.routes import ROUTES as UII_ROUTES
 from services.common.contracts.ids import new_id
 from tests.support.front_door import Api
 
@@ -26,7 +27,8 @@ ENOUGH = {
     Role.ADMIN: "admin",
 }
 LINES = {f"{route.method} {route.path}": route for route in ROUTES}
-AWAY = ("GET /readyz", "POST /v1/placements:explain")  # no broker and no scheduler here: a 503 is the truth
+# No broker, no scheduler and no image builder here: a 503 is the truth.
+AWAY = ("GET /readyz", "POST /v1/placements:explain", "POST /v1/images", "POST /v1/images:preview")
 # Anybody may call these, for themselves alone: an id nobody has is refused. test_accounts has their own story.
 OWN = ("GET /v1/users/{user_id}", "PATCH /v1/users/{user_id}")
 # Routes whose body has a field that must be there.
@@ -95,7 +97,8 @@ def test_the_table_is_what_the_server_knows_and_what_is_documented(api: Api) -> 
         for rule in api.app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
-    assert known - table == {("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/docs/assets/<path:name>")}
+    documented = {("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/docs/assets/<path:name>")}
+    assert known - table == documented | {(method, f"/uii{path}") for method, path in UII_ROUTES}
     assert table <= known
     document = api.done("", "GET", "/openapi.json")
     assert {
