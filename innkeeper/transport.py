@@ -33,6 +33,7 @@ class Call:
     params: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     signed: bool = True  # False: without token, and a 401 is final
+    timeout_s: float | None = None  # how long an answer may take; None: as the client has it
 
 
 class Transport:
@@ -123,6 +124,7 @@ class Transport:
         raise ValueError("a RetryPolicy allows at least one attempt")
 
     def _once(self, call: Call) -> httpx.Response:
+        more: dict[str, Any] = {} if call.timeout_s is None else {"timeout": _slow(call.timeout_s)}
         return self._http.request(
             call.method,
             call.path,
@@ -130,6 +132,7 @@ class Transport:
             content=call.content,
             params=dict(call.params),
             headers=self._headers(call),
+            **more,
         )
 
     def _headers(self, call: Call) -> dict[str, str]:

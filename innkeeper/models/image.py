@@ -2,6 +2,7 @@
 """Images, and what they hold."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from innkeeper.models.shape import Answer
 
@@ -20,3 +21,19 @@ class ImagePreview(Answer):
 
     os: str
     files: tuple[PreviewedFile, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image(Answer):
+    """An image that was built without a vm; `url` is good for minutes, and for whoever has it."""
+
+    id: str
+    name: str = ""
+    os: str = ""
+    state: str = ""
+    macs: tuple[str, ...] = ()  # of its links: what the machine's cards must have
+    size: int | None = None
+    sha256: str = ""
+    url: str = ""
+    created_at: datetime | None = None
+    expires_at: datetime | None = None
