@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Virtomize's published Python client, as it is on PyPI, against a whole stack; only its address is another."""
+
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uiipythonapi
+
+from services.common.contracts.ids import new_id
+from services.imagebuilder.masters import MasterStore
+from tests.support.image_builder import keep_a_medium
+from tests.support.redis_tap import tapped
+from tests.support.stack import Stack
+
+pytestmark = pytest.mark.e2e
+DHCP = [{"dhcp": True, "nointernet": False}]
+STATIC = {"ipnet": "192.168.0.200/16", "gateway": "192.168.0.1", "dns": "1.1.1.1", "nointernet": False}
+CLEAR = "Marker-4711-Battery"
+
+
+@pytest.fixture(scope="module")
+def medium(stack: Stack) -> None:
+    """A small installation medium in the place of Debian's, which takes minutes to make."""
+    keep_a_medium(MasterStore(stack.directory / "state"), stack.directory / "scratch")
+
+
+@pytest.fixture
+def token(stack: Stack) -> str:
+    body = {"name": f"uii-{new_id()}", "scopes": ["write"], "expires_in": 3600}
+    return str(stack.http.post("/v1/tokens", json=body).raise_for_status().json()["token"])
+
+
+@pytest.fixture
+def client(stack: Stack, medium: None, token: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr("uiipythonapi.client.BASE_URL", f"{stack.api_url}/uii/")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    return uiipythonapi.Client(token)
+
+
+def test_it_reads_the_list_and_the_packages(client: Any) -> None:
+    systems, error = client.read_os_list()
+    assert error is None
+    assert ("debian", "12", "x86_64") in [(s["dist"], s["version"], s["arch"]) for s in systems]
+    packages, error = client.read_package_list("debian", "12", "x86_64")
+    assert error is None
+    assert "curl" in packages
+
+
+@pytest.mark.parametrize("networks", [DHCP, [STATIC]])
+def test_it_saves_an_image_that_is_an_iso(client: Any, tmp_path: Path, networks: list[dict[str, Any]]) -> None:
+    target = tmp_path / "debian12.iso"
+    assert client.build(str(target), "debian", "12", "x86_64", "saved-host", networks) == ""
+    content = target.read_bytes()
+    assert content[32769:32774] == b"CD001"
+    assert content[510:512] == b"\x55\xaa"  # also boots from a stick
+    assert b"saved-host" in content
+
+
+def test_it_prints_our_sentences_and_writes_nothing(client: Any, tmp_path: Path, capfd: Any) -> None:
+    target = tmp_path / "none.iso"
+    offline = [{"dhcp": True, "nointernet": True}]
+    error = client.build(str(target), "debian", "12", "x86_64", "h", offline)
+    assert error == "none of your networks has a valid internet connection"
+    assert "no image of 'beos'" in client.build(str(target), "beos", "5", "x86_64", "h", DHCP)
+    assert not target.exists()
+    assert "Error calling API" not in capfd.readouterr().out
+
+
+def test_a_wrong_token_is_told_in_a_sentence(client: Any) -> None:
+    systems, error = uiipythonapi.Client("nonsense").read_os_list()
+    assert systems == []
+    assert "API token" in error
+    assert "was not successful" not in error
+
+
+def test_no_secret_of_an_image_is_in_a_log_an_answer_or_said_to_redis(stack: Stack, medium: None, token: str) -> None:
+    script = f"#!/bin/sh\necho {CLEAR}\n"
+    body = {"name": "marked", "os": "debian-12-image", "flavor": "small", "users": [{"name": "ops", "password": CLEAR}]}
+    wire = {"dist": "debian", "version": "12", "hostname": "marked", "networks": DHCP, "password": CLEAR}
+    with tapped(stack.redis.url) as said:
+        made = stack.http.post("/v1/images", json={**body, "first_boot": script}).raise_for_status()
+        content = stack.http.get(made.json()["url"]).raise_for_status()
+        bearer = {"Authorization": f"Bearer {token}"}
+        stack.http.post("/uii/images", json=wire, headers=bearer).raise_for_status()
+    shown = [made.text, stack.http.get("/v1/images").text, *said]
+    logs = [path.read_text(errors="replace") for path in stack.directory.glob("*.log")]
+    url_token = made.json()["url"].partition("?t=")[2]
+    assert b64encode(script.encode()) in content.content  # where it belongs, and nowhere else
+    for text in (*shown, *logs):
+        assert CLEAR not in text
+        assert "$6$" not in text
+    assert not [text for text in (*logs, *said) if url_token in text or token in text]
