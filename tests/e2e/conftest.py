@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """One running platform for all e2e tests of a worker process, with a roomy fake host."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from deploy.local.servers.libvirtd import Libvirtd
+from services.common.store.database import Database
+from services.common.store.jobs import Job
 from tests.support.missing import servers_needed
 from tests.support.scratch import short_directory
 from tests.support.stack import Stack, running
@@ -66,3 +70,11 @@ def gone(stack: Stack, vm: str) -> None:
     assert answer.status_code == 202, answer.text
     job: dict[str, Any] = stack.finish(answer.json()["job"]["id"])
     assert job["state"] == "succeeded", job
+
+
+def overdue(stack: Stack, job: str) -> None:
+    """Let the allowance of the guest that the job waits for be over."""
+    database = Database(stack.env["INNKEEPER_DATABASE_URL"])
+    with database.write() as session:
+        session.execute(update(Job).where(Job.id == job).values(deadline_at=time.time() - 1))
+    database.close()

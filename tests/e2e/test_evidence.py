@@ -1,27 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A guest that fails or falls silent is looked at by its host, and what was seen outlives the vm's rollback."""
 
-import time
-
 import pytest
-from sqlalchemy import update
 
 from services.common.contracts.evidence import PNG
-from services.common.store.database import Database
-from services.common.store.jobs import Job
-from tests.e2e.conftest import gone
+from tests.e2e.conftest import gone, overdue
 from tests.support.stack import Stack
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("host")]
-
-
-def overdue(stack: Stack, job: str) -> None:
-    """Let the guest's allowance be over."""
-    database = Database(stack.env["INNKEEPER_DATABASE_URL"])
-    with database.write() as session:
-        session.execute(update(Job).where(Job.id == job).values(deadline_at=time.time() - 1))
-    database.close()
 
 
 def test_of_a_guest_that_failed_console_and_screen_are_kept_though_the_vm_is_gone(stack: Stack) -> None:

@@ -48,6 +48,7 @@ class FakeDriver(Driver):
             Capability.GUEST_CHANNEL,
             Capability.CONSOLE_LOG,
             Capability.SCREENSHOT,
+            Capability.ISO_OVERLAY,
         }
     )
 
