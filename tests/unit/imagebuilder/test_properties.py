@@ -19,6 +19,7 @@ from services.common.contracts.errors import Invalid
 from services.common.contracts.network import Nic
 from services.common.contracts.vm import Secrets, UserSpec, VmSpec
 from services.imagebuilder.seed import seed_files
+from tests.support.addresses import addresses_in
 from tests.support.arbitrary import SEED, Wish, a_wish
 from tests.support.hostile import harmless
 from tests.support.imaging import VM_ID
@@ -28,7 +29,6 @@ from tests.support.understood import Reader
 TOTAL = 21_000
 EACH = -(-TOTAL // len(systems()))
 FREE = ("key", "first_boot")  # any text may be one of these
-_ADDRESS = re.compile(r"[0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*[0-9A-Fa-f:]")
 _MASK = re.compile(r"(255|254|252|248|240|224|192|128|0)(\.(255|254|252|248|240|224|192|128|0)){3}")
 
 
@@ -95,16 +95,6 @@ def check_data(wish: Wish, texts: set[str]) -> None:
     names = [user.name for user in wish.spec.users]
     for word in (wish.spec.hostname, *wish.spec.packages, *wish.spec.ntp, *names, *searched):
         assert word in everything, f"{word!r} is nowhere"
-
-
-def addresses_in(text: str) -> set[str]:
-    found = set()
-    for token in _ADDRESS.findall(text):
-        try:
-            found.add(str(ip_address(token)))
-        except ValueError:
-            continue
-    return found
 
 
 @cache
