@@ -69,7 +69,7 @@ def test_a_preseed_says_what_was_asked() -> None:
     assert said["pkgsel/include"].split()[-2:] == ["vim", "htop"]
     assert (said["netcfg/get_ipaddress"], said["netcfg/get_gateway"]) == ("192.0.2.10", "192.0.2.1")
     assert said["netcfg/choose_interface"] == MAC(1)
-    assert (said["partman-auto/method"], said["passwd/root-password-crypted"]) == ("lvm", "!")
+    assert (said["partman-auto/method"], said["passwd/root-password-crypted"]) == ("lvm", "!*")
 
 
 @pytest.mark.parametrize("layout, mounted", [("whole", {"/"}), ("lvm", {"/", "/boot"}), ("home", {"/", "/home"})])

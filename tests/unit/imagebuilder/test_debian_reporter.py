@@ -151,6 +151,11 @@ FAILURES = {
         "debian-installer/main-menu",
         "Configuring 'bootstrap-base' failed with error code 1",
     ),
+    "a user can't be made": (
+        ["log-output: useradd: cannot lock /etc/passwd; try again later."],
+        "preseed/command_failed",
+        "the installed system can't be set up as asked",
+    ),
     "any other question": ([], "partman/confirm", "the installer asks partman/confirm, which nobody will answer"),
 }
 
@@ -175,6 +180,13 @@ def test_silence_is_a_failure_that_names_where(installer: Installer) -> None:
         "partitioning",
         "the installer is silent for 0 s in partman-base",
     )
+
+
+def test_a_network_that_was_not_written_is_a_failure_before_the_system_boots(installer: Installer) -> None:
+    hook = "/usr/lib/finish-install.d/60innkeeper-network"
+    installer.logs(item("finish-install"), f"finish-install: warning: {hook} returned error code 1")
+    said = installer.failure()
+    assert (said["phase"], clear_line(said["log"])) == ("bootloader", "the installed system's network can't be written")
 
 
 def test_an_item_that_never_ends_is_a_failure(installer: Installer) -> None:
