@@ -47,7 +47,7 @@ class Guests:
         self._waits = GuestWaits(database, journal)
         self._witness = Witness(database, journal)
         self._feed = feed
-        self._said = {"hello": self._hello, "phase": self._phase, "report": self._report, "failed": self._failed}
+        self._said = {"phase": self._phase, "report": self._report, "failed": self._failed}
 
     def record(self, event: AgentEvent) -> None:
         """One message. Repeated, late and out of order it does no harm."""
@@ -77,26 +77,14 @@ class Guests:
     def _booting(self, word: _Word) -> Any:
         if word.job is None:
             return None
-        word.session.refresh(word.job)
         booting = word.job.state == JobState.WAITING and word.job.step == "boot"
         return view_of(word.session, word.job, self._journal.platform(word.session)) if booting else None
 
-    def _hello(self, word: _Word) -> None:
-        if word.job is not None and _facts(word.job).get("boot_id") != word.message.get("boot_id"):
-            _note(word.job, {"boot_id": word.message.get("boot_id")})
-            self._go_on_waiting(word, word.job)
-
     def _report(self, word: _Word) -> None:
-        told = _without_type(word.message)
-        new = told != {k: v for k, v in (word.vm.observed or {}).items() if k not in ("at", "load")}
-        word.vm.observed = {**told, "at": word.now}
+        word.vm.observed = {**_without_type(word.message), "at": word.now}
         word.vm.version += 1
-        if word.job is None:
-            return
-        if word.job.step == "install":
+        if word.job is not None and word.job.step == "install":
             self._end(word, word.job, "report")
-        elif new:
-            self._go_on_waiting(word, word.job)
 
     def _phase(self, word: _Word) -> None:
         job = word.job
@@ -133,9 +121,10 @@ class Guests:
         view = view_of(word.session, job, self._journal.platform(word.session))
         if not _facts(job).get("failed"):
             self._journal.apply_in(word.session, view, advance.finished(view, Done({"ended_by": by}), word.now))
+            word.session.refresh(job)
 
     def _go_on_waiting(self, word: _Word, job: Job) -> None:
-        """Something new was said: the guest may be silent for its whole allowance again."""
+        """It has come further: the guest may be silent for its whole allowance again."""
         step = FLOWS[job.kind].step(job.step)
         row = word.session.get(JobStep, (job.id, job.step))
         latest = (row.begun_at if row else word.now) + LONGEST_WAIT_S

@@ -8,7 +8,7 @@ says so. Only then is the vm walked back: what was seen of it is kept, though it
 import time
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from services.common.contracts import advance
@@ -27,6 +27,8 @@ from services.common.store.journal import SqlJournal, view_of
 from services.common.store.vms import Vm
 
 log = get_logger(__name__)
+# Whoever asked for an earlier look has it by then.
+LOOKS_STAY_S = 30.0
 
 
 class Witness:
@@ -65,6 +67,7 @@ class Witness:
             row.taken_at = time.time()
             row.console, row.screenshot, row.note = found.console, found.screenshot or None, found.note
             row.until = None
+            _forget_looks(session, row)
             if job is not None:
                 self._verdict(session, job, row)
 
@@ -126,6 +129,12 @@ def _waiting(session: Session, job_id: str | None) -> Job | None:
     """The job, locked, if it waits for its guest."""
     waiting = select(Job).where(Job.id == job_id, Job.state == JobState.WAITING, Job.step.in_(GUEST_STEPS))
     return session.scalars(waiting.with_for_update()).first()
+
+
+def _forget_looks(session: Session, row: Evidence) -> None:
+    """Of those who only looked, the latest answer is kept: somebody may look every second for days."""
+    looks = delete(Evidence).where(Evidence.vm_id == row.vm_id, Evidence.job_id.is_(None))
+    session.execute(looks.where(Evidence.asked_at < row.asked_at - LOOKS_STAY_S))
 
 
 def _called(session: Session, job_id: str) -> bool:

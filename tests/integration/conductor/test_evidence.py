@@ -10,8 +10,8 @@ from services.common.contracts.events import AgentEvent, AgentEventKind
 from services.common.contracts.evidence import MAX_CONSOLE, MAX_SCREENSHOT, PNG, plain, seen, told
 from services.common.contracts.ids import new_id
 from services.common.contracts.states import HostState
-from services.common.store.evidence import PATIENCE_S
-from services.common.store.models import Evidence
+from services.common.store.evidence import PATIENCE_S, look
+from services.common.store.models import Evidence, Vm
 from tests.integration.conductor.conftest import HOST, Room
 
 SCREEN = PNG + b"pixels"
@@ -170,3 +170,15 @@ def test_a_screenshot_that_is_too_large_is_left_out_and_that_is_said() -> None:
 def test_what_a_host_can_not_have_seen_is_refused(data: dict[str, object]) -> None:
     with pytest.raises(ValueError):
         seen(data)
+
+
+def test_of_those_who_only_looked_the_latest_answer_is_kept(room: Room) -> None:
+    room.check_in()
+    for _ in range(3):
+        with room.database.write() as session:
+            session.execute(update(Evidence).values(asked_at=Evidence.asked_at - 60))
+            look(session, session.get_one(Vm, room.vm_id), "platform")
+        room.shows("again\n")
+    fails(room)
+    room.shows("broken\n")
+    assert [row.console for row in room.kept()] == ["again\n", "broken\n"]

@@ -2,6 +2,7 @@
 """What a guest says moves its job on, once, whatever is repeated or comes late."""
 
 import time
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -81,13 +82,12 @@ def test_another_host_s_word_about_this_vm_is_not_heard(room: Room) -> None:
     assert room.job().step == "install"
 
 
-@pytest.mark.parametrize(
-    "message",
-    [{"type_": "phase", "name": "packages"}, {"type_": "hello", "boot_id": "b2"}],
-    ids=["phase", "hello"],
-)
-def test_a_guest_that_says_something_new_may_be_silent_anew(room: Room, message: dict[str, str]) -> None:
+@pytest.mark.parametrize("before", [None, 10], ids=["a new phase", "a higher percent"])
+def test_a_guest_that_has_come_further_may_be_silent_anew(room: Room, before: int | None) -> None:
     room.check_in()
+    message: dict[str, Any] = {"type_": "phase", "name": "packages", "percent": 40}
+    if before is not None:
+        room.says(**{**message, "percent": before})
     room.change(deadline_at=time.time() + 1)
     room.says(**message)
     moved = room.job().deadline_at or 0.0
@@ -97,10 +97,12 @@ def test_a_guest_that_says_something_new_may_be_silent_anew(room: Room, message:
     assert room.job().deadline_at == 1.0, "repeating itself is no progress"
 
 
-def test_a_heartbeat_alone_is_no_progress(room: Room) -> None:
+def test_what_only_says_that_it_is_there_is_no_progress(room: Room) -> None:
     room.check_in()
     room.change(deadline_at=1.0)
     room.says("heartbeat", uptime_s=9)
+    room.says("hello", agent="a", boot_id="b", hostname="h", os="o")
+    room.says("load", load1=0.1, memory_total_mib=1, memory_free_mib=1, disks=[])
     assert room.job().deadline_at == 1.0
 
 
