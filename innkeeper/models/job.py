@@ -54,6 +54,15 @@ class JobStep(Answer):
 
 
 @dataclass(frozen=True, kw_only=True)
+class GuestPhase(Answer):
+    """How far a guest is that a job waits for, as it said itself."""
+
+    name: str = ""
+    percent: float | None = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Job(Answer):
     """Work that was asked for, and how far it has come."""
 
@@ -61,6 +70,7 @@ class Job(Answer):
     kind: str
     state: str
     step: str = ""
+    phase: GuestPhase | None = None
     vm: str = ""
     project: str = ""
     created_at: datetime | None = None

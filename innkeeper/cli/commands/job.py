@@ -107,6 +107,7 @@ def _details(j: Job) -> str:
             ("id", j.id),
             ("kind", j.kind),
             ("state", j.state),
+            ("phase", _phase(j)),
             ("vm", j.vm),
             ("took", _took(j)),
             ("error", f"{j.error.title}: {j.error.detail}" if j.error else ""),
@@ -115,6 +116,14 @@ def _details(j: Job) -> str:
     steps = [s for s in j.steps if not s.undo or s.state != "pending"]
     seen = _seen(j, j.error.evidence) if j.error and j.error.evidence else ""
     return "\n\n".join(part for part in (head, table(steps, STEP_COLUMNS) if steps else "", seen) if part)
+
+
+def _phase(j: Job) -> str:
+    if j.phase is None:
+        return ""
+    percent = f" {j.phase.percent:.0f}%" if j.phase.percent is not None else ""
+    ago = f", {age(j.phase.at, datetime.now(UTC))} ago" if j.phase.at else ""
+    return f"{j.phase.name}{percent}{ago}"
 
 
 def _seen(j: Job, evidence: Evidence) -> str:

@@ -22,6 +22,14 @@ class StepShape(Schema):
     )
 
 
+class PhaseShape(Schema):
+    """How far a guest is that a job waits for, as it said itself."""
+
+    name = fields.String()
+    percent = fields.Float(allow_none=True)
+    at = moment("Said at")
+
+
 class JobShape(Schema):
     """What somebody asked for, and how far it has come."""
 
@@ -30,6 +38,7 @@ class JobShape(Schema):
     project = fields.String()
     state = fields.String(validate=validate.OneOf([str(s) for s in JobState]))
     step = fields.String()
+    phase = fields.Nested(PhaseShape(), allow_none=True)
     attempt = fields.Integer()
     vm = fields.String(allow_none=True)
     media = fields.String(allow_none=True)

@@ -13,11 +13,12 @@ from services.api.call import Call
 from services.api.views.moments import moment
 from services.common.contracts.flow import FLOWS
 from services.common.contracts.guest import GUEST_STEPS
-from services.common.contracts.states import JOB_FINAL
+from services.common.contracts.states import JOB_FINAL, JobState
 from services.common.store.durations import Durations
 from services.common.store.models import Job, JobStep, Vm
 
 JsonDict = dict[str, Any]
+_WAITS = (JobState.WAITING, JobState.STALLED)
 # Until a step has run here: seconds on a small machine without hardware virtualisation.
 FIRST_GUESS_S = {
     "place": 0.1,
@@ -74,6 +75,7 @@ def job_view(job: Job, steps: Iterable[JobStep], expected: Expectation, now: flo
         "project": job.project_id,
         "state": job.state,
         "step": job.step,
+        "phase": _phase(job),
         "attempt": job.attempt,
         "vm": job.vm_id,
         "media": job.media_id,
@@ -88,6 +90,12 @@ def job_view(job: Job, steps: Iterable[JobStep], expected: Expectation, now: flo
         "finished_at": moment(job.finished_at),
         "deadline_at": moment(job.deadline_at) if job.state not in JOB_FINAL else None,
     }
+
+
+def _phase(job: Job) -> JsonDict | None:
+    """What the guest that the job waits for said last of how far it is."""
+    found = job.facts.get(job.step, {}).get("phase") if job.state in _WAITS else None
+    return {**found, "at": moment(found["at"])} if found else None
 
 
 def _error(job: Job) -> JsonDict | None:

@@ -136,6 +136,19 @@ def test_steps_that_wait_for_a_guest_say_how_long_it_may_be_silent(api: Api, vm:
     assert steps["deploy"] is None
 
 
+def test_a_job_that_waits_for_its_guest_says_how_far_that_is(api: Api, vm: str) -> None:
+    with api.database.write() as db:
+        job = db.scalars(select(Job).where(Job.vm_id == vm)).one()
+        job_id = job.id
+        job.state, job.step = "waiting", "boot"
+        job.facts = {"boot": {"phase": {"name": "network", "percent": 50, "at": time.time()}}}
+    phase = api.done("viewer", "GET", f"/v1/jobs/{job_id}")["phase"]
+    assert (phase["name"], phase["percent"]) == ("network", 50)
+    with api.database.write() as db:
+        db.get_one(Job, job_id).state = "succeeded"
+    assert api.done("viewer", "GET", f"/v1/jobs/{job_id}")["phase"] is None
+
+
 def test_another_project_s_vm_is_not_seen(api: Api, vm: str) -> None:
     user = api.user()
     api.ids[user["username"]] = user["id"]

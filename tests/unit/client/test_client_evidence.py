@@ -87,3 +87,9 @@ def test_a_step_that_waits_for_a_guest_says_how_long_it_may_be_silent(api: Canne
     out = command("job", "show", "j1").stdout
     assert "MAY BE SILENT" in out
     assert "5m00s" in out
+
+
+def test_a_job_that_waits_for_its_guest_says_how_far_that_is(api: CannedApi, command: Inn) -> None:
+    phase = {"name": "packages", "percent": 60.0, "at": "2026-01-31T12:00:00Z"}
+    api.on("GET /v1/jobs/j1", Reply(200, JOB | {"state": "waiting", "step": "install", "phase": phase}))
+    assert "packages 60%, " in command("job", "show", "j1").stdout
