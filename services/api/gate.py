@@ -7,6 +7,7 @@ rolled back: whatever the handler would refuse is refused, and nothing remains.
 
 import json
 import re
+import sys
 import time
 from collections.abc import Callable
 from functools import wraps
@@ -97,7 +98,7 @@ def _call(route: Route, parts: Parts, parsed: tuple[Any, ...], path: dict[str, A
         place=g.get("place"),
     )
     if route.takes:
-        request.max_content_length = None  # passed on as it comes, never held
+        request.max_content_length = sys.maxsize  # passed on as it comes, never held; None would be the default
         call.stream = request.stream
     preferred = _WAIT.search(request.headers.get("Prefer", ""))
     if preferred and not route.reads and call.query.get("wait") is None:

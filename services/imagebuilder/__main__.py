@@ -29,6 +29,8 @@ from services.imagebuilder.server import ArtifactServer
 from services.imagebuilder.sources import Sources
 from services.imagebuilder.steps import handlers
 
+_MEDIA_ROUNDS = 5  # media are looked through this much less often than images
+
 
 def main() -> int:
     """Run until SIGTERM; 2 where settings, keys or the catalogue are wrong."""
@@ -57,7 +59,8 @@ def main() -> int:
     ]
     collector = Collector(database, places, settings.orphan_grace_s).start()
     limits = Limits(master_s=rules.master_days * 24 * 3600.0)
-    media = MediaCollector(Collecting(database, places, uploads, limits), room).start()
+    every_s = _MEDIA_ROUNDS * settings.orphan_grace_s
+    media = MediaCollector(Collecting(database, places, uploads, limits), room, every_s).start()
     try:
         run_worker(Queue.IMAGEBUILDER, handlers(builder, importer), settings, SqlJournal(database))
     finally:

@@ -34,7 +34,6 @@ from services.imagebuilder.metrics import COLLECTED
 from services.imagebuilder.places import Places
 
 log = get_logger(__name__)
-EVERY_S = 300.0
 UPLOAD_S = 24 * 3600.0
 _DAY_S = 24 * 3600.0
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -143,7 +142,7 @@ class Collecting:
 class MediaCollector:
     """Collects now and then, from its own thread."""
 
-    def __init__(self, collecting: Collecting, room: Room, every_s: float = EVERY_S):
+    def __init__(self, collecting: Collecting, room: Room, every_s: float):
         self._collecting, self._room, self._every_s = collecting, room, every_s
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="media-collector", daemon=True)
