@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real installations through the whole platform, each by one request: from an empty disk to a guest that says so."""
 
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
+import uiipythonapi
 
 from tests.e2e.conftest import addresses, gone
+from tests.integration.imagebuilder.conftest import Guest
 from tests.support.stack import Stack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1500)]
@@ -42,3 +48,33 @@ def test_a_debian_boots_by_uefi_from_its_cloud_image_with_a_nocloud_seed(real: S
     assert "10.78.0.61/24" in addresses(vm)[vm["nics"][0]["mac"]]
     assert vm["firmware"] == "uefi"
     gone(real, vm["id"])
+
+
+@pytest.fixture
+def guests() -> Iterator[list[Guest]]:
+    running: list[Guest] = []
+    yield running
+    for guest in running:
+        guest.close()
+
+
+def test_what_virtomizes_client_saves_boots_and_installs(
+    real: Stack, tmp_path: Path, guests: list[Guest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = {"name": "uii", "scopes": ["write"], "expires_in": 3600}
+    token = real.http.post("/v1/tokens", json=body).raise_for_status().json()["token"]
+    monkeypatch.setattr("uiipythonapi.client.BASE_URL", f"{real.api_url}/uii/")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    iso, disk = tmp_path / "saved.iso", tmp_path / "disk.qcow2"
+    networks = [{"dhcp": True, "nointernet": False}]
+    assert uiipythonapi.Client(token).build(str(iso), "debian", "12", "x86_64", "saved-host", networks) == ""
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(disk), "4G"], check=True)
+    drives = ["-drive", f"file={disk},if=none,id=disk,format=qcow2", "-device", "virtio-blk-pci,drive=disk,bootindex=1"]
+    drives += ["-drive", f"file={iso},if=none,id=cd,format=raw,readonly=on", "-device", "scsi-cd,drive=cd,bootindex=2"]
+    link = ["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="]
+    guest = Guest(tmp_path, ["-m", "512", *drives, *link])
+    guests.append(guest)
+    told = [message["name"] for message in guest.until("hello", 600) if message["type"] == "phase"]
+    assert told[0] == "loader up"
+    assert "installed" in told
+    assert guest.report_with("10.0.2.15/24")["hostname"] == "saved-host"
