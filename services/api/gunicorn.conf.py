@@ -7,6 +7,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from services.api import server_refusals
+
+server_refusals.install()
 bind = os.environ.get("INNKEEPER_API_BIND", "127.0.0.1:8080")
 worker_class = "gthread"
 workers = int(os.environ.get("INNKEEPER_API_WORKERS", "2"))

@@ -3,6 +3,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 import httpx
 from flask import Response
@@ -19,6 +20,7 @@ MEDIA_TYPE = "application/octet-stream"
 _PASSED_ON = ("Content-Length", "Content-Range", "Accept-Ranges")
 # Long enough for the first byte; what was begun with a token may go on after it.
 _OPENS_S = 60
+_CHUNK = 1 << 17
 _WHOLE, _PART, _NO_SUCH_RANGE = 200, 206, 416
 _GONE = (404, 503)  # the file, or the master it lies on
 
@@ -78,16 +80,25 @@ def response(answer: httpx.Response, headers: Mapping[str, str], ended: Callable
         answer.close()
         return _no_such_range(kept["Content-Range"])
     every = {**kept, "Cache-Control": "private, no-store", **headers}
-    found = Response(_chunks(answer), status=answer.status_code, headers=every, mimetype=MEDIA_TYPE)
+    found = Response(_begun(answer), status=answer.status_code, headers=every, mimetype=MEDIA_TYPE)
     found.call_on_close(answer.close)
     if ended is not None:
         found.call_on_close(ended)
     return found
 
 
-def _chunks(answer: httpx.Response) -> Iterator[bytes]:
-    # What breaks off here is raised: the server then closes the connection, and the reader sees that it is too short.
-    yield from answer.iter_raw(1 << 17)
+def _begun(answer: httpx.Response) -> Iterator[bytes]:
+    """The bytes, the first of which are here already: what goes wrong before them can still be said as an error.
+
+    What breaks off later is raised: the server closes the connection, and the reader sees that it is too short.
+    """
+    chunks = answer.iter_raw(_CHUNK)
+    try:
+        first = next(chunks, b"")
+    except httpx.HTTPError as error:
+        answer.close()
+        raise TryAgain(f"the image builder broke off ({type(error).__name__}); try again") from error
+    return chain((first,), chunks)
 
 
 def _no_such_range(extent: str) -> Response:

@@ -3,9 +3,12 @@
 
 import hashlib
 import json
+import socket
+import threading
 import time
 from base64 import b64encode
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +17,11 @@ import pytest
 from sqlalchemy import select, update
 
 from deploy.local.servers import Redis
+from services.api.images.content import Asked, opened, response
+from services.api.images.orders import Built, built
+from services.common.contracts.errors import TryAgain
 from services.common.contracts.ids import new_id
+from services.common.runtime.ask import Answerer
 from services.common.store.models import Image
 from services.common.store.tables import table_of
 from services.imagebuilder.places import SEED, Places
@@ -200,6 +207,46 @@ def test_a_lost_file_is_built_once_more(api: Api, places: Places) -> None:
     (places.image(image["id"]) / SEED).unlink()
     content = api.ask("", "GET", path_of(image["url"]))
     assert hashlib.sha256(content.data).hexdigest() == image["sha256"]
+
+
+def test_an_order_waits_for_what_the_image_is_made_from_but_not_for_ever(
+    api: Api, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.api.images.orders.TOPIC", "slow-builder")
+    monkeypatch.setattr("services.api.images.orders._PAUSE_S", 0.01)
+    answers = [{"making": "packages (40%)"}, {"making": "packages (80%)"}, {"file": SEED, "size": 7, "sha256": ""}]
+    slow = Answerer(api.settings.redis_url, "slow-builder", lambda _order: answers.pop(0)).start()
+    try:
+        parts = api.app.extensions["innkeeper"]
+        assert built(parts, new_id()) == Built(SEED, 7, "")
+        answers.append({"making": "packages (40%)"})
+        with pytest.raises(TryAgain, match="packages"):
+            built(parts, new_id(), patience_s=0.0)
+    finally:
+        slow.stop()
+
+
+def test_an_image_builder_that_breaks_off_before_the_first_byte_is_said_and_no_token_is_told(
+    api: Api, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = ordered(api)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = server.getsockname()
+
+        def promise_and_leave() -> None:
+            link, _ = server.accept()
+            with link:
+                link.recv(65536)
+                link.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+
+        thread = threading.Thread(target=promise_and_leave)
+        thread.start()
+        parts = api.app.extensions["innkeeper"]
+        elsewhere = replace(parts.settings, images_url=f"http://127.0.0.1:{address[1]}")
+        with pytest.raises(TryAgain) as refusal:
+            response(opened(replace(parts, settings=elsewhere), Asked(image["id"], SEED)), {})
+        thread.join()
+    assert "?t=" not in str(refusal.value)
 
 
 def test_without_an_image_builder_it_is_not_now_and_nothing_remains(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 """The API as it is run: several processes of gunicorn, PostgreSQL, and readers of event streams."""
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -115,6 +116,28 @@ def test_a_body_of_ten_megabytes_is_refused_whether_or_not_it_says_its_length(st
     answer = stack.http.post("/v1/vms", content=parts if chunked else body, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (413, "too-large")
     assert stack.http.get("/v1/me").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "sent, status",
+    [
+        (b"GET /uii/oslist HTTP/1.1\r\nno header\r\n\r\n", 400),
+        (b"GET /uii/oslist\r\n\r\n", 400),
+        (b"GET /uii/oslist HTTP/1.1\r\nAuthorization: Bearer " + b"x" * 20_000 + b"\r\n\r\n", 431),
+        (b"GET /v1/me?" + b"x" * 10_000 + b" HTTP/1.1\r\n\r\n", 414),
+    ],
+)
+def test_what_the_server_itself_refuses_is_json_that_every_client_reads(stack: Stack, sent: bytes, status: int) -> None:
+    address = httpx.URL(stack.api_url)
+    with socket.create_connection((address.host, address.port or 0), timeout=10) as link:
+        link.sendall(sent)
+        answer = b"".join(iter(lambda: link.recv(65536), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.split()[1] == str(status).encode()
+    assert b"Content-Type: application/problem+json" in head
+    found = json.loads(body)
+    assert (found["status"], found["statuscode"]) == (status, status)
+    assert all(isinstance(text, str) and text for text in found["errors"])
 
 
 def test_a_job_s_stream_replays_goes_on_live_and_ends_with_the_job(stack: Stack) -> None:

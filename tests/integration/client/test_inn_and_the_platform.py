@@ -3,6 +3,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from innkeeper import Client
 from innkeeper.models.account import Tokens
@@ -68,6 +69,21 @@ def test_a_dry_run_names_the_host_for_people(inn: Inn) -> None:
     said = inn("vm", "create", "never", *MINI, "--dry-run").stdout
     assert "would make" in said
     assert "goes to fake-1" in said
+
+
+def test_an_image_is_built_kept_and_downloaded_also_after_a_break(inn: Inn, tmp_path: Path) -> None:
+    at_once = tmp_path / "at-once.iso"
+    done = inn("image", "build", "stick", *MINI, "-o", str(at_once))
+    assert (done.returncode, done.stdout.strip()) == (0, str(at_once)), done.stderr
+    (kept,) = json.loads(inn("image", "list", "-o", "json").stdout)
+    whole = at_once.read_bytes()
+    assert (len(whole), whole[32769:32774]) == (kept["size"], b"CD001")
+    later = tmp_path / "later.iso"
+    (tmp_path / f".later.iso.{kept['id']}.part").write_bytes(whole[:40_000])  # what a break has left
+    assert inn("image", "download", kept["id"], "-o", str(later)).returncode == 0
+    assert later.read_bytes() == whole
+    assert inn("image", "delete", kept["id"]).returncode == 0
+    assert inn("image", "download", kept["id"]).returncode == 4
 
 
 def test_an_api_token_is_enough_for_a_program(stack: Stack) -> None:
