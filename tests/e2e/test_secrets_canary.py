@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A vm with marked secrets goes through the whole platform: afterwards the marks are in its own seed, and nowhere else.
+
+What is looked through: every file of the installation (logs, database, broker, Redis, state, the host's agent), every
+message of the broker, every command Redis got, every key it has, what the API answers, and Flower.
+"""
+
+import email
+import re
+import sys
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pycdlib
+import pytest
+import redis
+import yaml
+
+from tests.e2e.conftest import gone
+from tests.support.file_server import serving
+from tests.support.listening import listening
+from tests.support.missing import servers_needed
+from tests.support.process import Process
+from tests.support.scratch import short_directory
+from tests.support.stack import Stack, free_port, running
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.e2e
+
+IMAGE = bytes(510) + b"\x55\xaa" + b"a cloud image" * 10_000
+PASSWORD, BOOT = f"canary-password-{uuid4().hex}", f"canary-boot-{uuid4().hex}"
+# A token of ours: three parts in base64, the first of which is {"alg": or {"typ":.
+SIGNED = re.compile(rb"eyJ(hbGciOi|0eXAiOi)[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}")
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    env = {"INNKEEPER_MEDIA_ALLOW_PRIVATE": "127.0.0.1/32", "INNKEEPER_ORPHAN_GRACE_S": "2"}
+    with servers_needed(), short_directory() as folder, running(folder, env=env) as stack:
+        stack.enrol("fake-1")
+        vendor = tmp_path_factory.mktemp("vendor")
+        (vendor / "image.raw").write_bytes(IMAGE)
+        with serving(vendor) as url:
+            asked = {"name": "debian-13", "os": "debian-13", "kind": "cloud-image", "url": f"{url}/image.raw"}
+            answer = stack.http.post("/v1/media", json={**asked, "sha256": sha256(IMAGE).hexdigest()})
+            assert stack.finish(answer.raise_for_status().json()["job"]["id"])["state"] == "succeeded"
+        yield stack
+
+
+def spellings(*secrets: str) -> list[bytes]:
+    """A secret as it is, and as the middle of anything in base64, wherever it begins there."""
+    found = []
+    for secret in secrets:
+        found.append(secret.encode())
+        # What is around it changes the first and the last characters.
+        found += [b64encode(b"." * n + secret.encode())[4:-4] for n in range(3)]
+    return found
+
+
+def marked(marks: list[bytes], *texts: bytes) -> list[bytes]:
+    """The marks that are in one of the texts, or in one without its line ends, as base64 is written in mails."""
+    return [mark for mark in marks if any(mark in text or mark in text.replace(b"\n", b"") for text in texts)]
+
+
+def files_with(marks: list[bytes], folder: Path) -> list[str]:
+    """Files below a folder that hold a mark; those that go away meanwhile hold nothing."""
+    found = []
+    for path in sorted(folder.rglob("*")):
+        try:
+            if path.is_file() and marked(marks, path.read_bytes()):
+                found.append(str(path.relative_to(folder)))
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def password_hash(seed: Path) -> str:
+    """As the guest gets it."""
+    image = pycdlib.PyCdlib()
+    image.open(str(seed))
+    with image.open_file_from_iso(rr_path="/user-data") as file:
+        parts: Any = email.message_from_bytes(file.read()).get_payload()
+    image.close()
+    document = yaml.safe_load(parts[0].get_payload(decode=True))
+    return str(document["users"][0]["passwd"])
+
+
+def answers(stack: Stack, vm: str, job: str) -> bytes:
+    """All that the API tells of the vm and its job."""
+    paths = [
+        f"/v1/vms/{vm}",
+        "/v1/vms",
+        f"/v1/jobs/{job}",
+        "/v1/jobs",
+        f"/v1/jobs/{job}/events",
+        "/v1/media",
+        "/metrics",
+    ]
+    return b"\n".join(stack.http.get(path).content for path in paths)
+
+
+def in_redis(stack: Stack) -> bytes:
+    """Every key and its whole value, as Redis would move it to another Redis."""
+    client = redis.Redis.from_url(stack.redis.url)
+    return b"\n".join(key + (client.dump(key) or b"") for key in client.scan_iter())
+
+
+@contextmanager
+def flower(stack: Stack) -> Iterator[Callable[[], bytes]]:
+    """Flower beside the stack; gives all its pages about tasks, workers and the broker."""
+    port, password = free_port(), uuid4().hex
+    argv = [sys.executable, "-m", "celery", "flower", "--address=127.0.0.1", f"--port={port}"]
+    env = {
+        **stack.env,
+        "CELERY_BROKER_URL": stack.rabbit.url,
+        "FLOWER_BROKER_API": f"{stack.rabbit.admin_url}/api/",
+        "FLOWER_BASIC_AUTH": f"admin:{password}",
+    }
+    process = Process("flower", argv, env, stack.directory / "flower.log")
+    process.start()
+    client = httpx.Client(base_url=f"http://127.0.0.1:{port}", auth=("admin", password), trust_env=False)
+
+    def up() -> bool:
+        try:
+            return client.get("/api/tasks").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def pages() -> bytes:
+        found = [client.get(path) for path in ("/", "/workers", "/tasks", "/broker", "/api/tasks", "/metrics")]
+        assert all(page.status_code == 200 for page in found), process.tail()
+        return b"\n".join(page.content for page in found)
+
+    try:
+        until(up, 60, "Flower answers")
+        yield pages
+    finally:
+        client.close()
+        process.stop()
+
+
+def made(stack: Stack) -> tuple[str, str]:
+    """(vm, job): one with marked secrets, ready."""
+    users = [{"name": "ops", "password": PASSWORD}]
+    first_boot = f"#!/bin/sh\n# {BOOT}\n"
+    asked = stack.create(
+        f"canary-{uuid4().hex[:8]}", os="debian-13", flavor="small", users=users, first_boot=first_boot
+    )
+    job = stack.finish(asked["job"]["id"])
+    assert job["state"] == "succeeded", job
+    return asked["vm"]["id"], job["id"]
+
+
+def test_secrets_are_in_the_vms_own_seed_and_nowhere_else(stack: Stack) -> None:
+    with flower(stack) as pages, listening(stack) as heard:
+        vm, job = made(stack)
+        seen = pages()
+    seed = stack.directory / "state" / "images" / vm / "seed.iso"
+    assert seed.stat().st_mode & 0o777 == 0o600
+    marks = spellings(PASSWORD, BOOT, password_hash(seed))
+    assert marked(marks, seed.read_bytes()), "this would find nothing"
+    holders = files_with(marks, stack.directory)
+    assert {Path(name).parent for name in holders} == {Path(f"state/images/{vm}"), Path(f"agent-fake-1/vms/{vm}")}
+    assert all((stack.directory / name).stat().st_mode & 0o077 == 0 for name in holders)
+    assert len(heard.broker) > 10
+    assert len(heard.redis) > 10
+    assert not marked(marks, *heard.broker)
+    assert not marked(marks, *heard.redis)
+    assert not marked(marks, in_redis(stack))
+    assert not marked(marks, answers(stack, vm, job), seen)
+    gone(stack, vm)
+    until(lambda: not files_with(marks, stack.directory), 30, "the seed is gone from builder and host", pause=0.2)
+
+
+def test_no_log_and_no_table_has_a_signed_token(stack: Stack) -> None:
+    vm, _ = made(stack)
+    stack.http.get(f"/v1/vms/{vm}").raise_for_status()
+    texts = {path.name: path.read_bytes() for path in stack.directory.glob("*.log")}
+    texts |= {path.name: path.read_bytes() for path in stack.directory.glob("innkeeper.db*")}
+    assert {"api.log", "imagebuilder.log", "agent-fake-1.log", "innkeeper.db"} <= set(texts)
+    assert SIGNED.search(stack.http.headers["Authorization"].encode()), "this would find nothing"
+    assert [name for name, text in texts.items() if SIGNED.search(text)] == []
+    gone(stack, vm)
