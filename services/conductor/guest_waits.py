@@ -6,10 +6,11 @@ import time
 from sqlalchemy import and_, select
 
 from services.common.contracts import advance
+from services.common.contracts.events import JobEventKind
 from services.common.contracts.guest import GUEST_STEPS
-from services.common.contracts.journal import Done, JobView
+from services.common.contracts.journal import Changes, Done, JobView, NewEvent
 from services.common.contracts.observed import mismatches
-from services.common.contracts.states import JobState
+from services.common.contracts.states import JOB_MOVES, JobState, moved
 from services.common.store.database import Database
 from services.common.store.jobs import Job
 from services.common.store.journal import SqlJournal, view_of
@@ -59,6 +60,18 @@ class GuestWaits:
         over = now > min(deadline, float(observed.get("at", now)) + SETTLE_S)
         if over or not mismatches(job.vm.spec.nics, observed, networks):
             self._journal.apply(job, advance.finished(job, Done({"boot_id": observed.get("boot_id", "")})))
+
+
+def went_on(job: JobView, deadline_at: float) -> Changes:
+    """A stalled wait is a wait again: its guest has spoken."""
+    return Changes(
+        state=moved(JOB_MOVES, job.state, JobState.WAITING),
+        step=job.step,
+        attempt=job.attempt,
+        error={},
+        deadline_at=deadline_at,
+        events=(NewEvent(JobEventKind.RESUMED, job.step, "the guest goes on"),),
+    )
 
 
 def said_failed(job: JobView) -> bool:

@@ -20,11 +20,12 @@ from services.common.store.database import Database
 from services.common.store.jobs import Job, JobStep
 from services.common.store.journal import SqlJournal, append_events, view_of
 from services.common.store.vms import Vm
-from services.conductor.guest_waits import GuestWaits
+from services.conductor.guest_waits import GuestWaits, went_on
 from services.conductor.witness import Witness
 
 # Whatever a guest says, nobody waits longer than this for one step.
 LONGEST_WAIT_S = 4 * 3600.0
+_LISTEN = (JobState.WAITING, JobState.STALLED)
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Guests:
     def _waiting(self, session: Session, vm: Vm) -> Job | None:
         if not vm.job_id:
             return None
-        waiting = select(Job).where(Job.id == vm.job_id, Job.state == JobState.WAITING, Job.step.in_(GUEST_STEPS))
+        waiting = select(Job).where(Job.id == vm.job_id, Job.state.in_(_LISTEN), Job.step.in_(GUEST_STEPS))
         # The job's row is locked before the vm's, as every step's end does it.
         return session.scalars(waiting.with_for_update()).first()
 
@@ -83,8 +84,10 @@ class Guests:
     def _report(self, word: _Word) -> None:
         word.vm.observed = {**_without_type(word.message), "at": word.now}
         word.vm.version += 1
-        if word.job is not None and word.job.step == "install":
-            self._end(word, word.job, "report")
+        if word.job is not None:
+            self._wake(word, word.job)
+            if word.job.step == "install":
+                self._end(word, word.job, "report")
 
     def _phase(self, word: _Word) -> None:
         job = word.job
@@ -95,6 +98,7 @@ class Guests:
         first = name not in known and len(known) < MOST_PHASES
         if not first and not (name in known and (percent or 0) >= known[name] + 1):
             return
+        self._wake(word, job)
         now_at = {"name": name, "percent": percent, "at": word.now}
         _note(job, {"phases": {**known, name: percent or 0}, "phase": now_at})
         self._go_on_waiting(word, job)
@@ -112,8 +116,18 @@ class Guests:
         job = word.job
         if job is None or _facts(job).get("failed"):
             return
+        self._wake(word, job)
         _note(job, {"failed": {"phase": word.message.get("phase"), "log": word.message.get("log")}})
         self._witness.call(word.session, job, word.vm)
+
+    def _wake(self, word: _Word, job: Job) -> None:
+        """A job that was given up on goes on by itself when its guest comes further after all."""
+        if job.state != JobState.STALLED:
+            return
+        word.session.flush()
+        view = view_of(word.session, job, self._journal.platform(word.session))
+        self._journal.apply_in(word.session, view, went_on(view, word.now + self._patience(word, job)))
+        word.session.refresh(job)
 
     def _end(self, word: _Word, job: Job, by: str) -> None:
         """The installation is over; the boot that follows is waited for at once."""
@@ -125,11 +139,12 @@ class Guests:
 
     def _go_on_waiting(self, word: _Word, job: Job) -> None:
         """It has come further: the guest may be silent for its whole allowance again."""
-        step = FLOWS[job.kind].step(job.step)
         row = word.session.get(JobStep, (job.id, job.step))
         latest = (row.begun_at if row else word.now) + LONGEST_WAIT_S
-        patience = self._journal.durations.silence_s(word.session, step, word.vm.os)
-        job.deadline_at = max(job.deadline_at or 0.0, min(word.now + patience, latest))
+        job.deadline_at = max(job.deadline_at or 0.0, min(word.now + self._patience(word, job), latest))
+
+    def _patience(self, word: _Word, job: Job) -> float:
+        return self._journal.durations.silence_s(word.session, FLOWS[job.kind].step(job.step), word.vm.os)
 
 
 def _facts(job: Job) -> JsonDict:

@@ -182,3 +182,39 @@ def test_of_those_who_only_looked_the_latest_answer_is_kept(room: Room) -> None:
     fails(room)
     room.shows("broken\n")
     assert [row.console for row in room.kept()] == ["again\n", "broken\n"]
+
+
+def stalls(room: Room) -> None:
+    room.change(deadline_at=time.time() - 1)
+    room.sweeper.stall_overdue()
+    room.shows("stuck\n")
+    assert room.job().state == "stalled"
+
+
+def test_a_stalled_job_goes_on_by_itself_when_its_guest_comes_further_after_all(room: Room) -> None:
+    room.check_in()
+    stalls(room)
+    room.says("heartbeat", uptime_s=9)
+    assert room.job().state == "stalled", "to be there is not to come further"
+    room.says("phase", name="packages", percent=40)
+    job = room.job()
+    assert (job.state, job.step, job.error) == ("waiting", "install", {})
+    assert (job.deadline_at or 0.0) > time.time()
+    assert room.told("job.resumed") == [("the guest goes on", {})]
+    room.says("phase", name="installed", percent=100)
+    assert room.job().step == "boot"
+
+
+def test_what_ends_a_wait_ends_a_stalled_one_too(room: Room) -> None:
+    room.check_in()
+    stalls(room)
+    room.reports("10.78.0.9/24")
+    assert (room.job().step, room.job().error) == ("verify", {})
+
+
+def test_a_stalled_job_whose_guest_fails_is_walked_back(room: Room) -> None:
+    room.check_in()
+    stalls(room)
+    fails(room)
+    room.shows("broken\n")
+    assert room.job().state == "undoing"
