@@ -15,6 +15,7 @@ class Faults:
     hangs: bool = False  # takes the request and says nothing
     hangs_after: int = 0  # bytes of the body
     drips: bool = False  # a byte now and then
+    drips_headers: bool = False
     dies_after: int = 0  # bytes; the connection ends
     lie: int = 0  # so many bytes more than there are, or fewer
     lengthless: bool = False  # doesn't say how much it is
@@ -42,6 +43,11 @@ class _Handler(BaseHTTPRequestHandler):
         vendor.asked.append(wanted)
         if faults.hangs:
             vendor.leaving.wait()
+            return
+        if faults.drips_headers:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+            while not vendor.leaving.wait(0.02):
+                self.wfile.write(b"X-Slow: x\r\n")
             return
         start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and faults.ranges else 0
         if start >= len(vendor.body) and start:

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files of the image builder that nobody needs any more, found and removed now and then.
 
-- media whose rows are deleted or failed, and what broken downloads and uploads left;
+- files whose media are deleted or failed, and what broken downloads and uploads left;
 - uploads nobody has gone on with for a day: their media fail, and say why;
 - masters not asked for in INNKEEPER_MASTER_DAYS, or whose medium has gone, unless a vm or an image stands on them;
 - media above INNKEEPER_MEDIA_STORE_GIB, those not used for longest first (room.py).
+A medium whose file has gone from the disk is called collected, and one whose file is back is called available again.
 What is in the facts of a job under way stays: its host may be about to fetch it.
 """
 
@@ -36,6 +37,7 @@ from services.imagebuilder.places import Places
 log = get_logger(__name__)
 UPLOAD_S = 24 * 3600.0
 _DAY_S = 24 * 3600.0
+_HERE = (str(MediaState.AVAILABLE), str(MediaState.IMPORTING))
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -62,6 +64,29 @@ class Collecting:
         names = {p.name.partition(".")[0] for p in folder.iterdir()} if folder.is_dir() else set()
         sums = {name for name in names if _SHA256.fullmatch(name)}
         return [sha256 for sha256 in sorted(sums - self._wanted(sums)) if self._removed(sha256)]
+
+    def mismatched(self, now: float) -> list[str]:
+        """Media that say they are here and aren't, or the other way round; put right."""
+        with self._database.read() as session:
+            rows = session.scalars(select(Media).where(Media.state == str(MediaState.AVAILABLE)))
+            wrong = [media for media in rows if self._is_here(media) == (media.collected_at is not None)]
+        return [media.sha256 for media in wrong if self._put_right(media.id, media.sha256, now)]
+
+    def _is_here(self, media: Media) -> bool:
+        return self._places.media(media.sha256).is_file()
+
+    def _put_right(self, media_id: str, sha256: str, now: float) -> bool:
+        path = self._places.media(sha256)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with alone(path), self._database.write() as session:
+                media = session.get(Media, media_id)
+                if media is None or media.state != MediaState.AVAILABLE:
+                    return False
+                media.collected_at = None if self._is_here(media) else now
+                return True
+        except TryAgain:
+            return False
 
     def uploads(self, now: float) -> list[str]:
         """What came of media that are gone, or that nobody has gone on with."""
@@ -109,7 +134,8 @@ class Collecting:
 
     def _wanted(self, sums: set[str]) -> set[str]:
         with self._database.read() as session:
-            kept = session.scalars(select(Media.sha256).where(_kept()))
+            # Also of collected ones: if the file is there, it is theirs again.
+            kept = session.scalars(select(Media.sha256).where(Media.state.in_(_HERE)))
             return {s.lower() for s in kept} | {m.sha256.lower() for m in _awaited(session)} | (in_hand(session) & sums)
 
     def _removed(self, sha256: str) -> bool:
@@ -159,6 +185,9 @@ class MediaCollector:
     def round(self) -> None:
         """One look at everything."""
         now = time.time()
+        wrong = self._collecting.mismatched(now)
+        if wrong:
+            log.warning("media and their files didn't agree; put right", sha256=wrong)
         found = {
             "medium": self._collecting.media(),
             "upload": self._collecting.uploads(now),
@@ -177,8 +206,7 @@ class MediaCollector:
 
 
 def _kept() -> ColumnElement[bool]:
-    here = (str(MediaState.AVAILABLE), str(MediaState.IMPORTING))
-    return Media.state.in_(here) & Media.collected_at.is_(None)
+    return Media.state.in_(_HERE) & Media.collected_at.is_(None)
 
 
 def _awaited(session: Session) -> list[Media]:

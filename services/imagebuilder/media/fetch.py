@@ -19,6 +19,7 @@ import httpx
 from services.common.contracts.errors import ImageFailed, InnkeeperError, TryAgain
 from services.common.contracts.journal import Progress
 from services.imagebuilder.media.guard import Resolve, Rules, check, system_resolve
+from services.imagebuilder.media.header_watch import HeaderWatch
 from services.imagebuilder.media.pace import Meter
 
 _CHUNK = 1 << 20
@@ -150,10 +151,11 @@ class Fetcher:
         headers = {"Host": target.host, "Accept-Encoding": "identity", "User-Agent": "innkeeper"}
         if have:
             headers["Range"] = f"bytes={have}-"
-        extensions = {"sni_hostname": target.name}
         try:
-            request = client.build_request("GET", target.url, headers=headers, extensions=extensions)
-            answer = client.send(request, stream=True)
+            with HeaderWatch(self._rules.pace.window_s) as watch:
+                extensions = {"sni_hostname": target.name, "trace": watch}
+                request = client.build_request("GET", target.url, headers=headers, extensions=extensions)
+                answer = client.send(request, stream=True)
         except httpx.TransportError as error:
             raise TryAgain(f"{target.name} can't be reached: {_reason(error)}") from error
         try:

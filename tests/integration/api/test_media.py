@@ -207,7 +207,10 @@ def test_the_quota_of_media_refuses_what_is_too_much(api: Api) -> None:
 def test_a_collected_medium_says_so_and_comes_back_by_one_call(api: Api) -> None:
     asked = {"name": f"m-{new_id()}", "url": "https://example.org/x.iso", "sha256": SUM, "os": "debian-13"}
     made = api.done("operator", "POST", "/v1/media", asked)["media"]
-    ended(api, made["id"], "available", collected_at=5.0, size=7)
+    ended(api, made["id"], "available", size=7)
+    assert os_is_available(api)
+    ended(api, made["id"], "available", collected_at=5.0)
+    assert not os_is_available(api)
     shown = api.done("operator", "GET", f"/v1/media/{made['id']}")
     assert (shown["state"], shown["collected_at"]) == ("collected", "1970-01-01T00:00:05.000000Z")
     same = api.ask("operator", "POST", "/v1/media", asked)
@@ -216,6 +219,11 @@ def test_a_collected_medium_says_so_and_comes_back_by_one_call(api: Api) -> None
     assert answer.status_code == 202
     assert answer.json["job"]["media"] == made["id"]
     assert api.ask("operator", "POST", f"/v1/media/{made['id']}/import").status_code == 409
+
+
+def os_is_available(api: Api) -> bool:
+    systems = api.done("operator", "GET", "/v1/os")["items"]
+    return bool(next(system for system in systems if system["name"] == "debian-13")["available"])
 
 
 def test_a_collected_upload_is_sent_again(api: Api, builder: Builder) -> None:

@@ -104,6 +104,7 @@ SERVERS: dict[str, tuple[Faults, str]] = {
         r"broke off after \d+ bytes: timed out.*nothing came",
     ),
     "drips": (Faults(drips=True), "the server is too slow.*nothing came for too long"),
+    "drips headers": (Faults(drips_headers=True), "can't be reached.*nothing came for too long"),
     "redirects to a private address": (Faults(redirect="http://10.0.0.1/x"), r"10\.0\.0\.1.*not a public address"),
     "redirects for ever": (Faults(redirect="/medium"), "more than 5 redirects"),
     "redirects to a file": (Faults(redirect="file:///etc/passwd"), "over http and https, not file"),

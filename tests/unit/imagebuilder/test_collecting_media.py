@@ -171,6 +171,21 @@ def test_files_of_media_that_are_gone_go_and_others_stay(tmp_path: Path) -> None
     assert desk.left() == sorted([f"media/{sum_of(NEW)}", f"media/{coming.name}"])
 
 
+def test_a_medium_whose_file_has_gone_is_collected_and_back_with_it(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    media_id = have(desk, OLD, "old")
+    path = desk.places.media(sum_of(OLD))
+    aside = path.rename(tmp_path / "aside")
+    assert collecting(desk).mismatched(5.0) == [sum_of(OLD)]
+    assert desk.medium(media_id).collected_at == 5.0
+    aside.rename(path)
+    assert collecting(desk).media() == []
+    assert collecting(desk).mismatched(6.0) == [sum_of(OLD)]
+    assert desk.medium(media_id).collected_at is None
+    assert collecting(desk).mismatched(7.0) == []
+    assert desk.left() == [f"media/{sum_of(OLD)}"]
+
+
 def test_a_deleted_medium_a_host_is_about_to_fetch_stays_until_then(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     have(desk, OLD, "deleted", state=MediaState.DELETED)
