@@ -144,6 +144,7 @@ FAILURES = {
         "bad archive mirror: failed: Connection refused.",
     ),
     "there is no disk": ([item("disk-detect")], "disk-detect/module_select", "no disk was found"),
+    "no disk will do": ([], "partman-target/no_root", "no disk was set up: there is none, or it is too small"),
     "no lease": ([], "netcfg/dhcp_failed", "the network can't be set up: dhcp_failed"),
     "too little memory": ([], "lowmem/low", "too little memory for the installer"),
     "a step fails": (
@@ -155,6 +156,11 @@ FAILURES = {
         ["log-output: useradd: cannot lock /etc/passwd; try again later."],
         "preseed/command_failed",
         "the installed system can't be set up as asked",
+    ),
+    "there is no way to security.debian.org": (
+        [],
+        "apt-setup/service-failed",
+        "no way to the updates: security.debian.org, or the mirror's",
     ),
     "any other question": ([], "partman/confirm", "the installer asks partman/confirm, which nobody will answer"),
 }
