@@ -11,6 +11,7 @@ from typing import TypeVar
 from services.common.contracts.flow import FLOWS, UNDO_STEPS, Flow, Step
 from services.common.contracts.states import HOST_MOVES, JOB_MOVES, MEDIA_MOVES, VM_MOVES
 from tests.house.image_matrix import MEANINGS, columns, matrix
+from tests.house.image_wishes import WISHES, wishes
 
 ROOT = Path(__file__).resolve().parents[2]
 FLOW_PAGE = ROOT / "docs" / "flow.md"
@@ -35,11 +36,14 @@ def tables() -> dict[str, str]:
 def image_tables() -> dict[str, str]:
     """The tables of the page about images."""
     marks, refusals = matrix()
+    had, reasons = wishes()
     short = [name.partition("-")[0] for name in columns()]
     return {
         "columns": _lines(("", "a guest's network"), ((name, MEANINGS[name]) for name in short)),
         "matrix": _lines(("os", "delivery", *short), iter(marks)),
         "refusals": _lines(("os", "network", "what can't be said, and why"), iter(refusals)),
+        "wishes": _lines(("os", "our agent", *WISHES), iter(had)),
+        "wish-refusals": _lines(("os", "field", "why not"), iter(reasons)),
     }
 
 

@@ -6,7 +6,7 @@ from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
-from services.common.catalog import systems
+from services.common.catalog import systems, template
 from services.common.contracts.errors import Invalid
 from services.common.contracts.vm import Firmware, Secrets, UserSpec
 from services.imagebuilder.masters import guest_agent
@@ -44,9 +44,19 @@ def answer_text(row: str, column: str, **changes: object) -> str:
         files = answer_files(row, column, **changes)
     except Invalid as refused:
         return "".join(f"422 {p.pointer}: {p.detail}; {p.fix}\n" for p in refused.problems)
-    text = "".join(f"--- {path}\n{content.decode().rstrip()}\n" for path, content in sorted(files.items()))
+    text = "".join(f"--- {path}\n{_shown(row, path, content)}\n" for path, content in sorted(files.items()))
+    for name in systems()[row].payloads.values():
+        if "{{" not in (script := template(systems()[row].family, name)):
+            text = text.replace(b64encode(script.encode()).decode(), f"({name})")
     # The agent's own bytes change with the agent, and are nobody's to read.
     return text.replace(b64encode(guest_agent.pyz()).decode(), "(the guest agent)")
+
+
+def _shown(row: str, path: str, content: bytes) -> str:
+    """The file's text, or its template's name where that is the same for everybody."""
+    entry = systems()[row]
+    name = entry.seed.get(path)
+    return content.decode().rstrip() if name is None or "{{" in template(entry.family, name) else f"({name})"
 
 
 def compare_with_golden(row: str, column: str, **changes: object) -> None:

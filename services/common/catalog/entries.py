@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """One row of the catalogue, and what it can't express of the network model."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from services.common.contracts.errors import Problem
-from services.common.contracts.network import Addressing, NetworkModel
+from services.common.contracts.network import Link, NetworkModel, Nic
 
 
 class Delivery:
@@ -29,8 +30,22 @@ class Reports:
     HTTPS = "https"  # to the api, with a token of its own
 
 
-# What of a link a row may declare it can't express, by the name it has in a request.
-NIC_FIELDS = ("accept_ra", "addresses", "default_route", "dhcp4", "dhcp6", "dns", "gateway", "mtu", "routes", "search")
+# What of a link a row may declare it can't express -> what that is called in a sentence about it.
+LINK_FIELDS: Mapping[str, str] = {
+    "accept_ra": "accept_ra",
+    "addresses": "addresses",
+    "default_route": "a link whose default route is to be ignored",
+    "dhcp4": "dhcp4",
+    "dhcp6": "dhcp6",
+    "dns": "dns",
+    "gateway": "a gateway",
+    "gateway6": "an IPv6 gateway",
+    "metric": "the metric of a route",
+    "mtu": "mtu",
+    "routes": "routes",
+    "search": "search",
+    "stacked_mtu": "the mtu of a bond or a VLAN",
+}
 
 
 @dataclass(frozen=True)
@@ -73,7 +88,7 @@ class OsEntry:
     media: dict[str, str] = field(default_factory=dict)  # url and sums of the vendor's medium, patterns
     master: MasterPlan | None = None  # delivery installer: how its medium is used; None: it isn't known yet
     label: str = "CIDATA"  # what the volume with the answer is called
-    unsupported: tuple[str, ...] = ()  # NIC_FIELDS this system can't have
+    unsupported: tuple[str, ...] = ()  # LINK_FIELDS this system can't have
     # What of a spec this system can't have (refusals.REFUSABLE) -> why, as the rest of a sentence about it.
     refuses: dict[str, str] = field(default_factory=dict)
     needs_media: str = ""  # a sentence: where to get the media it is imported from
@@ -100,15 +115,21 @@ def unsupported_problems(entry: OsEntry, model: NetworkModel) -> list[Problem]:
     problems = []
     for at, _, link in model.links():
         for name in entry.unsupported:
-            if _asks_for(link, name):
-                detail = f"{entry.display_name} can't be set up with {name}"
-                problems.append(Problem(f"{at}/{name}", detail, "leave it out, or choose another os"))
+            detail = f"{entry.display_name} can't be set up with {LINK_FIELDS[name]}"
+            fix = "leave it out, or choose another os"
+            problems += [Problem(f"{at}/{place}", detail, fix) for place in _asked(link, name)]
     return problems
 
 
-def _asks_for(link: Addressing, name: str) -> bool:
-    if name == "gateway":
-        return bool(link.gateway4 or link.gateway6)
-    if name == "default_route":
-        return not link.default_route
-    return bool(getattr(link, name))
+def _asked(link: Link, name: str) -> Iterator[str]:
+    """The fields of the link that ask for it."""
+    if name == "metric":
+        yield from (f"routes/{n}/metric" for n, route in enumerate(link.routes) if route.metric is not None)
+    elif name == "stacked_mtu":
+        yield from ["mtu"] if link.mtu and not isinstance(link, Nic) else []
+    elif name in ("gateway", "gateway6"):
+        yield from ["gateway"] if link.gateway6 or (link.gateway4 and name == "gateway") else []
+    elif name == "default_route":
+        yield from [] if link.default_route else [name]
+    elif getattr(link, name):
+        yield name

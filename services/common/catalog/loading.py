@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from services.common.catalog.entries import NIC_FIELDS, Agent, Delivery, MasterPlan, OsEntry, Reports
+from services.common.catalog.entries import LINK_FIELDS, Agent, Delivery, MasterPlan, OsEntry, Reports
 from services.common.catalog.refusals import REFUSABLE
 from services.common.contracts.codec import load
 
@@ -128,8 +128,8 @@ def _structure_problems(family: str, row: dict[str, Any], at: str, reading: _Rea
             found += [f"{at}.refuses.{name}: unknown" for name in sorted(set(value) - set(REFUSABLE))]
     found += _master_problems(family, row.get("master"), at, reading)
     unsupported = row.get("unsupported", [])
-    if not isinstance(unsupported, list) or set(unsupported) - set(NIC_FIELDS):
-        found.append(f"{at}.unsupported: {unsupported!r}; known are {', '.join(NIC_FIELDS)}")
+    if not isinstance(unsupported, list) or set(unsupported) - set(LINK_FIELDS):
+        found.append(f"{at}.unsupported: {unsupported!r}; known are {', '.join(LINK_FIELDS)}")
     packages = row.get("packages", [])
     if not isinstance(packages, list) or not all(isinstance(name, str) for name in packages):
         found.append(f"{at}.packages: {packages!r} is no list of names")
