@@ -17,5 +17,6 @@ MASTER_SECONDS = Histogram(
 IMPORTS = Counter("innkeeper_image_imports_total", "Media fetched", ["outcome"])
 UPLOADED = Counter("innkeeper_image_uploaded_bytes_total", "Bytes of media that were sent to us")
 COLLECTED = Counter("innkeeper_image_collected_total", "Files nobody needed any more, removed", ["what"])
+ORDERS = Counter("innkeeper_image_orders_total", "Images ordered without a vm", ["outcome"])
 BYTES_SERVED = Counter("innkeeper_image_bytes_served_total", "Bytes of artifacts sent to hosts")
 REQUESTS = Counter("innkeeper_image_requests_total", "Requests to the artifact server", ["status"])

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images without a vm: what would be written for one, and ones that are built, kept for a day and downloaded."""
 
+from dataclasses import replace
 from typing import Any
 
 from flask import Response, request
@@ -19,6 +20,8 @@ from services.api.intents.resolve import resolve
 from services.api.intents.world import world_for
 from services.api.paging import Order, chosen, listed
 from services.api.views.images import content_path, downloadable, image_view
+from services.common.catalog import OsEntry
+from services.common.catalog.any_card import takes_any_card
 from services.common.contracts.errors import Forbidden, InnkeeperError, Invalid, NotFound
 from services.common.contracts.ids import new_id
 from services.common.contracts.vm import Secrets, VmSpec
@@ -100,9 +103,17 @@ def _spec(call: Call, image_id: str, ordered: bool) -> VmSpec:
     entry = world.systems.get(call.body["os"])
     if ordered and entry is not None:
         problems = [*obstacles(entry, media), *problems]
-    if spec is None or problems:
+    if spec is None or entry is None or problems:
         raise Invalid("the image can't be made as asked", problems)
-    return spec
+    return _for_any_card(spec, entry, call.body) if ordered else spec
+
+
+def _for_any_card(spec: VmSpec, entry: OsEntry, asked: JsonDict) -> VmSpec:
+    """A MAC made up here is no machine's: where the system can do without, its only card is meant."""
+    links = asked.get("networks", [{}])
+    if len(spec.nics) != 1 or spec.bonds or spec.vlans or "mac" in links[0] or not takes_any_card(entry):
+        return spec
+    return replace(spec, nics=(replace(spec.nics[0], mac=""),))
 
 
 def _ordered(call: Call, image_id: str, spec: VmSpec, secrets: Secrets) -> tuple[Image, bool]:

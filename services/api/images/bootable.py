@@ -6,7 +6,7 @@ from collections.abc import Collection
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from services.common.catalog import Delivery, OsEntry
+from services.common.catalog import OsEntry
 from services.common.contracts.errors import Problem
 from services.common.contracts.states import MediaState
 from services.common.store.models import Media
@@ -21,8 +21,8 @@ def imported(db: Session, project_id: str) -> frozenset[str]:
 
 
 def obstacles(entry: OsEntry, media: Collection[str]) -> list[Problem]:
-    """What stands in the way: a system's seed needs nothing, its installation image the vendor's medium."""
-    if entry.delivery != Delivery.INSTALLER:
+    """What stands in the way: a disc of answers needs nothing, an installation image the vendor's medium."""
+    if entry.answers_on_disc:
         return []
     if not entry.installable:
         detail = f"{entry.display_name} has no installation image yet: how its medium starts unattended is not known"
@@ -35,4 +35,4 @@ def obstacles(entry: OsEntry, media: Collection[str]) -> list[Problem]:
 
 def boots(entry: OsEntry, media: Collection[str]) -> bool:
     """Whether its image boots by itself, and can be built now."""
-    return entry.delivery == Delivery.INSTALLER and not obstacles(entry, media)
+    return not entry.answers_on_disc and not obstacles(entry, media)

@@ -30,7 +30,8 @@ class ImageShape(Schema):
     os = fields.String()
     state = fields.String(validate=validate.OneOf(("building", "built")))
     macs = fields.List(
-        fields.String(), metadata={"description": "Of its links, in their order: what the machine's cards must have"}
+        fields.String(),
+        metadata={"description": 'What the machine\'s cards must have, by link; "": its only card will do'},
     )
     size = fields.Integer(allow_none=True)
     sha256 = fields.String(metadata={"description": '"" where it is known only to whoever reads all of it'})

@@ -31,6 +31,7 @@ from tests.support.problems import problem
 from tests.support.redis_tap import tapped
 from tests.support.stack import free_port
 
+GIVEN = "52:54:00:ab:00:01"
 STREAM = {"Accept": "application/octet-stream"}
 
 
@@ -81,10 +82,38 @@ def test_an_image_is_built_and_its_url_alone_is_enough_to_download_it(api: Api, 
     assert content.headers["Content-Length"] == str(image["size"]) == str(len(content.data))
     assert hashlib.sha256(content.data).hexdigest() == image["sha256"]
     assert content.data[32769:32774] == b"CD001"
-    assert image["macs"][0].encode() in content.data
     assert content.headers["Content-Disposition"] == 'attachment; filename="web-1.iso"'
     assert content.headers["Cache-Control"] == "private, no-store"
     assert content.data == (places.image(image["id"]) / SEED).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "more, macs, words",
+    [
+        ({}, [""], b"name: e*"),
+        (
+            {"networks": [{"network": "default", "mac": GIVEN.upper()}]},
+            [GIVEN],
+            GIVEN.encode(),
+        ),
+        ({"os": "debian-12-image"}, [""], b"name: e*"),
+    ],
+)
+def test_the_only_card_of_a_machine_is_found_without_its_mac_unless_one_is_given(
+    api: Api, places: Places, more: dict[str, Any], macs: list[str], words: bytes
+) -> None:
+    image = ordered(api, **more)
+    assert image["macs"] == macs
+    assert words in api.ask("", "GET", path_of(image["url"])).data
+
+
+@pytest.mark.parametrize("more", [{"os": "mini"}, {"networks": [{"network": "default"}, {"network": "default"}]}])
+def test_where_cards_are_found_by_mac_the_answer_says_which(api: Api, places: Places, more: dict[str, Any]) -> None:
+    image = ordered(api, **more)
+    content = api.ask("", "GET", path_of(image["url"])).data
+    assert image["macs"]
+    assert all(mac.encode() in content for mac in image["macs"] if mac.startswith("52:54:00:"))
+    assert "" not in image["macs"]
 
 
 def test_ranges_and_head_are_answered_as_files_are(api: Api, places: Places) -> None:

@@ -11,6 +11,7 @@ from services.api.uii.offers import chosen, offers, parts_of
 from services.api.uii.refusing import compatible, ours
 from services.api.uii.wishes import LOGIN, wish
 from services.common.catalog import systems
+from services.common.catalog.entries import MasterPlan
 from services.common.contracts.errors import Problem
 from services.common.contracts.vm import Secrets, VmSpec
 
@@ -218,6 +219,10 @@ def test_the_list_has_what_boots_by_itself_and_can_be_built_now() -> None:
     row = replace(ROW, name="rocky-9-installer", source="media")
     assert [(o.dist, o.version) for o in offers([row], {"rocky-9-installer"})] == [("rocky", "9")]
     assert offers([row], ()) == []
+
+
+def test_a_system_whose_answers_come_on_a_disc_of_their_own_boots_nothing_by_itself() -> None:
+    assert offers([replace(ROW, master=MasterPlan(answers=""))], ()) == []
 
 
 def test_one_version_is_listed_once_by_the_way_that_needs_no_medium() -> None:

@@ -4,11 +4,11 @@
 import pytest
 import yaml
 
+from services.common.catalog.any_card import DIALECTS as CAN
 from services.common.contracts.errors import Invalid
 from services.common.contracts.network import NetworkModel, Nic
 from services.imagebuilder.dialects import DIALECTS
 
-CAN = {"autoinstall_network", "cloud_init_v2", "netplan"}
 STATIC = {"addresses": ("192.0.2.10/24",), "gateway4": "192.0.2.1", "dns": ("192.0.2.53",)}
 
 

@@ -6,11 +6,13 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from services.common.catalog import systems
 from services.common.contracts.codec import dump
 from services.common.contracts.errors import Conflict, Invalid, NotFound
 from services.common.contracts.vm import Secrets, VmSpec
@@ -104,8 +106,10 @@ def test_an_installers_image_is_its_medium_with_the_answers_in_and_only_a_few_of
     assert overlay.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_medium_that_cant_be_had_is_said_and_is_no_defect(desk: Desk) -> None:
-    desk.order(a_spec(os="rocky-9-installer"))
+def test_a_medium_that_cant_be_had_is_said_and_is_no_defect(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = replace(systems()["debian-12-image"], name="some-os", source="media")
+    monkeypatch.setattr("services.imagebuilder.ordering.systems", lambda: {"some-os": row})
+    desk.order(a_spec(os="some-os"))
     with pytest.raises(Conflict):
         settled(desk)
 
