@@ -74,7 +74,7 @@ def test_what_virtomizes_client_saves_boots_and_installs(
     link = ["-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="]
     guest = Guest(tmp_path, ["-m", "512", *drives, *link])
     guests.append(guest)
-    told = [message["name"] for message in guest.until("hello", 600) if message["type"] == "phase"]
+    told = [message["name"] for message in guest.until("hello", timeout=600) if message["type"] == "phase"]
     assert told[0] == "loader up"
     assert "installed" in told
     assert guest.report_with("10.0.2.15/24")["hostname"] == "saved-host"

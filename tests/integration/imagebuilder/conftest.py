@@ -59,10 +59,10 @@ class Guest:
 
     def message(self, kind: str, timeout: float = 60) -> dict[str, Any]:
         """The next message of that type."""
-        return self.until(kind, timeout)[-1]
+        return self.until(kind, timeout=timeout)[-1]
 
-    def until(self, kind: str, timeout: float) -> list[dict[str, Any]]:
-        """All messages up to the next of that type."""
+    def until(self, *kinds: str, timeout: float) -> list[dict[str, Any]]:
+        """All messages up to the next of those types."""
         end, told = time.monotonic() + timeout, []
         self._port.settimeout(timeout)
         while time.monotonic() < end:
@@ -71,9 +71,9 @@ class Guest:
                 break
             message: dict[str, Any] = json.loads(line)
             told.append(message)
-            if message["type"] == kind:
+            if message["type"] in kinds:
                 return told
-        raise AssertionError(f"no {kind} came, but {told}; the console says: {self.console()}")
+        raise AssertionError(f"no {' or '.join(kinds)} came, but {told}; the console says: {self.console()}")
 
     def report_with(self, address: str) -> dict[str, Any]:
         """The first report in which some link has that address."""

@@ -85,7 +85,7 @@ def test_a_mirror_without_installer_components_is_told_and_ends_the_installation
 ) -> None:
     guest = boot(tmp_path, medium, mirror)
     guests.append(guest)
-    *phases, failure = guest.until("failed", TIMEOUT)
+    *phases, failure = guest.until("failed", timeout=TIMEOUT)
     assert list(dict.fromkeys(said["name"] for said in phases)) == ["loader up", "network"]
     assert [said["percent"] for said in phases] == sorted(said["percent"] for said in phases)
     assert failure["phase"] == "network"
