@@ -40,11 +40,12 @@ class Wish:
 def a_wish(entry: OsEntry, number: int) -> Wish:
     """The number-th wish for this row."""
     random = Random(f"{SEED}/{entry.name}/{number}")
-    wish = _tame(random, entry)
+    wish = a_tame_wish(random, entry)
     return _made_hostile(random, wish) if random.random() < 0.4 else wish
 
 
-def _tame(random: Random, entry: OsEntry) -> Wish:
+def a_tame_wish(random: Random, entry: OsEntry) -> Wish:
+    """One that has nothing hostile in it."""
     keyed = entry.family in KEYS_ONLY
     names = random.sample(_USERS, random.randrange(1 if keyed else 0, 4)) if _often(random, entry, "users") else []
     users = tuple(UserSpec(name, _keys(random), keyed or random.random() < 0.5) for name in names)
