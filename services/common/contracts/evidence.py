@@ -36,6 +36,9 @@ def told(console: str, screenshot: bytes, note: str = "") -> dict[str, Any]:
             f"the screenshot was left out: {len(screenshot) >> 10} KiB, at most {MAX_SCREENSHOT >> 10} are kept"
         )
         screenshot = b""
+    elif screenshot and not screenshot.startswith(PNG):
+        notes.append("the screenshot was left out: it is no PNG")
+        screenshot = b""
     return {
         "console": plain(console),
         "screenshot": b64encode(screenshot).decode(),

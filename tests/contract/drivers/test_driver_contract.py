@@ -7,6 +7,7 @@ import pytest
 
 from services.common.contracts.commands import DiskPlan, NicPlan
 from services.common.contracts.errors import HostFailed
+from services.common.contracts.evidence import seen, told
 from services.hostagent.drivers.base import Capability, Owner, Power
 from tests.contract.drivers.conftest import Bench
 from tests.support.hypervisor import PLATFORM, a_vm, artifact, as_file, network, plan, seed_iso
@@ -199,6 +200,22 @@ def test_a_seed_is_taken_as_it_is(bench: Bench, tmp_path: Path) -> None:
 def test_evidence_of_a_vm_that_never_was_is_empty(bench: Bench) -> None:
     evidence = bench.driver.evidence(a_vm())
     assert (evidence.console, evidence.screenshot) == ("", b"")
+
+
+def test_the_screen_of_a_running_vm_is_a_png_that_can_be_kept(bench: Bench) -> None:
+    vm = deployed(bench)
+    bench.driver.start(vm)
+
+    def picture() -> bytes:
+        found = bench.driver.evidence(vm)
+        return seen(told(found.console, found.screenshot)).screenshot
+
+    found = until(picture, 20, "a picture of the screen")
+    width, height = (int.from_bytes(found[at : at + 4], "big") for at in (16, 20))
+    assert 0 < width <= 4096
+    assert 0 < height <= 4096
+    bench.driver.force_stop(vm)
+    assert bench.driver.evidence(vm).screenshot == b""
 
 
 def test_two_nics_on_two_networks(bench: Bench) -> None:

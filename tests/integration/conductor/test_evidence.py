@@ -158,10 +158,13 @@ def test_a_console_is_plain_text_and_only_its_end_is_kept() -> None:
     assert len(plain("é" * MAX_CONSOLE).encode()) <= MAX_CONSOLE
 
 
-def test_a_screenshot_that_is_too_large_is_left_out_and_that_is_said() -> None:
-    found = seen(told("c", PNG + bytes(MAX_SCREENSHOT)))
+@pytest.mark.parametrize(
+    ("picture", "why"), [(PNG + bytes(MAX_SCREENSHOT), "300 are kept"), (b"P6 1 1 255 \0\0\0", "no PNG")]
+)
+def test_a_picture_that_can_not_be_kept_is_left_out_and_that_is_said(picture: bytes, why: str) -> None:
+    found = seen(told("c", picture))
     assert found.screenshot == b""
-    assert "left out" in found.note
+    assert why in found.note
 
 
 @pytest.mark.parametrize(
