@@ -21,7 +21,6 @@ from services.api.intents.world import world_for
 from services.api.paging import Order, chosen, listed
 from services.api.views.images import content_path, downloadable, image_view
 from services.common.catalog import OsEntry
-from services.common.catalog.any_card import takes_any_card
 from services.common.contracts.errors import Forbidden, InnkeeperError, Invalid, NotFound
 from services.common.contracts.ids import new_id
 from services.common.contracts.vm import Secrets, VmSpec
@@ -111,7 +110,7 @@ def _spec(call: Call, image_id: str, ordered: bool) -> VmSpec:
 def _for_any_card(spec: VmSpec, entry: OsEntry, asked: JsonDict) -> VmSpec:
     """A MAC made up here is no machine's: where the system can do without, its only card is meant."""
     links = asked.get("networks", [{}])
-    if len(spec.nics) != 1 or spec.bonds or spec.vlans or "mac" in links[0] or not takes_any_card(entry):
+    if len(spec.nics) != 1 or spec.bonds or spec.vlans or "mac" in links[0] or not entry.any_card:
         return spec
     return replace(spec, nics=(replace(spec.nics[0], mac=""),))
 

@@ -93,6 +93,7 @@ class OsEntry:
     refuses: dict[str, str] = field(default_factory=dict)
     needs_media: str = ""  # a sentence: where to get the media it is imported from
     packages: tuple[str, ...] = ()  # what people add first, by the names it has here
+    any_card: bool = False  # it can be told of its only network card without that card's MAC
 
     @property
     def installable(self) -> bool:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What of a spec a row declares its system can't have: refused by field, never dropped silently."""
 
+from collections.abc import Iterator
 from dataclasses import MISSING, fields
 from typing import Any
 
@@ -37,9 +38,17 @@ def refused_problems(entry: OsEntry, spec: VmSpec, secrets: Secrets) -> list[Pro
     if spec.firmware not in entry.firmware:
         detail = f"{entry.display_name} does not boot by {quoted(spec.firmware)}"
         problems.append(Problem("/firmware", detail, f"one of: {', '.join(entry.firmware)}"))
+    problems += [] if entry.any_card else _without_mac(entry, spec)
     return problems + [
         Problem(*_sentence(entry, name, why)) for name, why in entry.refuses.items() if _asked(name, spec, secrets)
     ]
+
+
+def _without_mac(entry: OsEntry, spec: VmSpec) -> Iterator[Problem]:
+    for index, nic in enumerate(spec.nics):
+        if not nic.mac:
+            detail = f"{entry.display_name} finds its network card by its MAC address, which is missing"
+            yield Problem(f"/networks/{index}/mac", detail, 'give it, like "52:54:00:01:02:03"')
 
 
 def _sentence(entry: OsEntry, name: str, why: str) -> tuple[str, str, str]:

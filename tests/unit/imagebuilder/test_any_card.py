@@ -4,11 +4,15 @@
 import pytest
 import yaml
 
-from services.common.catalog.any_card import DIALECTS as CAN
+from services.common.catalog import systems
 from services.common.contracts.errors import Invalid
 from services.common.contracts.network import NetworkModel, Nic
+from services.common.contracts.vm import Secrets
 from services.imagebuilder.dialects import DIALECTS
+from services.imagebuilder.seed import seed_files
+from tests.support.imaging import VM_ID, a_spec
 
+CAN = {"autoinstall_network", "cloud_init_v2", "netplan"}
 STATIC = {"addresses": ("192.0.2.10/24",), "gateway4": "192.0.2.1", "dns": ("192.0.2.53",)}
 
 
@@ -41,4 +45,17 @@ def test_of_several_cards_each_needs_its_mac(dialect: str) -> None:
     )
     with pytest.raises(Invalid) as refusal:
         DIALECTS[dialect](NetworkModel(cards), "web-1")
+    assert "/networks/0/mac" in [problem.pointer for problem in refusal.value.problems]
+
+
+@pytest.mark.parametrize("name", sorted(systems()))
+def test_a_row_takes_any_card_only_where_it_says_so(name: str) -> None:
+    entry = systems()[name]
+    spec = a_spec(os=name, nics=one(dhcp4=True).nics, users=(), firmware=entry.firmware[0])
+    if entry.any_card:
+        files = seed_files(entry, VM_ID, spec, Secrets())
+        assert any(b"e*" in content for content in files.values())
+        return
+    with pytest.raises(Invalid) as refusal:
+        seed_files(entry, VM_ID, spec, Secrets())
     assert "/networks/0/mac" in [problem.pointer for problem in refusal.value.problems]
