@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was kept for a while is forgotten when the while is over, and nothing sooner."""
+
+import time
+
+from sqlalchemy import select, update
+
+from services.common.contracts.ids import new_id
+from services.common.store.guests import token_row, vm_of_token
+from services.common.store.models import Evidence, GuestToken, Vm
+from services.common.store.together import write_together
+from services.conductor.__main__ import EVIDENCE_KEPT_S, LOOKS_KEPT_S, forget_old
+from tests.integration.conductor.conftest import HOST, Room
+
+
+def seen(room: Room, age_s: float, job: str | None) -> None:
+    asked = time.time() - age_s
+    with room.database.write() as session:
+        session.add(Evidence(id=new_id(), vm_id=room.vm_id, host_id=HOST, job_id=job, asked_at=asked))
+
+
+def test_looks_live_an_hour_and_what_was_seen_of_a_broken_job_a_week(room: Room) -> None:
+    room.check_in()
+    for age_s, job in ((60, None), (LOOKS_KEPT_S + 60, None), (LOOKS_KEPT_S + 60, "j"), (EVIDENCE_KEPT_S + 60, "j")):
+        seen(room, age_s, job)
+    forget_old(room.database)
+    ages = sorted(round(time.time() - row.asked_at, -1) for row in room.kept())
+    assert ages == [60, LOOKS_KEPT_S + 60]
+
+
+def test_a_guest_s_token_goes_with_its_vm(room: Room) -> None:
+    room.check_in()
+    with room.database.write() as session:
+        write_together(session, [token_row(room.vm_id, "t", time.time())])
+    forget_old(room.database)
+    with room.database.read() as session:
+        assert vm_of_token(session, "t") == room.vm_id
+    with room.database.write() as session:
+        session.execute(update(Vm).where(Vm.id == room.vm_id).values(deleted_at=time.time()))
+    forget_old(room.database)
+    with room.database.read() as session:
+        assert vm_of_token(session, "t") is None
+        assert session.scalars(select(GuestToken)).all() == []
