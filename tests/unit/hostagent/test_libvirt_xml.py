@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Definitions in libvirt's words: read back, judged by libvirt's own schema, and safe from what names contain."""
 
+import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,9 @@ FILES = Files(
     port=Path("/a/ports/x"),
     console=Path("/a/console.log"),
 )
+# An empty disk, and the installation medium as an overlay of its master.
+MEDIUM = DiskFile(Path("/a/install.qcow2"), "qcow2", cdrom=True, base=Base(Path("/a/masters/c"), "raw", 1 << 29))
+INSTALLING = replace(FILES, disks=[DiskFile(Path("/a/root.qcow2"), "qcow2"), MEDIUM])
 DIRECT = replace(FILES, kernel=Path("/a/masters/k"), initrd=Path("/a/masters/i"))
 
 
@@ -42,12 +47,22 @@ def a_plan(**changes: Any) -> DeployPlan:
     return replace(plan(a_vm()), **changes)
 
 
-@pytest.mark.parametrize("files", [FILES, DIRECT], ids=["disk", "kernel"])
+@pytest.mark.parametrize("files", [FILES, DIRECT, INSTALLING], ids=["disk", "kernel", "installer"])
 @pytest.mark.parametrize("accelerator", ["kvm", "tcg"])
 @pytest.mark.parametrize("firmware", ["bios", "uefi"])
 def test_libvirts_schema_accepts_every_vm(files: Files, accelerator: str, firmware: str) -> None:
     made = a_plan(firmware=firmware, cmdline="console=ttyS0 quiet", nics=plan(a_vm()).nics * 2)
     judged(domain_xml(made, OWNER, files, accelerator), "domain")
+
+
+def test_libvirts_own_program_takes_a_vm_that_is_being_installed(tmp_path: Path) -> None:
+    program, file = shutil.which("virt-xml-validate"), tmp_path / "vm.xml"
+    if program is None or shutil.which("xmllint") is None:
+        missing("virt-xml-validate and xmllint; install: apt-get install libvirt-clients libxml2-utils")
+    file.write_text(domain_xml(a_plan(), OWNER, INSTALLING, "kvm"))
+    subprocess.run([program, str(file), "domain"], check=True, capture_output=True)
+    file.write_text(file.read_text().replace("<devices>", "<devices><nonsense/>"))
+    assert subprocess.run([program, str(file), "domain"], check=False, capture_output=True).returncode
 
 
 @pytest.mark.parametrize(
