@@ -11,7 +11,7 @@ from innkeeper.models.job import Job
 from innkeeper.models.shape import load
 from innkeeper.transport import Call, Transport
 
-PIECE = 8 << 20
+PIECE = 16 << 20
 
 
 class Sending:

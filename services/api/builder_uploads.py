@@ -28,6 +28,7 @@ class BuilderUploads:
     def __init__(self, parts: Parts):
         self._base = parts.settings.images_url.rstrip("/")
         self._key = parts.keys.command_private_pem
+        self._http = parts.http
 
     def offset(self, media_id: str, size: int) -> int:
         """How many of the medium's bytes are there."""
@@ -51,8 +52,7 @@ class BuilderUploads:
     ) -> httpx.Response:
         url = sign_url(f"{self._base}/uploads/{media_id}/{size}", self._key)
         try:
-            with httpx.Client(trust_env=False, timeout=_TIMEOUT) as client:
-                answer = client.request(method, url, headers=headers, content=content)
+            answer = self._http.request(method, url, headers=headers, content=content, timeout=_TIMEOUT)
         except httpx.TransportError as error:
             # Never the URL: it holds a token.
             raise TryAgain(f"the image builder can't be reached ({type(error).__name__}); go on later") from error

@@ -59,10 +59,35 @@ class ArtifactServer:
         """End it; answers under way are cut off."""
         self._server.shutdown()
         self._server.server_close()
+        self._server.cut()
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], handler: Any):
+        self._lock = threading.Lock()
+        self._connections: set[socket.socket] = set()
+        super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._lock:
+            self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._lock:
+            self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def cut(self) -> None:
+        """End every connection: one that waits for its next request would go on being served."""
+        with self._lock:
+            for connection in self._connections:
+                try:
+                    connection.shutdown(socket.SHUT_RDWR)
+                except OSError as error:  # its other end has gone
+                    log.debug("a connection was gone", reason=str(error))
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         # A host that went away between two requests is no error of ours; anything else should be seen.
