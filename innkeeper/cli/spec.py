@@ -7,9 +7,24 @@ from typing import Any, TextIO, TypeVar
 
 import click
 
-from innkeeper.cli.links import link, overlaid
+from innkeeper.cli.links import bond, link, overlaid, vlan
 
 F = TypeVar("F", bound=Callable[..., Any])
+LAYOUTS, FIRMWARES = ("whole", "lvm", "home"), ("bios", "uefi")
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_AS_GIVEN = (
+    "os",
+    "flavor",
+    "hostname",
+    "domain",
+    "locale",
+    "keyboard",
+    "timezone",
+    "layout",
+    "firmware",
+    "mirror",
+    "proxy",
+)
 DEFAULT_USER = "admin"
 DECIDING = frozenset(
     {"flavor", "vcpus", "memory_mib", "disk_gib", "os", "hypervisor", "zone", "traits", "labels", "policy"}
@@ -25,16 +40,37 @@ _OPTIONS = (
         metavar="NET",
         help="A NIC: default, or lab=192.0.2.10/24,gateway=192.0.2.1,dns=192.0.2.53 (repeat for more NICs).",
     ),
+    click.option(
+        "--bond",
+        "bonds",
+        multiple=True,
+        metavar="BOND",
+        help="Cards as one link: bond0=192.0.2.10/24,mode=802.3ad; its cards are --network lab=bond=bond0.",
+    ),
+    click.option(
+        "--vlan", "vlans", multiple=True, metavar="VLAN", help="A tagged link: 20@eth0=192.0.2.10/24, or 20@bond0."
+    ),
     click.option("--hostname", metavar="NAME", help="The guest's name; else the vm's."),
     click.option("--user", metavar="NAME", help=f"A login in the guest [default with --ssh-key: {DEFAULT_USER}]."),
     click.option(
         "--ssh-key",
         "ssh_keys",
         multiple=True,
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        type=_FILE,
         help="Public key file of that login.",
     ),
     click.option("--package", "packages", multiple=True, metavar="NAME", help="Install this in the guest."),
+    click.option("--domain", metavar="NAME", help="The guest's DNS domain."),
+    click.option("--locale", metavar="NAME", help="Like de_DE.UTF-8."),
+    click.option("--keyboard", metavar="LAYOUT", help="Like de."),
+    click.option("--timezone", metavar="ZONE", help="Like Europe/Berlin."),
+    click.option("--layout", type=click.Choice(LAYOUTS), help="How the first disk is divided."),
+    click.option("--firmware", type=click.Choice(FIRMWARES), help="What the vm boots by."),
+    click.option("--mirror", metavar="URL", help="Install packages from here."),
+    click.option("--proxy", metavar="URL", help="Fetch packages by this HTTP proxy."),
+    click.option("--ntp", multiple=True, metavar="SERVER", help="A time server."),
+    click.option("--ca-certificate", "ca_certificates", multiple=True, type=_FILE, help="PEM file the guest trusts."),
+    click.option("--first-boot", "first_boot", type=_FILE, help="Script or cloud-config for the first boot."),
     click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="A label of the vm."),
     click.option("-f", "--file", "file", type=click.File("r", encoding="utf-8"), help="Spec in YAML; options win."),
 )
@@ -69,12 +105,15 @@ def _given(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """The file's values with the options over them."""
     given = {
         "name": name,
-        "os": options["os"],
-        "flavor": options["flavor"],
-        "hostname": options["hostname"],
+        **{key: options[key] for key in _AS_GIVEN},
         "networks": [_checked("--network", link, text) for text in options["networks"]],
+        "bonds": [_checked("--bond", bond, text) for text in options["bonds"]],
+        "vlans": [_checked("--vlan", vlan, text) for text in options["vlans"]],
         "users": _users(options["user"], options["ssh_keys"]),
         "packages": list(options["packages"]),
+        "ntp": list(options["ntp"]),
+        "ca_certificates": [_text("--ca-certificate", path) for path in options["ca_certificates"]],
+        "first_boot": _text("--first-boot", options["first_boot"]) if options["first_boot"] else "",
         "labels": dict(_checked("--label", _label, text) for text in options["labels"]),
     }
     return overlaid(_from_file(options["file"]), given)
@@ -99,6 +138,13 @@ def _users(name: str | None, key_files: Sequence[Path]) -> list[dict[str, Any]]:
     if not name and not keys:
         return []
     return [{"name": name or DEFAULT_USER, "ssh_keys": keys}]
+
+
+def _text(option: str, path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"{option} {path} is not text in UTF-8") from error
 
 
 def _key(path: Path) -> str:

@@ -10,15 +10,40 @@ from innkeeper.models.shape import Answer
 
 
 @dataclass(frozen=True, kw_only=True)
-class Nic(Answer):
-    """One link, as asked for; `addresses` are CIDRs."""
+class Link(Answer):
+    """How a link takes part in IP, as asked for; `addresses` are CIDRs."""
 
-    mac: str = ""
-    network: str = ""
+    name: str = ""
     method: str = ""
+    method6: str = ""
     addresses: tuple[str, ...] = ()
     gateway: str = ""
     dns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nic(Link):
+    """One card."""
+
+    mac: str = ""
+    network: str = ""
+    bond: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bond(Link):
+    """Several cards as one link."""
+
+    mode: str = ""
+    members: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vlan(Link):
+    """A tagged link on a card or a bond."""
+
+    id: int = 0
+    over: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +87,8 @@ class Vm(Answer):
     host: str = ""
     project: str = ""
     nics: tuple[Nic, ...] = ()
+    bonds: tuple[Bond, ...] = ()
+    vlans: tuple[Vlan, ...] = ()
     observed: Observed | None = None
     job: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -71,4 +98,5 @@ class Vm(Answer):
     @property
     def addresses(self) -> tuple[str, ...]:
         """The addresses seen from inside; before the guest spoke, those that were asked for."""
-        return self.observed.addresses if self.observed else tuple(a for n in self.nics for a in n.addresses)
+        links = (*self.nics, *self.bonds, *self.vlans)
+        return self.observed.addresses if self.observed else tuple(a for n in links for a in n.addresses)

@@ -9,13 +9,14 @@ import click
 
 from innkeeper.cli import options as shared
 from innkeeper.cli.commands.looking import console_log, screenshot
+from innkeeper.cli.link_lines import link_lines
 from innkeeper.cli.output import Column, facts, show, show_one
 from innkeeper.cli.plan import show_plan
 from innkeeper.cli.session import Session
 from innkeeper.cli.spec import described, spec
 from innkeeper.cli.wait import followed
 from innkeeper.cli.words import age, memory, pairs, span
-from innkeeper.models.vm import Nic, Vm
+from innkeeper.models.vm import Vm
 
 COLUMNS = (
     Column("NAME", lambda v: v.name),
@@ -36,18 +37,29 @@ def vm() -> None:
 @vm.command()
 @click.argument("name")
 @described
-@click.option("--dry-run", is_flag=True, help="Only say what would be done: host and why, addresses, time.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done: host and why, files, addresses, time.")
+@click.option(
+    "--show-files", is_flag=True, help="A dry run with the text of the guest's files."
+)
 @shared.waiting
 @shared.output
 @click.pass_obj
 def create(
-    session: Session, /, name: str, dry_run: bool, wait: bool, timeout: float | None, form: str, **options: Any
+    session: Session,
+    /,
+    name: str,
+    dry_run: bool,
+    show_files: bool,
+    wait: bool,
+    timeout: float | None,
+    form: str,
+    **options: Any,
 ) -> None:
     """Make a vm called NAME and follow it until it is ready."""
     body = spec(name, options)
     with session.client() as client:
-        if dry_run:
-            show_plan(client.vms.plan(body), form)
+        if dry_run or show_files:
+            show_plan(client.vms.plan(body), form, show_files)
             return
         created = client.vms.create(body)
         if not wait:
@@ -165,16 +177,10 @@ def _details(v: Vm) -> str:
         ("labels", pairs(v.labels)),
         ("created", v.created_at.isoformat(timespec="seconds") if v.created_at else ""),
     ]
-    lines += [(f"asked nic {n}", _nic(nic)) for n, nic in enumerate(v.nics)]
+    lines += [(f"asked {what}", text) for what, text in link_lines(v)]
     if v.observed:
         since = (datetime.now(UTC) - v.observed.at).total_seconds() if v.observed.at else 0.0
         lines.append(("seen", f"{span(max(since, 0.0))} ago, hostname {v.observed.hostname or '?'}"))
         lines += [(f"seen {i.name}", ", ".join((i.mac, *i.addresses))) for i in v.observed.interfaces]
         lines.append(("seen dns", ", ".join(v.observed.dns)))
     return facts(lines)
-
-
-def _nic(nic: Nic) -> str:
-    gateway = f"gateway {nic.gateway}" if nic.gateway else ""
-    dns = f"dns {' '.join(nic.dns)}" if nic.dns else ""
-    return ", ".join(w for w in (nic.network, nic.mac, nic.method, *nic.addresses, gateway, dns) if w)
