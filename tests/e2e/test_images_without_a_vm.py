@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Virtomize's published Python client, as it is on PyPI, against a whole stack; only its address is another."""
+"""Images without a vm through a whole stack: by our own api, and by Virtomize's published Python client as it is on
+PyPI; only its address is another.
+"""
 
 from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from services.imagebuilder.masters import MasterStore
 from tests.support.image_builder import keep_a_medium
 from tests.support.redis_tap import tapped
 from tests.support.stack import Stack
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.e2e
 DHCP = [{"dhcp": True, "nointernet": False}]
@@ -92,3 +96,26 @@ def test_no_secret_of_an_image_is_in_a_log_an_answer_or_said_to_redis(stack: Sta
         assert CLEAR not in text
         assert "$6$" not in text
     assert not [text for text in (*logs, *said) if url_token in text or token in text]
+
+
+def test_many_requests_with_one_key_at_once_build_one_image(stack: Stack, medium: None) -> None:
+    body, headers = {"name": "one", "os": "debian-12-image", "flavor": "small"}, {"Idempotency-Key": new_id()}
+    before = len(stack.http.get("/v1/images").json()["items"])
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: stack.http.post("/v1/images", json=body, headers=headers), range(20)))
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    assert len({answer.json()["id"] for answer in answers if answer.status_code == 201}) == 1
+    assert len(stack.http.get("/v1/images").json()["items"]) == before + 1
+
+
+def test_what_is_deleted_streamed_or_broken_off_leaves_the_disk(stack: Stack, medium: None, token: str) -> None:
+    wire = {"dist": "debian", "version": "12", "hostname": "gone", "networks": DHCP}
+    bearer = {"Authorization": f"Bearer {token}"}
+    stack.http.post("/uii/images", json=wire, headers=bearer).raise_for_status()
+    with stack.http.stream("POST", "/uii/images", json=wire, headers=bearer) as answer:
+        assert answer.status_code == 200
+        next(answer.iter_raw(1000))  # and leave
+    for image in stack.http.get("/v1/images?limit=1000").json()["items"]:
+        assert stack.http.delete(f"/v1/images/{image['id']}").status_code == 204
+    folder = stack.directory / "state" / "images"
+    until(lambda: not list(folder.iterdir()), 30, "the image builder has removed every image", pause=0.2)
