@@ -37,7 +37,7 @@ NICS = (
 
 @dataclass(frozen=True)
 class Run:
-    """Seconds since power on: "installed" was said (0: nothing was installed), and the agent reported both addresses."""
+    """Seconds since power on until "installed" was said (0: never), and until both addresses were reported."""
 
     written_s: float
     reported_s: float
