@@ -63,7 +63,9 @@ def cloud_init(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(root: Path, *words: str, told: str = "") -> "subprocess.CompletedProcess[str]":
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(root / "usr/lib/python3/dist-packages")}
+    # Its renderers leave a folder each where temporary files go.
+    modules, litter = str(root / "usr/lib/python3/dist-packages"), str(root.parent)
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": modules, "TMPDIR": litter}
     return subprocess.run(
         [str(PYTHON), *words], env=environment, input=told, capture_output=True, text=True, check=False, timeout=120
     )
