@@ -14,7 +14,7 @@ from sqlalchemy import and_, delete, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.common.assembly import open_database
-from services.common.contracts.events import AgentEventKind
+from services.common.contracts.events import AgentEvent, AgentEventKind
 from services.common.runtime import log, metrics
 from services.common.runtime.broker_admin import BrokerAdmin
 from services.common.runtime.bus import AgentEvents, Publisher
@@ -76,6 +76,16 @@ def repeat(stopping: threading.Event, leadership: Leadership, table: list[tuple[
                 work()
 
 
+def in_turn(*handlers: Callable[[AgentEvent], None]) -> Callable[[AgentEvent], None]:
+    """A handler of an event that several care for."""
+
+    def handle(event: AgentEvent) -> None:
+        for handler in handlers:
+            handler(event)
+
+    return handle
+
+
 def main() -> None:
     """Wire and run until SIGTERM."""
     settings = settings_or_exit()
@@ -97,7 +107,7 @@ def main() -> None:
         AgentEventKind.GUEST: guests.record,
         AgentEventKind.EVIDENCE: witness.record,
         AgentEventKind.INVENTORY: reconciler.inventory,
-        AgentEventKind.LIFECYCLE: reconciler.lifecycle,
+        AgentEventKind.LIFECYCLE: in_turn(reconciler.lifecycle, waits.power_seen),
     }
     recorder = Recorder(database, journal, feed, sweeper.resend_to, others)
     events = AgentEvents(settings.broker_url, recorder.handle)

@@ -5,13 +5,12 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.common.contracts import advance
 from services.common.contracts.events import AgentEvent, JobEventKind
 from services.common.contracts.flow import FLOWS
-from services.common.contracts.guest import GUEST_STEPS, INSTALLED, MOST_PHASES
+from services.common.contracts.guest import INSTALLED, MOST_PHASES
 from services.common.contracts.journal import Done, JsonDict, NewEvent
 from services.common.contracts.states import JobState
 from services.common.contracts.topics import job_channel
@@ -20,7 +19,7 @@ from services.common.store.database import Database
 from services.common.store.jobs import Job, JobStep
 from services.common.store.journal import SqlJournal, append_events, view_of
 from services.common.store.vms import Vm
-from services.conductor.guest_waits import GuestWaits, went_on
+from services.conductor.guest_waits import GuestWaits, locked_wait, went_on
 from services.conductor.witness import Witness
 
 # Whatever a guest says, nobody waits longer than this for one step.
@@ -56,7 +55,7 @@ class Guests:
             vm = session.get(Vm, event.vm)
             if vm is None or vm.host_id != event.host:
                 return
-            word = _Word(session, vm, self._waiting(session, vm), event.data, time.time())
+            word = _Word(session, vm, locked_wait(session, vm.job_id, _LISTEN), event.data, time.time())
             vm.seen_at = word.now
             kind = event.data.get("type")
             if kind == "load":
@@ -67,13 +66,6 @@ class Guests:
             deadline = word.job.deadline_at or 0.0 if word.job else 0.0
         if view is not None:
             self._waits.finish(view, deadline, word.now)
-
-    def _waiting(self, session: Session, vm: Vm) -> Job | None:
-        if not vm.job_id:
-            return None
-        waiting = select(Job).where(Job.id == vm.job_id, Job.state.in_(_LISTEN), Job.step.in_(GUEST_STEPS))
-        # The job's row is locked before the vm's, as every step's end does it.
-        return session.scalars(waiting.with_for_update()).first()
 
     def _booting(self, word: _Word) -> Any:
         if word.job is None:

@@ -15,9 +15,9 @@ from services.common.contracts import advance
 from services.common.contracts.errors import GuestFailed
 from services.common.contracts.events import AgentEvent
 from services.common.contracts.evidence import QUOTED, plain, seen
-from services.common.contracts.guest import GUEST_STEPS, failure_text
+from services.common.contracts.guest import failure_text
 from services.common.contracts.journal import JsonDict
-from services.common.contracts.states import HostState, JobState
+from services.common.contracts.states import HostState
 from services.common.runtime.log import get_logger
 from services.common.store.database import Database
 from services.common.store.evidence import Evidence, look
@@ -25,6 +25,7 @@ from services.common.store.hosts import Host
 from services.common.store.jobs import Job
 from services.common.store.journal import SqlJournal, view_of
 from services.common.store.vms import Vm
+from services.conductor.guest_waits import OFF, locked_wait
 
 log = get_logger(__name__)
 # Whoever asked for an earlier look has it by then.
@@ -45,7 +46,7 @@ class Witness:
     def silent(self, job_id: str) -> bool:
         """The deadline of a wait for a guest is over; False where the job has moved on meanwhile."""
         with self._database.write() as session:
-            job = _waiting(session, job_id)
+            job = locked_wait(session, job_id)
             if job is None or _called(session, job.id) or not _over(job, time.time()):
                 return False
             vm = session.get(Vm, job.vm_id) if job.vm_id else None
@@ -63,7 +64,7 @@ class Witness:
             row = session.get(Evidence, event.command)
             if row is None or row.host_id != event.host or row.vm_id != event.vm or row.taken_at is not None:
                 return
-            job = _waiting(session, row.job_id) if row.until is not None and row.job_id else None
+            job = locked_wait(session, row.job_id) if row.until is not None and row.job_id else None
             row.taken_at = time.time()
             row.console, row.screenshot, row.note = found.console, found.screenshot or None, found.note
             row.until = None
@@ -78,7 +79,7 @@ class Witness:
             waiting = session.execute(select(Evidence.id, Evidence.job_id).where(late)).all()
         for row_id, job_id in waiting:
             with self._database.write() as session:
-                job = _waiting(session, job_id)
+                job = locked_wait(session, job_id)
                 row = session.get(Evidence, row_id)
                 if row is None or row.until is None:
                     continue
@@ -97,7 +98,9 @@ class Witness:
             error = GuestFailed(failure_text(view.step, failed), extra={"log": failed.get("log", ""), **told})
             self._journal.apply_in(session, view, advance.failed(view, error))
         elif _over(job, now):
-            reason = f"the guest has said nothing new for too long in {view.step!r}"
+            off = f"the vm is {told['power']}, so that its guest can't go on in {view.step!r}"
+            silent = f"the guest has said nothing new for too long in {view.step!r}"
+            reason = off if told["power"] in OFF else silent
             self._journal.apply_in(session, view, advance.stalled(view, reason, told))
             log.warning("job stalled", job=view.id, step=view.step)
 
@@ -123,12 +126,6 @@ def _quoted(row: Evidence | None) -> JsonDict:
         return {"note": row.note if row is not None else "the host is silent: nothing could be seen of the vm"}
     kept = {"taken_at": row.taken_at, "screenshot": row.screenshot is not None, "console": plain(row.console, QUOTED)}
     return {**kept, "note": row.note} if row.note else kept
-
-
-def _waiting(session: Session, job_id: str | None) -> Job | None:
-    """The job, locked, if it waits for its guest."""
-    waiting = select(Job).where(Job.id == job_id, Job.state == JobState.WAITING, Job.step.in_(GUEST_STEPS))
-    return session.scalars(waiting.with_for_update()).first()
 
 
 def _forget_looks(session: Session, row: Evidence) -> None:

@@ -31,7 +31,9 @@ from services.common.store.migrate import upgrade
 from services.common.store.models import Evidence, Host, Network, Outbox, Project, Vm
 from services.common.store.opening import Opening, open_job
 from services.common.store.views import view_of
+from services.conductor.guest_waits import GuestWaits
 from services.conductor.guests import Guests
+from services.conductor.reconciler import Reconciler
 from services.conductor.sweeper import Sweeper
 from services.conductor.witness import Witness
 
@@ -47,6 +49,8 @@ class Room:
         self.feed = feed
         self.journal = SqlJournal(database)
         self.guests = Guests(database, self.journal, feed)
+        self.waits = GuestWaits(database, self.journal)
+        self.reconciler = Reconciler(database, self.journal, feed, 60)
         self.witness = Witness(database, self.journal)
         self.sweeper = Sweeper(database, self.journal, self.witness)
         self.vm_id, self.job_id = "", ""
@@ -141,6 +145,12 @@ class Room:
         with self.database.read() as session:
             mine = select(Evidence).where(Evidence.vm_id == self.vm_id).order_by(Evidence.asked_at)
             return list(session.scalars(mine))
+
+    def turns(self, power: str, host: str = HOST) -> None:
+        """The vm's host has seen its power change."""
+        event = AgentEvent(new_id(), AgentEventKind.LIFECYCLE, host, time.time(), self.vm_id, data={"power": power})
+        self.reconciler.lifecycle(event)
+        self.waits.power_seen(event)
 
     def job(self) -> Job:
         """The job's row now."""

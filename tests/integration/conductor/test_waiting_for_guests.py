@@ -11,6 +11,7 @@ from services.common.contracts.guest import MOST_PHASES
 from services.common.contracts.topics import job_channel
 from services.common.store.durations import FIRST_SILENCE_S
 from services.common.store.models import JobStep
+from services.conductor.guest_waits import OFF_S
 from services.conductor.guests import LONGEST_WAIT_S
 from tests.integration.conductor.conftest import Room
 from tests.support.waiting import until
@@ -114,3 +115,27 @@ def test_nobody_waits_for_a_guest_for_ever_whatever_it_says(room: Room) -> None:
     room.change(deadline_at=1.0)
     room.says("phase", name="packages")
     assert (room.job().deadline_at or 0.0) < time.time()
+
+
+@pytest.mark.parametrize("power", ["off", "crashed", "absent"])
+def test_a_vm_that_is_off_ends_the_wait_for_its_guest_soon(room: Room, power: str) -> None:
+    room.check_in()
+    room.turns(power)
+    assert room.job().deadline_at == pytest.approx(time.time() + OFF_S, abs=5)
+    room.change(deadline_at=time.time() - 1)
+    room.sweeper.stall_overdue()
+    room.shows("Kernel panic - not syncing\n")
+    assert (room.job().error or {})["detail"] == f"the vm is {power}, so that its guest can't go on in 'install'"
+
+
+def test_a_vm_that_comes_on_again_is_waited_for_as_before(room: Room) -> None:
+    room.check_in()
+    room.turns("off")
+    room.turns("on")
+    assert room.job().deadline_at == pytest.approx(time.time() + FIRST_SILENCE_S, abs=30)
+
+
+def test_what_another_host_sees_of_a_vm_counts_nothing(room: Room) -> None:
+    room.check_in()
+    room.turns("off", host="host-2")
+    assert (room.job().deadline_at or 0.0) > time.time() + 60
