@@ -2,6 +2,7 @@
 """inn media ..."""
 
 import hashlib
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -130,11 +131,18 @@ def protect(session: Session, name: str, off: bool, form: str) -> None:
 
 @media.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option("-y", "--yes", is_flag=True, help="Don't ask.")
 @click.pass_obj
-def delete(session: Session, names: tuple[str, ...]) -> None:
+def delete(session: Session, names: tuple[str, ...], yes: bool) -> None:
     """Remove media; vms made from them stay."""
     with session.client() as client:
-        for found in [client.media.find(name) for name in names]:
+        media = [client.media.find(name) for name in names]
+        if not yes:
+            what = ", ".join(m.name for m in media)
+            if not sys.stdin.isatty():
+                raise click.UsageError(f"deleting {what} needs --yes where nobody can be asked")
+            click.confirm(f"Delete {what}?", abort=True)
+        for found in media:
             client.media.delete(found.id)
             click.echo(f"{found.name} deleted", err=True)
 

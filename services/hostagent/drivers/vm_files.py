@@ -9,7 +9,7 @@ from uuid import UUID
 from services.common.contracts.errors import HostFailed
 
 _SOCKET_PATH_MAX = 107  # sun_path, less the final zero
-_NEEDS = "masters"  # a file in a vm's directory
+_NEEDS, _WHOLE = "masters", "end"  # a file in a vm's directory, and its last line
 _PORT_NAME = "ports/0123456789abcdef"
 
 
@@ -45,15 +45,18 @@ class VmFiles:
         directory = self.vm(vm)
         directory.mkdir(mode=0o711, parents=True, exist_ok=True)
         draft = directory / f".{_NEEDS}.draft"
-        draft.write_text("\n".join(sorted({*sums, *(self.masters_of(vm) or ())})), encoding="ascii")
+        needed = sorted({*sums, *(self.masters_of(vm) or ())})
+        draft.write_text("\n".join([*needed, _WHOLE]), encoding="ascii")
         draft.rename(directory / _NEEDS)
 
     def masters_of(self, vm: str) -> set[str] | None:
-        """The masters the vm needs; None where nobody has noted it."""
+        """The masters the vm needs; None where nobody has noted it, or the note was lost with the machine's power."""
         try:
-            return set((self.vm(vm) / _NEEDS).read_text(encoding="ascii").split())
+            words = (self.vm(vm) / _NEEDS).read_text(encoding="ascii", errors="replace").split()
         except FileNotFoundError:
             return None
+        # Not synced when it was written: what lacks its last line says nothing.
+        return set(words[:-1]) if words and words[-1] == _WHOLE else None
 
     def erase(self, vm: str) -> None:
         """Remove the vm's directory and port; what was never there is fine."""

@@ -81,13 +81,14 @@ class MasterStore:
         found = []
         for path in sorted(self._index.glob("*.json")):
             master = self._read(path.stem)
-            if master is not None:
+            if master is not None and path.exists():
                 found.append((master, path.stat().st_mtime))
         return found
 
     def drop(self, recipe: str, unused_since: float) -> bool:
         """Forget a master nobody has asked for since then; False when somebody has, or makes it now. Files stay."""
         index = self._index / f"{recipe}.json"
+        self._partial.mkdir(parents=True, exist_ok=True)
         with open(self._partial / f"{recipe}.lock", "w", encoding="ascii") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -95,23 +95,33 @@ class Collecting:
         folder = self._places.upload("x").parent
         ids = {p.name.partition(".")[0] for p in folder.iterdir()} if folder.is_dir() else set()
         with self._database.read() as session:
-            gone = ids - {media.id for media in _awaited(session)}
+            awaited = {
+                m.id for m in _awaited(session) if m.state == MediaState.IMPORTING or not self._is_stale(m.id, now)
+            }
+        gone = ids - awaited
         for media_id in gone:
             self._uploads.drop(media_id)
         return sorted(gone)
 
+    def _is_stale(self, media_id: str, now: float) -> bool:
+        return now - _changed(self._places.upload(media_id)) > self._limits.upload_s
+
     def masters(self, now: float) -> list[str]:
         """Masters nobody needs, and files of masters that no recipe knows any more."""
         with self._database.read() as session:
-            needed = of_vms(session) | self._under_images()
             here = set(session.scalars(select(Media.sha256).where(_kept())))
-        dropped = []
-        for master, used_at in self._masters.all():
-            files = {file.sha256 for file in master.files.values()}
-            since = self._unused_since(master.medium, here, now)
-            if used_at < since and not files & needed and self._masters.drop(master.recipe, since):
-                dropped.append(master.recipe)
-        self._drop_files(needed, now)
+        since = {m.recipe: self._unused_since(m.medium, here, now) for m, _ in self._masters.all()}
+        idle = [master for master, used_at in self._masters.all() if used_at < since.get(master.recipe, 0.0)]
+        strays = self._stray_files(now)
+        if not idle and not strays:
+            return []
+        with self._database.read() as session:
+            needed = of_vms(session) | self._under_images()
+        idle = [master for master in idle if not needed.intersection(f.sha256 for f in master.files.values())]
+        dropped = [master.recipe for master in idle if self._masters.drop(master.recipe, since[master.recipe])]
+        for path in self._stray_files(now):
+            if path.name not in needed:
+                path.unlink(missing_ok=True)
         return dropped
 
     def _unused_since(self, medium: str, here: set[str], now: float) -> float:
@@ -124,13 +134,12 @@ class Collecting:
         """Masters that a vm's installation image stands on."""
         return {found.name for path in self._places.image("").glob("*/*.qcow2") if (found := _backing(path))}
 
-    def _drop_files(self, needed: set[str], now: float) -> None:
+    def _stray_files(self, now: float) -> list[Path]:
+        """Files of masters that no recipe knows."""
         known = {file.sha256 for master, _ in self._masters.all() for file in master.files.values()}
-        for path in self._masters.directory.glob("*"):
-            old = _SHA256.fullmatch(path.name) and path.stat().st_mtime < now - self._limits.idle_s
-            # A master's files come before its index: a young one may be of a master that is just being made.
-            if old and path.name not in known | needed:
-                path.unlink(missing_ok=True)
+        files = [p for p in self._masters.directory.glob("*") if _SHA256.fullmatch(p.name) and p.name not in known]
+        # A master's files come before its index: a young one may be of a master that is just being made.
+        return [path for path in files if path.stat().st_mtime < now - self._limits.idle_s]
 
     def _wanted(self, sums: set[str]) -> set[str]:
         with self._database.read() as session:
@@ -154,7 +163,7 @@ class Collecting:
         with self._database.read() as session:
             waiting = [m for m in _awaited(session) if not m.url and m.state == MediaState.IMPORTING]
             idle = [m for m in waiting if now - m.updated_at > self._limits.upload_s and not _busy(session, m)]
-        return [m.id for m in idle if now - _changed(self._places.upload(m.id)) > self._limits.upload_s]
+        return [m.id for m in idle if self._is_stale(m.id, now)]
 
     def _give_up(self, media_id: str, now: float) -> None:
         with self._database.write() as session:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from services.common.contracts.errors import ImageFailed, TryAgain
@@ -70,22 +70,26 @@ class Room:
 
     def keep_limit(self) -> list[str]:
         """Collect what is over the limit now; the sums of what went."""
-        if not self._limit:
-            return []
-        kept = self._kept()
-        return self._collected(choose(kept, sum(file.size for file in kept) - self._limit))
+        over = self._bytes() - self._limit
+        return self._collected(choose(self._kept(), over)) if self._limit and over > 0 else []
 
     def _make(self, size: int, sha256: str) -> None:
         if not self._limit:
             return
-        kept = self._kept(but=sha256)
-        over = sum(file.size for file in kept) + size - self._limit
-        chosen = choose(kept, over)
+        over = self._bytes(but=sha256) + size - self._limit
+        chosen = choose(self._kept(but=sha256), over) if over > 0 else []
         if sum(file.size for file in chosen) < over or len(self._collected(chosen)) < len(chosen):
             raise ImageFailed(
                 f"the store of media is full: it has room for {self._limit} bytes, this medium needs {size}, and all "
                 "others are protected, in use, or were used a moment ago; delete some (INNKEEPER_MEDIA_STORE_GIB)"
             )
+
+    def _bytes(self, but: str = "") -> int:
+        """What the store holds, and what is coming."""
+        with self._database.read() as session:
+            here = (Media.state.in_(_HERE), Media.collected_at.is_(None), Media.sha256 != but)
+            files = select(func.max(Media.size)).where(*here).group_by(Media.sha256)
+            return sum(size or 0 for size in session.scalars(files))
 
     def _kept(self, but: str = "") -> list[Kept]:
         """The store by file: media of the same content are one."""

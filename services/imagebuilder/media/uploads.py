@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from services.common.contracts.errors import Conflict, Invalid, TooLarge, TryAgain
 from services.imagebuilder.checksum import sha256_of
@@ -130,16 +130,23 @@ class Uploads:
         with open(path, "ab") as file:
             try:
                 while have < end and (chunk := source.read(min(_CHUNK, end - have))):
-                    file.write(chunk)
+                    _write(file, chunk)
                     digest.update(chunk)
                     have += len(chunk)
             finally:
-                file.flush()
                 os.fsync(file.fileno())
                 UPLOADED.inc(have - piece.start)
                 with self._lock:
                     self._sums[piece.medium] = (have, digest)
         return have
+
+
+def _write(file: BinaryIO, chunk: bytes) -> None:
+    try:
+        file.write(chunk)
+        file.flush()
+    except OSError as error:
+        raise TryAgain(f"the image builder can't keep the medium: {error.strerror}") from error
 
 
 def _sum_path(path: Path) -> Path:

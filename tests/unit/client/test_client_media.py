@@ -186,7 +186,9 @@ def test_media_are_listed_shown_protected_and_deleted(api: CannedApi, command: I
     command("media", "protect", "deb", "--off")
     assert api.of("PATCH /v1/media/m1")[1].body == {"protect": False}
     api.on("DELETE /v1/media/m1", Reply(204, ""))
-    assert command("media", "delete", "deb").exit_code == 0
+    assert command("media", "delete", "deb").exit_code == 2
+    assert api.of("DELETE /v1/media/m1") == []
+    assert command("media", "delete", "deb", "--yes").exit_code == 0
 
 
 @pytest.mark.usefixtures("signed_in", "followed")

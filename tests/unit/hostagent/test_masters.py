@@ -102,8 +102,14 @@ def test_what_a_disk_stands_on_stays_by_its_own_header(files: VmFiles, artifacts
 
 def test_where_the_needs_of_a_vm_are_not_known_nothing_goes(files: VmFiles, artifacts: Artifacts) -> None:
     old(files, "ab" * 32)
-    files.vm(a_vm()).mkdir()
+    vm = a_vm()
+    files.vm(vm).mkdir()
     assert masters(files, artifacts).collect(later()) == []
+    for lost in (b"", bytes(64), b"ab" * 20):  # as a power cut may leave it
+        (files.vm(vm) / "masters").write_bytes(lost)
+        assert masters(files, artifacts).collect(later()) == []
+    files.note_masters(vm, [])
+    assert masters(files, artifacts).collect(later()) == ["ab" * 32]
 
 
 def test_what_a_command_has_just_asked_for_stays_though_no_vm_has_it_yet(files: VmFiles, artifacts: Artifacts) -> None:

@@ -213,6 +213,17 @@ def test_an_upload_nobody_goes_on_with_fails_and_goes(tmp_path: Path) -> None:
     assert desk.left() == []
 
 
+def test_what_came_of_a_collected_upload_goes_when_nobody_goes_on(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.offer(RAW, "", size=len(RAW), state=MediaState.AVAILABLE, collected_at=1.0)
+    desk.uploads.receive(Piece(MEDIA_ID, len(RAW), 0, 1000), BytesIO(RAW[:1000]))
+    now = time.time()
+    assert collecting(desk).uploads(now) == []
+    assert collecting(desk).uploads(now + 2 * DAY) == [MEDIA_ID]
+    assert desk.left() == []
+    assert desk.medium().collected_at == 1.0
+
+
 def a_master(desk: Desk, recipe: str, content: bytes, medium: str = "", used_ago: float = 0.0) -> str:
     """A master, last asked for so many seconds ago; its file's sum."""
     store = MasterStore(desk.places.state_dir)
