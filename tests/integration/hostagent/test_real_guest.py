@@ -13,6 +13,7 @@ from deploy.local.servers.libvirtd import Libvirtd
 from services.common.contracts.commands import Artifact, DeployPlan, DiskPlan, NicPlan, Verb
 from services.common.contracts.errors import InnkeeperError
 from services.common.contracts.events import AgentEventKind as K
+from services.common.contracts.evidence import seen
 from services.common.contracts.network import NetworkModel, Nic
 from services.common.contracts.vm import nic_mac
 from services.imagebuilder.dialects import DIALECTS
@@ -96,6 +97,10 @@ def test_a_guest_lives_through_everything(station: Make, libvirtd: Libvirtd, sho
         return found.get("eth1") == ["10.78.0.7/24"] and lease.startswith("10.77.0.1")
 
     until(as_asked, 60, f"the network asked for, from inside\n{here.process.tail()}")
+
+    looked = here.do(Verb.EVIDENCE, vm)
+    assert looked.kind is K.EVIDENCE
+    assert seen(looked.data).console.strip(), "the guest writes on its serial console"
 
     here.process.kill()
     known = len(here.said(vm, "report"))
