@@ -3,6 +3,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import pytest
 from sqlalchemy import func, select
 
 from deploy.local.servers import Redis
+from services.api.uii.offers import offers
 from services.common.contracts.ids import new_id
-from services.common.store.models import Image
+from services.common.store.models import Image, Media
 from services.imagebuilder.places import Places
 from tests.support.front_door import Api, Response, open_api
 from tests.support.image_builder import building
@@ -282,3 +284,22 @@ def test_the_project_is_the_tokens(api: Api, places: Places) -> None:
     bound = a_token(api, "member", ["write"], project=project["id"])
     found = refused(call(api, bound, "POST", "/images", json=build()), 409, "/images")
     assert "quota images" in found[0]
+
+
+def test_a_vendors_system_is_listed_where_its_medium_was_imported_and_nowhere_else(
+    api: Api, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = api.app.extensions["innkeeper"]
+    row = replace(parts.systems["debian-12-image"], name="beos-5-installer", source="media", needs_media="buy one")
+    monkeypatch.setattr("services.api.uii.routes.offers", lambda entries, media: offers([*entries, row], media))
+    project = api.project(member="member")
+    elsewhere = a_token(api, "member", ["write"], project=project["id"])
+    with api.database.write() as db:
+        stamps = {"created_at": 0.0, "updated_at": 0.0}
+        medium = {"name": "beos", "os": row.name, "kind": "iso", "url": "", "sha256": "0" * 64, "state": "available"}
+        db.add(Media(id=new_id(), project_id=api.project_id, **medium, **stamps))
+
+    def listed(by: str) -> set[str]:
+        return {found["dist"] for found in call(api, by, "GET", "/oslist").json["_embedded"]}
+
+    assert listed(token) - listed(elsewhere) == {"beos"}
