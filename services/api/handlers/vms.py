@@ -8,17 +8,25 @@ from sqlalchemy.orm import Session
 
 from services.api import etags
 from services.api.call import Answer, Call
+from services.api.handlers.answer_files import answer_files
 from services.api.handlers.previewing import previewed
-from services.api.intents.create_vm import create_vm
+from services.api.intents.create_vm import create_vm, hashed
+from services.api.intents.resolve import resolve
+from services.api.intents.world import world_for
 from services.api.paging import Order, chosen, listed
 from services.api.views.jobs import fresh_view
 from services.api.views.jobs import tagged as tagged_job
 from services.api.views.vms import tagged, vm_views
-from services.common.contracts.errors import Conflict, NotFound
+from services.common.catalog import Delivery
+from services.common.contracts.errors import Conflict, NotFound, TryAgain
+from services.common.contracts.ids import new_id
 from services.common.contracts.states import VmState
+from services.common.contracts.vm import VmSpec
+from services.common.runtime.log import get_logger
 from services.common.store.models import Host, Job, Vm
 from services.common.store.opening import Opening, open_job
 
+log = get_logger(__name__)
 ORDER = Order(Vm.id, {"name": Vm.name, "created_at": Vm.id, "state": Vm.state})
 
 
@@ -42,6 +50,29 @@ def listing(call: Call, db: Session) -> dict[str, Any]:
 def get(call: Call, db: Session) -> dict[str, Any]:
     """One vm, as asked for and as seen from inside."""
     return chosen(tagged(call, db, find(call, db)), call.query.get("fields"))
+
+
+def prepared(call: Call) -> dict[str, str]:
+    """Before the transaction: the passwords' hashes; and what only an installer's templates refuse is refused here.
+
+    The catalogue says what the other systems can't have.
+    """
+    system = call.parts.systems.get(call.body["os"])
+    if system is not None and system.delivery == Delivery.INSTALLER and not call.dry_run:
+        vm_id = new_id()
+        with call.parts.database.read() as db:
+            spec, _ = resolve(vm_id, call.body, world_for(call, db, call.body))
+        if spec is not None:
+            _refused_by_templates(call, vm_id, spec)
+    return hashed(call)
+
+
+def _refused_by_templates(call: Call, vm_id: str, spec: VmSpec) -> None:
+    try:
+        answer_files(call, vm_id, spec)
+    except TryAgain as error:
+        # A vm can be asked for while no image builder runs; its step `build` refuses the same then.
+        log.info("nobody could say whether the installer takes this vm", vm=vm_id, reason=error.detail)
 
 
 def create(call: Call, db: Session) -> Answer:

@@ -9,7 +9,6 @@ from marshmallow import Schema
 
 from services.api.access import Role
 from services.api.handlers import catalogue, events, hosts, jobs, operation, placements, vms
-from services.api.intents.create_vm import hashed
 from services.api.route import Handler, Route
 from services.api.routes.accounts import ACCOUNT_ROUTES
 from services.api.routes.guests import GUEST_ROUTES
@@ -45,7 +44,7 @@ def _question(path: str, handler: Handler, answer: Schema, body: Schema) -> Rout
 
 VM_ROUTES = (
     Route("GET", "/v1/vms", vms.listing, VIEWER, v.VM_PAGE, query=v.VM_LIST),
-    Route("POST", "/v1/vms", vms.create, MEMBER, v.VmAndJob(), v.VmAsked(), CHANGE, 202, prepare=hashed),
+    Route("POST", "/v1/vms", vms.create, MEMBER, v.VmAndJob(), v.VmAsked(), CHANGE, 202, prepare=vms.prepared),
     Route("GET", "/v1/vms/{vm_id}", vms.get, VIEWER, v.VmShape(), query=READ),
     Route("PATCH", "/v1/vms/{vm_id}", vms.change, MEMBER, v.VmShape(), v.VmChanges(), CHANGE),
     Route("DELETE", "/v1/vms/{vm_id}", vms.delete, MEMBER, v.VmAndJob(), query=CHANGE, status=202),

@@ -36,7 +36,7 @@ def _bonds(model: NetworkModel) -> Iterator[Problem]:
         if bond.mode not in _MODES:
             yield Problem(f"{at}/mode", f"{quoted(bond.mode)} is not a bond's mode", f"one of: {', '.join(_MODES)}")
         if not bond.members:
-            yield Problem(f"{at}/members", "a bond needs a card", "name the MACs of its cards")
+            yield Problem(f"{at}/members", "a bond needs a card", "say at each of its networks which bond it is in")
         for m, mac in enumerate(bond.members):
             yield from _member(model, bond, mac.lower(), f"{at}/members/{m}", taken)
 
@@ -68,7 +68,7 @@ def _vlans(model: NetworkModel) -> Iterator[Problem]:
 def _over(model: NetworkModel, vlan: Vlan, at: str) -> Iterator[Problem]:
     parent = model.parent(vlan)
     if parent is None:
-        yield Problem(f"{at}/over", f"no link is called {quoted(vlan.over)}", "name a card's MAC, or a bond")
+        yield Problem(f"{at}/over", f"no link is called {quoted(vlan.over)}", "name a bond or a card, like eth0")
     elif not isinstance(parent, Bond) and (bond := model.bond_of(parent)):
         yield Problem(
             f"{at}/over", f"{quoted(vlan.over)} is in the bond {quoted(bond.name)}", f"say {quoted(bond.name)}"

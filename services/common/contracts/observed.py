@@ -15,11 +15,8 @@ from services.common.contracts.network import Bond, Link, NetworkModel, NetworkP
 LOCAL_RESOLVERS = ("127.", "::1")
 
 
-def mismatches(
-    asked: NetworkModel | Sequence[Nic], report: Mapping[str, Any], networks: Mapping[str, NetworkPlan]
-) -> list[str]:
+def mismatches(model: NetworkModel, report: Mapping[str, Any], networks: Mapping[str, NetworkPlan]) -> list[str]:
     """What is not as asked, one sentence each; empty when everything asked for was seen."""
-    model = asked if isinstance(asked, NetworkModel) else NetworkModel(tuple(asked))
     interfaces: list[Mapping[str, Any]] = list(report.get("interfaces", []))
     found = []
     for _, name, link in model.links():

@@ -21,7 +21,7 @@ from services.common.runtime.ask import Answerer
 from services.common.store.models import AddressLease, Vm
 from services.imagebuilder import preview
 from tests.support.front_door import Api
-from tests.support.problems import problem
+from tests.support.problems import counts, problem
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
 
@@ -223,3 +223,15 @@ def test_what_only_the_templates_know_is_refused_by_the_request_s_own_field(api:
     pointers = {error["pointer"] for error in problem(answer, 422, "invalid")["errors"]}
     assert "/networks/0" in pointers
     assert not any(pointer.startswith("/vlans") for pointer in pointers)
+
+
+def test_what_an_installer_s_templates_refuse_is_refused_before_anything_is_written(api: Api, builder: None) -> None:
+    networks = [{**NAT, "method6": "slaac", "default_route": False}]
+    before = counts(api)
+    answer = api.ask("member", "POST", "/v1/vms", spec(os="debian-12-image", networks=networks))
+    assert [e["pointer"] for e in problem(answer, 422, "invalid")["errors"]] == ["/networks/0/default_route"]
+    assert counts(api) == before
+
+
+def test_a_vm_with_an_installer_can_be_asked_for_while_no_image_builder_runs(api: Api) -> None:
+    assert api.ask("member", "POST", "/v1/vms", spec(os="debian-12-image")).status_code == 202
