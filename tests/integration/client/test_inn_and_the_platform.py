@@ -51,6 +51,21 @@ def test_every_list_has_something_to_show(inn: Inn) -> None:
     assert "up" in inn("host", "show", "fake-1").stdout
 
 
+def test_a_medium_is_uploaded_by_name_a_vm_made_from_it_and_deleted(inn: Inn, tmp_path: Path) -> None:
+    file = tmp_path / "debian-13.raw"
+    file.write_bytes(bytes(510) + b"\x55\xaa" + bytes(range(256)) * 80_000)  # more than one piece
+    done = inn("media", "upload", "deb", str(file), "--os", "debian-13")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "available" in done.stdout
+    shown = json.loads(inn("media", "show", "deb", "-o", "json").stdout)
+    assert (shown["size"], shown["protect"], shown["kind"]) == (file.stat().st_size, True, "cloud-image")
+    made = inn("vm", "create", "from-deb", "--os", "debian-13", "--flavor", "small")
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert "deb" in inn("media", "list").stdout
+    assert inn("media", "delete", "deb", "--yes").returncode == 0
+    assert inn("media", "show", "deb").returncode == 4
+
+
 def test_whoami_names_user_and_server(inn: Inn, stack: Stack) -> None:
     done = inn("whoami")
     assert done.returncode == 0, done.stderr
