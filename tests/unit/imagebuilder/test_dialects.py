@@ -4,6 +4,8 @@
 import os
 from ipaddress import ip_interface, ip_network
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
 import yaml
@@ -14,6 +16,8 @@ from services.common.catalog import systems, unsupported_problems
 from services.common.contracts.errors import Invalid
 from services.common.contracts.network import NetworkModel, Nic, Route
 from services.imagebuilder.dialects import DIALECTS
+from tests.support.arbitrary import SEED
+from tests.support.arbitrary_links import a_network
 from tests.support.imaging import COLUMNS, a_nic
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "imagebuilder"
@@ -33,12 +37,11 @@ def test_each_column_is_written_as_its_golden_file_says(dialect: str, column: st
     assert written == golden.read_text()
 
 
-@pytest.mark.parametrize("column", COLUMNS)
-def test_cloud_init_reads_back_what_was_asked(column: str) -> None:
-    model = COLUMNS[column]
+def assert_cloud_init_says(model: NetworkModel) -> None:
+    """Every link with all that the model says of it, and no other link."""
     read = yaml.safe_load(DIALECTS["cloud_init_v2"](model, "web-1"))
     cards = read["ethernets"]
-    assert [link["match"]["macaddress"] for link in cards.values()] == [nic.mac for nic in model.nics]
+    assert [link["match"]["macaddress"] for link in cards.values()] == [nic.mac.lower() for nic in model.nics]
     assert [link["set-name"] for link in cards.values()] == list(cards)
     links = {**cards, **read.get("bonds", {}), **read.get("vlans", {})}
     for (_, name, nic), (key, link) in zip(model.links(), links.items(), strict=True):
@@ -48,7 +51,43 @@ def test_cloud_init_reads_back_what_was_asked(column: str) -> None:
         assert gateways == [g for g in (nic.gateway4, nic.gateway6) if g]
         plain = [(r.to, r.via, r.metric) for r in nic.routes]
         assert [(r["to"], r["via"], r.get("metric")) for r in link.get("routes", [])][len(gateways) :] == plain
-        assert link.get("dhcp4", False) == nic.dhcp4
+        asked = {"addresses": list(nic.dns), "search": list(nic.search)}
+        assert link.get("nameservers", {}) == {key: value for key, value in asked.items() if value}
+        assert (link.get("dhcp4", False), link.get("dhcp6", False)) == (nic.dhcp4, nic.dhcp6)
+        assert link.get("accept-ra", False) == (nic.accept_ra or nic.dhcp6)
+        assert link.get("mtu", 0) == nic.mtu
+        assert ("dhcp4-overrides" in link) == (nic.dhcp4 and not nic.default_route)
+    assert_stacked(model, links)
+
+
+def assert_stacked(model: NetworkModel, links: dict[str, Any]) -> None:
+    """Bonds have their cards, VLANs their number and what they are on."""
+    for bond in model.bonds:
+        cards = {links[name]["match"]["macaddress"] for name in links[bond.name]["interfaces"]}
+        assert cards == {mac.lower() for mac in bond.members}
+        assert links[bond.name]["parameters"]["mode"] == bond.mode
+    for vlan in model.vlans:
+        parent = links[links[vlan.name]["link"]]
+        assert links[vlan.name]["id"] == vlan.id
+        assert vlan.over.lower() in (links[vlan.name]["link"], parent.get("match", {}).get("macaddress"))
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_cloud_init_reads_back_what_was_asked(column: str) -> None:
+    assert_cloud_init_says(COLUMNS[column])
+
+
+def test_any_network_is_what_cloud_init_reads_back() -> None:
+    written = 0
+    for number in range(800):
+        model = a_network(Random(f"{SEED}/cloud-init/{number}"))
+        try:
+            DIALECTS["cloud_init_v2"](model, "web-1")
+        except Invalid:
+            continue
+        assert_cloud_init_says(model)
+        written += 1
+    assert written > 500
 
 
 def test_the_word_default_is_never_written_for_cloud_init() -> None:

@@ -7,6 +7,7 @@ from configparser import ConfigParser
 from dataclasses import replace
 from ipaddress import ip_address, ip_interface, ip_network
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from hypothesis import strategies as st
 from services.common.contracts.errors import Invalid
 from services.common.contracts.network import Addressing, Bond, NetworkModel, Nic, Route, Vlan
 from services.imagebuilder.dialects import networkmanager
+from tests.support.arbitrary import SEED
+from tests.support.arbitrary_links import a_network
 from tests.support.imaging import COLUMNS, MAC, a_nic
 from tests.support.unpacked import unpacked
 
@@ -71,9 +74,8 @@ def metric(route: Route) -> tuple[str, ...]:
     return () if route.metric is None else (str(route.metric),)
 
 
-@pytest.mark.parametrize("column", COLUMNS)
-def test_a_profile_says_what_the_model_says_of_its_link(column: str) -> None:
-    model = COLUMNS[column]
+def assert_all_say(model: NetworkModel) -> None:
+    """Each link of the model has a profile, which says what the model says."""
     found = profiles(model)
     assert list(found) == [name for _, name, _ in model.links()]
     uuids = {name: profile["connection"]["uuid"] for name, profile in found.items()}
@@ -81,7 +83,8 @@ def test_a_profile_says_what_the_model_says_of_its_link(column: str) -> None:
     for _, name, link in model.links():
         profile = found[name]
         if isinstance(link, Nic):
-            assert (profile["connection"]["type"], profile["ethernet"]["mac-address"]) == ("ethernet", link.mac)
+            assert profile["connection"]["type"] == "ethernet"
+            assert profile["ethernet"]["mac-address"] == link.mac.lower()
             if bond := model.bond_of(link):
                 assert profile["connection"]["master"] == uuids[bond.name]
                 assert not profile.has_section("ipv4")
@@ -95,6 +98,24 @@ def test_a_profile_says_what_the_model_says_of_its_link(column: str) -> None:
             assert profile["connection"]["interface-name"] == link.name
             assert (profile["vlan"]["id"], profile["vlan"]["parent"]) == (str(link.id), uuids[model.name_of(parent)])
         assert_says(profile, link)
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_a_profile_says_what_the_model_says_of_its_link(column: str) -> None:
+    assert_all_say(COLUMNS[column])
+
+
+def test_profiles_of_any_network_say_what_the_model_says() -> None:
+    written = 0
+    for number in range(800):
+        model = a_network(Random(f"{SEED}/keyfiles/{number}"))
+        try:
+            networkmanager.keyfiles(model)
+        except Invalid:
+            continue
+        assert_all_say(model)
+        written += 1
+    assert written > 500
 
 
 def test_a_card_gets_the_name_it_was_given_and_no_other() -> None:
