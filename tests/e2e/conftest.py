@@ -12,6 +12,7 @@ from sqlalchemy import update
 from deploy.local.servers.libvirtd import Libvirtd
 from services.common.store.database import Database
 from services.common.store.jobs import Job
+from tests.support.hypervisor import private_libvirtd
 from tests.support.missing import servers_needed
 from tests.support.scratch import short_directory
 from tests.support.stack import Stack, running
@@ -36,12 +37,8 @@ def host(stack: Stack) -> str:
 
 @pytest.fixture(scope="module")
 def libvirtd() -> Iterator[Libvirtd]:
-    with short_directory() as directory:
-        server = Libvirtd(directory, netns=True)
-        with servers_needed():
-            server.start()
+    with private_libvirtd() as server:
         yield server
-        server.purge()
 
 
 @pytest.fixture(scope="module")
