@@ -15,7 +15,7 @@ from services.api.views.accounts import project_view, tagged_project
 from services.common.contracts.errors import Conflict, NotFound, Problem
 from services.common.contracts.ids import new_id
 from services.common.contracts.states import MediaState
-from services.common.store.models import ApiToken, Media, Network, Project, Vm
+from services.common.store.models import ApiToken, Image, Media, Network, Project, Vm
 
 ORDER = Order(Project.id, {"name": Project.name, "created_at": Project.id})
 
@@ -64,7 +64,7 @@ def change(call: Call, db: Session) -> dict[str, Any]:
 
 
 def remove(call: Call, db: Session) -> Answer:
-    """Delete a project that holds nothing any more; its API tokens go with it."""
+    """Delete a project that holds nothing any more; its API tokens and its images without a vm go with it."""
     project = found(call, db, lock=True)
     etags.check(call.headers.get("If-Match", ""), tagged_project(project, call.who)["etag"], required=True)
     held = {
@@ -80,6 +80,7 @@ def remove(call: Call, db: Session) -> Answer:
         db.delete(token)
     # What is left are deleted media, which nobody is shown.
     db.execute(delete(Media).where(Media.project_id == project.id))
+    db.execute(delete(Image).where(Image.project_id == project.id))
     db.execute(delete(Project).where(Project.id == project.id))
     return Answer(status=204)
 

@@ -186,6 +186,14 @@ def test_an_image_whose_time_is_up_is_gone(api: Api, places: Places) -> None:
     problem(api.ask("", "GET", path_of(image["url"])), 404, "not-found")
 
 
+def test_with_its_project_an_image_is_gone(api: Api, places: Places) -> None:
+    project = api.project(member="member")
+    image = api.done("member", "POST", "/v1/images", asked(), headers={"X-Project": project["id"]})
+    gone = api.ask("admin", "DELETE", f"/v1/projects/{project['id']}", headers={"If-Match": "*"})
+    assert gone.status_code == 204, gone.text
+    problem(api.ask("", "GET", path_of(image["url"])), 404, "not-found")
+
+
 def test_the_oldest_images_make_room_within_the_quota_and_none_means_none(api: Api, places: Places) -> None:
     project = api.project(member="member")
     here = {"X-Project": project["id"]}
