@@ -3,7 +3,6 @@
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -11,7 +10,7 @@ from services.common.contracts import advance
 from services.common.contracts.events import AgentEvent, JobEventKind
 from services.common.contracts.flow import FLOWS
 from services.common.contracts.guest import INSTALLED, MOST_PHASES
-from services.common.contracts.journal import Done, JsonDict, NewEvent
+from services.common.contracts.journal import Done, JobView, JsonDict, NewEvent
 from services.common.contracts.states import JobState
 from services.common.contracts.topics import job_channel
 from services.common.runtime.feed import Feed
@@ -67,7 +66,7 @@ class Guests:
         if view is not None:
             self._waits.finish(view, deadline, word.now)
 
-    def _booting(self, word: _Word) -> Any:
+    def _booting(self, word: _Word) -> JobView | None:
         if word.job is None:
             return None
         booting = word.job.state == JobState.WAITING and word.job.step == "boot"
@@ -87,8 +86,10 @@ class Guests:
             return
         name, percent = str(word.message["name"]), word.message.get("percent")
         known: dict[str, float] = _facts(job).get("phases", {})
-        first = name not in known and len(known) < MOST_PHASES
-        if not first and not (name in known and (percent or 0) >= known[name] + 1):
+        ends = name == INSTALLED and job.step == "install"
+        first = name not in known and (ends or len(known) < MOST_PHASES)
+        further = first or (name in known and (percent or 0) >= known[name] + 1)
+        if not further or (not ends and word.now > self._latest(word, job)):
             return
         self._wake(word, job)
         now_at = {"name": name, "percent": percent, "at": word.now}
@@ -100,7 +101,7 @@ class Guests:
         else:
             told = {"job": job.id, "vm": word.vm.id, "kind": str(JobEventKind.PROGRESS), "step": job.step}
             self._feed.publish(job_channel(job.id), {**told, "percent": percent, "text": name, "at": word.now})
-        if name == INSTALLED and job.step == "install":
+        if ends:
             self._end(word, job, "phase")
 
     def _failed(self, word: _Word) -> None:
@@ -131,9 +132,12 @@ class Guests:
 
     def _go_on_waiting(self, word: _Word, job: Job) -> None:
         """It has come further: the guest may be silent for its whole allowance again."""
+        moved = min(word.now + self._patience(word, job), self._latest(word, job))
+        job.deadline_at = max(job.deadline_at or 0.0, moved)
+
+    def _latest(self, word: _Word, job: Job) -> float:
         row = word.session.get(JobStep, (job.id, job.step))
-        latest = (row.begun_at if row else word.now) + LONGEST_WAIT_S
-        job.deadline_at = max(job.deadline_at or 0.0, min(word.now + self._patience(word, job), latest))
+        return (row.begun_at if row else word.now) + LONGEST_WAIT_S
 
     def _patience(self, word: _Word, job: Job) -> float:
         return self._journal.durations.silence_s(word.session, FLOWS[job.kind].step(job.step), word.vm.os)

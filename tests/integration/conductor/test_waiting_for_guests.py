@@ -75,6 +75,8 @@ def test_a_guest_that_invents_phases_fills_no_journal(room: Room) -> None:
     for n in range(MOST_PHASES + 20):
         room.says("phase", name=f"phase {n}")
     assert len(room.told("guest.phase")) == MOST_PHASES
+    room.says("phase", name="installed")
+    assert room.job().step == "boot", "its end counts all the same"
 
 
 def test_another_host_s_word_about_this_vm_is_not_heard(room: Room) -> None:
@@ -115,6 +117,11 @@ def test_nobody_waits_for_a_guest_for_ever_whatever_it_says(room: Room) -> None:
     room.change(deadline_at=1.0)
     room.says("phase", name="packages")
     assert (room.job().deadline_at or 0.0) < time.time()
+    room.change(state="stalled")
+    room.says("phase", name="bootloader")
+    assert room.job().state == "stalled"
+    room.says("phase", name="installed")
+    assert (room.job().state, room.job().step) == ("waiting", "boot")
 
 
 @pytest.mark.parametrize("power", ["off", "crashed", "absent"])
