@@ -83,7 +83,7 @@ def assert_says(files: dict[str, bytes], nics: Sequence[Nic]) -> None:
     """Every card has its own interface, servers and words for the first logon."""
     root = read(files)
     tcpip = component(root, "specialize", "TCPIP")
-    assert len(tcpip.findall("Interfaces")) == 1
+    assert len(tcpip.findall("Interfaces")) == any(nic.configured for nic in nics)
     cards = {card.findtext("Identifier"): card for card in tcpip.findall("Interfaces/Interface")}
     servers = {
         card.findtext("Identifier"): [e.text for e in card.findall("DNSServerSearchOrder/IpAddress")]
