@@ -8,6 +8,7 @@ import yaml
 
 from services.common.catalog import systems
 from services.common.catalog.entries import Delivery
+from services.imagebuilder.masters.debian import read_recipe
 from tests.support.answers import answer_files, rows_of
 
 CLOUD = [*rows_of("debian"), *rows_of("ubuntu")]
@@ -62,3 +63,40 @@ def test_users_are_made_with_their_keys_hash_and_sudo(row: str) -> None:
     )
     assert (guest["name"], guest["lock_passwd"]) == ("guest", True)
     assert not {"sudo", "passwd", "ssh_authorized_keys"} & set(guest)
+
+
+# Key of a cloud-config -> the module of cloud-init that reads it; those not named need none.
+MODULES = {
+    "apt": "apt-configure",
+    "ca_certs": "ca-certs",
+    "fqdn": "set_hostname",
+    "hostname": "set_hostname",
+    "locale": "locale",
+    "manage_etc_hosts": "update_etc_hosts",
+    "ntp": "ntp",
+    "package_update": "package-update-upgrade-install",
+    "packages": "package-update-upgrade-install",
+    "runcmd": "runcmd",
+    "ssh_pwauth": "set-passwords",
+    "timezone": "timezone",
+    "users": "users-groups",
+    "write_files": "write-files",
+}
+
+
+def test_our_own_image_runs_every_module_that_its_seed_has_words_for() -> None:
+    recipe = read_recipe("debian-12")
+    config = yaml.safe_load(recipe.files["/etc/cloud/cloud.cfg.d/90-innkeeper.cfg"])
+    listed = {name for stage in ("init", "config", "final") for name in config[f"cloud_{stage}_modules"]}
+    everything = user_data(
+        "debian-12",
+        packages=("nginx",),
+        ntp=("time.example.org",),
+        mirror=MIRROR,
+        ca_certificates=(PEM,),
+        keyboard="de",
+        guest_agent=False,
+    )
+    unread = {"disable_root"}
+    assert {MODULES[key] for key in set(everything) - unread} <= listed
+    assert "ConditionPathExists" in recipe.files["/etc/systemd/system/systemd-timesyncd.service.d/innkeeper.conf"]
