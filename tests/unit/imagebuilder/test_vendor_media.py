@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How each vendor's medium comes to install by itself: a disc beside it that its installer looks for and, where its own
+menu would ask, a menu of ours. The media are synthetic: what a vendor's installer makes of it is not shown here."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from services.common.catalog import systems, template
+from services.common.contracts.errors import ImageFailed
+from services.imagebuilder.checksum import sha256_of
+from services.imagebuilder.installation import recipe_of
+from services.imagebuilder.masters import MasterStore
+from services.imagebuilder.seed import seed_files
+from services.imagebuilder.slots.master import ensure_slotted
+from tests.support.answers import rows_of
+from tests.support.bootable import make_medium, xorriso
+from tests.support.imaging import SECRETS, VM_ID, Told, a_spec
+from tests.support.missing import missing
+
+ANACONDA = [*rows_of("el"), *rows_of("fedora")]
+UBUNTU = rows_of("ubuntu-installer")
+AGAMA = ["sles-16-installer"]
+WITH_A_MENU = [*UBUNTU, *AGAMA]
+# What each installer looks for by itself: the label of a volume, and a file at its root.
+LOOKED_FOR = {
+    **dict.fromkeys(ANACONDA, ("OEMDRV", "ks.cfg")),
+    **dict.fromkeys(UBUNTU, ("CIDATA", "user-data")),
+    **dict.fromkeys(AGAMA, ("OEMDRV", "autoinst.json")),
+}
+WORDS = {
+    **dict.fromkeys(UBUNTU, ("/casper/vmlinuz autoinstall ", "/casper/initrd")),
+    **dict.fromkeys(AGAMA, ("/boot/x86_64/loader/linux ", "/boot/x86_64/loader/initrd")),
+}
+
+
+@pytest.mark.parametrize("row", LOOKED_FOR)
+def test_the_answers_come_on_a_disc_as_the_installer_looks_for_it(row: str) -> None:
+    entry, (label, name) = systems()[row], LOOKED_FOR[row]
+    assert entry.installable
+    assert entry.answers_on_disc
+    assert entry.label == label
+    assert name in seed_files(entry, VM_ID, a_spec(os=row), SECRETS)
+
+
+@pytest.mark.parametrize("row", ANACONDA)
+def test_anacondas_medium_boots_as_it_is(row: str) -> None:
+    plan = systems()[row].master
+    assert plan is not None
+    assert not plan.menus
+
+
+@pytest.mark.parametrize("row", WITH_A_MENU)
+def test_a_master_has_our_menu_in_place_of_the_one_that_asks(row: str, tmp_path: Path) -> None:
+    entry, medium = systems()[row], tmp_path / "medium.iso"
+    assert entry.master is not None
+    make_medium(medium, 1 << 16, tmp_path / "scratch", uefi=True, menus=tuple(entry.master.menus))
+    master = ensure_slotted(MasterStore(tmp_path), medium, sha256_of(medium)[0], recipe_of(entry), Told())
+    for place, name in entry.master.menus.items():
+        out = tmp_path / "menu"
+        xorriso("-osirrox", "on", "-indev", str(master.path), "-extract", place, str(out))
+        text = out.read_text()
+        assert text == template(entry.family, name)
+        assert [word for word in WORDS[row] if word not in text] == []
+        assert "menuentry" not in text
+
+
+def test_another_systems_medium_is_refused(tmp_path: Path) -> None:
+    medium = tmp_path / "medium.iso"
+    make_medium(medium, 1 << 16, tmp_path / "scratch")
+    recipe = recipe_of(systems()["sles-16-installer"])
+    with pytest.raises(ImageFailed, match=r"has no /boot/grub2/grub\.cfg"):
+        ensure_slotted(MasterStore(tmp_path), medium, sha256_of(medium)[0], recipe, Told())
+
+
+@pytest.mark.parametrize("row", WITH_A_MENU)
+def test_grub_can_read_our_menu(row: str, tmp_path: Path) -> None:
+    program = shutil.which("grub-script-check") or missing("grub-script-check, of the package grub-common")
+    entry = systems()[row]
+    assert entry.master is not None
+    for name in entry.master.menus.values():
+        menu = tmp_path / name
+        menu.write_text(template(entry.family, name))
+        assert subprocess.run([program, str(menu)], capture_output=True, check=False).returncode == 0
+        menu.write_text("if true; then\n")
+        assert subprocess.run([program, str(menu)], capture_output=True, check=False).returncode
+
+
+NOT_YET = [row for row in rows_of("suse") if row not in AGAMA] + rows_of("flatcar") + rows_of("fedora-coreos")
+
+
+@pytest.mark.parametrize("row", NOT_YET)
+def test_a_medium_whose_start_is_not_known_for_sure_installs_no_vm(row: str) -> None:
+    assert not systems()[row].installable
