@@ -26,6 +26,7 @@ from services.common.store.jobs import Job
 from services.common.store.journal import SqlJournal, view_of
 from services.common.store.vms import Vm
 from services.conductor.guest_waits import OFF, locked_wait
+from services.conductor.metrics import EVIDENCE, VERDICTS
 
 log = get_logger(__name__)
 # Whoever asked for an earlier look has it by then.
@@ -68,6 +69,7 @@ class Witness:
             row.taken_at = time.time()
             row.console, row.screenshot, row.note = found.console, found.screenshot or None, found.note
             row.until = None
+            EVIDENCE.labels("answered").inc()
             _forget_looks(session, row)
             if job is not None:
                 self._verdict(session, job, row)
@@ -85,6 +87,7 @@ class Witness:
                     continue
                 row.until = None
                 row.note = "the host did not answer in time"
+                EVIDENCE.labels("silent").inc()
                 if job is not None:
                     self._verdict(session, job, row)
 
@@ -97,11 +100,13 @@ class Witness:
         if failed:
             error = GuestFailed(failure_text(view.step, failed), extra={"log": failed.get("log", ""), **told})
             self._journal.apply_in(session, view, advance.failed(view, error))
+            VERDICTS.labels(view.step, "failed").inc()
         elif _over(job, now):
             off = f"the vm is {told['power']}, so that its guest can't go on in {view.step!r}"
             silent = f"the guest has said nothing new for too long in {view.step!r}"
             reason = off if told["power"] in OFF else silent
             self._journal.apply_in(session, view, advance.stalled(view, reason, told))
+            VERDICTS.labels(view.step, "stalled").inc()
             log.warning("job stalled", job=view.id, step=view.step)
 
 
