@@ -15,12 +15,14 @@ from functools import partial
 from typing import Any
 
 from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
 
 from services.common.catalog import OsEntry, systems
 from services.common.contracts.codec import load
-from services.common.contracts.errors import Conflict, ImageFailed, Invalid, NotFound, Problem
+from services.common.contracts.errors import Conflict, ImageFailed, Invalid, NotFound, Problem, TryAgain
 from services.common.contracts.vm import Secrets, VmSpec
 from services.common.runtime.keys import Keys
+from services.common.runtime.log import get_logger
 from services.common.store.database import Database
 from services.common.store.images import Image
 from services.imagebuilder.drafts import write_whole
@@ -30,6 +32,7 @@ from services.imagebuilder.metrics import ORDERS
 from services.imagebuilder.places import INSTALL, SEED, Places
 from services.imagebuilder.seed import seed_files
 
+log = get_logger(__name__)
 JsonDict = dict[str, Any]
 TOPIC = "image"
 # A disc of answers takes milliseconds and is made at once; so is an installer's image, once there is a master. Whoever
@@ -57,10 +60,17 @@ class Orders:
     def answer(self, payload: JsonDict) -> JsonDict:
         """`{id}` -> `{file, size, sha256}`, or `{making: text}` where it takes longer: ask again.
 
-        Raises NotFound where nothing of that id is ordered, Invalid with the fields that the system can't have, and
-        Conflict where its medium or master can't be had.
+        Raises NotFound where nothing of that id is ordered, Invalid with the fields that the system can't have,
+        Conflict where its medium or master can't be had, and TryAgain where disk or database are in the way.
         """
-        image_id = str(payload["id"])
+        try:
+            return self._answer(str(payload["id"]))
+        except (OSError, OperationalError) as error:
+            reason = (isinstance(error, OSError) and error.strerror) or type(error).__name__
+            log.warning("an ordered image can't be written", image=payload["id"], reason=str(error))
+            raise TryAgain(f"the image builder can't write the image: {reason}; try again later") from error
+
+    def _answer(self, image_id: str) -> JsonDict:
         order, entry = self._wanted(image_id)
         if entry.answers_on_disc:
             return self._build(order, entry)

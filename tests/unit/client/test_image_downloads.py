@@ -4,12 +4,14 @@
 import hashlib
 import re
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import Result
 
+from innkeeper.cli.transfer import shown
 from innkeeper.client import Client
 from innkeeper.downloading import Download
 from innkeeper.errors import NotTheContract, Unreachable
@@ -130,6 +132,27 @@ def test_inn_builds_into_a_file(signed_in: Path, api: CannedApi, command: Inn, t
     assert target.read_bytes() == ISO
     assert outcome.stdout.strip() == str(target)
     assert "here.iso: 100% of 160.0 KiB" in outcome.stderr
+
+
+class Terminal(StringIO):
+    """A terminal that remembers what was drawn."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_there_is_a_bar_and_elsewhere_a_line_a_tenth() -> None:
+    drawn, written = Terminal(), StringIO()
+    for out in (drawn, written):
+        with shown("web-1.iso", out) as tell:
+            for here in range(0, 10241, 64):
+                tell(here, 10240)
+    assert "\x1b" in drawn.getvalue()
+    assert "web-1.iso" in drawn.getvalue()
+    lines = written.getvalue().splitlines()
+    assert lines[0] == "web-1.iso: 0% of 10.0 KiB"
+    assert len(lines) == 11
+    assert lines[-1] == "web-1.iso: 100% of 10.0 KiB"
 
 
 def test_inn_downloads_to_the_images_name(

@@ -14,7 +14,7 @@ import pytest
 
 from services.common.catalog import systems
 from services.common.contracts.codec import dump
-from services.common.contracts.errors import Conflict, Invalid, NotFound
+from services.common.contracts.errors import Conflict, Invalid, NotFound, TryAgain
 from services.common.contracts.vm import Secrets, VmSpec
 from services.common.runtime.keys import Keys
 from services.common.store.database import Database
@@ -147,6 +147,16 @@ def test_what_the_system_cant_have_is_named_and_leaves_nothing(desk: Desk) -> No
     assert not desk.places.image(IMAGE_ID).exists()
     with pytest.raises(Invalid):
         desk.orders.answer({"id": IMAGE_ID})
+
+
+def test_a_disk_in_the_way_is_no_defect_and_the_next_try_goes_through(desk: Desk) -> None:
+    desk.order(a_spec())
+    folder = desk.places.image("")
+    folder.write_text("a file where the images' folder should be")
+    with pytest.raises(TryAgain, match="can't write"):
+        desk.orders.answer({"id": IMAGE_ID})
+    folder.unlink()
+    assert desk.orders.answer({"id": IMAGE_ID})["file"] == SEED
 
 
 def test_an_os_that_left_the_catalogue_is_named(desk: Desk) -> None:
