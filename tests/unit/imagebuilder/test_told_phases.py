@@ -177,7 +177,7 @@ def scripts(row: str) -> Iterator[str]:
     text = answers(row)
     if text.startswith("<?xml"):
         root = etree.fromstring(text.encode())
-        yield from (source.text for source in root.iter("{http://www.suse.com/1.0/yast2ns}source"))
+        yield from (source.text or "" for source in root.iter("{http://www.suse.com/1.0/yast2ns}source"))
     elif text.startswith("{"):
         kinds = json.loads(text)["scripts"]
         yield from (script["content"] for kind in ("pre", "postPartitioning", "post") for script in kinds[kind])
