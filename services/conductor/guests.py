@@ -2,14 +2,14 @@
 """What guests say: kept as observed facts, told as phases, and the end of a wait for an installation or a boot."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
 
 from services.common.contracts import advance
 from services.common.contracts.events import AgentEvent, JobEventKind
-from services.common.contracts.flow import FLOWS
-from services.common.contracts.guest import INSTALLED, MOST_PHASES
+from services.common.contracts.flow import FLOWS, INSTALLS
+from services.common.contracts.guest import AGENT, INSTALLED, MOST_PHASES
 from services.common.contracts.journal import Done, JobView, JsonDict, NewEvent
 from services.common.contracts.states import JobState
 from services.common.contracts.topics import job_channel
@@ -46,7 +46,12 @@ class Guests:
         self._waits = GuestWaits(database, journal)
         self._witness = Witness(database, journal)
         self._feed = feed
-        self._said = {"phase": self._phase, "report": self._report, "failed": self._failed}
+        self._said = {
+            "hello": self._hello,
+            "phase": self._phase,
+            "report": self._report,
+            "failed": self._failed,
+        }
 
     def record(self, event: AgentEvent) -> None:
         """One message. Repeated, late and out of order it does no harm."""
@@ -71,6 +76,11 @@ class Guests:
             return None
         booting = word.job.state == JobState.WAITING and word.job.step == "boot"
         return view_of(word.session, word.job, self._journal.platform(word.session)) if booting else None
+
+    def _hello(self, word: _Word) -> None:
+        """Of a system that was just installed, the first word of its agent is the last phase."""
+        if word.job is not None and word.job.params.get(INSTALLS):
+            self._phase(replace(word, message={"name": AGENT}))
 
     def _report(self, word: _Word) -> None:
         word.vm.observed = {**_without_type(word.message), "at": word.now}

@@ -30,6 +30,7 @@ def test_an_installation_is_followed_to_its_end_and_the_boot_after_it(stack: Sta
     percents = [percent for _, percent in told]
     assert percents == sorted(percents)
     assert percents[-1] == 100
+    assert [e["text"] for e in stack.events(job["id"]) if e["kind"] == "guest.phase"][-1] == "agent"
     steps = {step["name"]: step for step in job["steps"]}
     assert steps["install"]["state"] == steps["boot"]["state"] == "done"
     assert steps["install"]["silence_s"] == 1800.0

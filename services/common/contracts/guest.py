@@ -29,7 +29,8 @@ TYPES = ("hello", "phase", "report", "load", "heartbeat", "failed")
 GUEST_STEPS = frozenset({"install", "boot"})
 # The phases of an installation, in the words every template uses.
 INSTALLED = "installed"
-PHASES = ("loader up", "network", "partitioning", "packages", "bootloader", INSTALLED, "first boot", "agent")
+AGENT = "agent"
+PHASES = ("loader up", "network", "partitioning", "packages", "bootloader", INSTALLED, "first boot", AGENT)
 # However often a guest invents a new name, a step's journal holds this many.
 MOST_PHASES = 64
 _LINE_MAX = 200

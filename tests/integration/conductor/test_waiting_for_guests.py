@@ -50,6 +50,20 @@ def test_a_report_without_the_address_asked_for_leaves_the_boot_waiting(room: Ro
     assert room.job().step == "verify"
 
 
+@pytest.mark.parametrize(("install", "told"), [(True, [("agent", {})]), (False, [])])
+def test_the_agent_of_a_system_that_was_just_installed_is_its_last_phase(
+    room: Room, install: bool, told: list[Any]
+) -> None:
+    room.check_in(install)
+    if install:
+        room.says("phase", name="installed")
+    before = len(room.told("guest.phase"))
+    for _ in range(2):
+        room.says("hello", agent="a", boot_id="b", hostname="h", os="o")
+    assert room.told("guest.phase")[before:] == told
+    assert room.job().step == "boot"
+
+
 def test_phases_that_come_again_or_late_change_nothing(room: Room) -> None:
     room.check_in()
     for name, percent in (("packages", 50), ("partitioning", 20), ("packages", 50), ("partitioning", 20)):
@@ -104,7 +118,6 @@ def test_what_only_says_that_it_is_there_is_no_progress(room: Room) -> None:
     room.check_in()
     room.change(deadline_at=1.0)
     room.says("heartbeat", uptime_s=9)
-    room.says("hello", agent="a", boot_id="b", hostname="h", os="o")
     room.says("load", load1=0.1, memory_total_mib=1, memory_free_mib=1, disks=[])
     assert room.job().deadline_at == 1.0
 
