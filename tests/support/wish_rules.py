@@ -19,6 +19,7 @@ from tests.support.imaging import VM_ID
 from tests.support.understood import Reader
 
 FREE = ("key", "first_boot")  # any text may be one of these
+_MAC = re.compile(r"(?<![0-9A-Fa-f:-])[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}(?![0-9A-Fa-f:-])")
 _MASK = re.compile(r"(255|254|252|248|240|224|192|128|0)(\.(255|254|252|248|240|224|192|128|0)){3}")
 
 
@@ -43,6 +44,7 @@ def check(entry: OsEntry, wish: Wish) -> bool:
     texts = check_structure(entry, wish, files)
     check_data(wish, texts)
     check_addresses(entry, wish, "\n".join(texts - opaque(wish)))
+    check_cards(wish, "\n".join(texts - opaque(wish)))
     return True
 
 
@@ -121,3 +123,12 @@ def check_addresses(entry: OsEntry, wish: Wish, text: str) -> None:
     others = {one for one in found - asked - constant_addresses(entry.name) if not _MASK.fullmatch(one)}
     strange = {one for one in others if not ip_address(one).is_loopback}
     assert not strange, f"{sorted(strange)} nobody asked for"
+
+
+def check_cards(wish: Wish, text: str) -> None:
+    """Cards are meant by their MACs: those that were asked for, and no other ones."""
+    found = {match[0].replace("-", ":").lower() for match in _MAC.finditer(text)}
+    asked = {nic.mac.lower() for nic in wish.spec.nics}
+    assert found <= asked, f"{sorted(found - asked)} nobody asked for"
+    needed = {nic.mac.lower() for nic in wish.spec.nics if nic.configured}
+    assert needed <= found, f"{sorted(needed - found)} nowhere"
