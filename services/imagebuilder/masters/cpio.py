@@ -5,7 +5,6 @@ import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import count
-from pathlib import PurePosixPath
 
 
 @dataclass(frozen=True)
@@ -46,14 +45,18 @@ def archive(entries: Mapping[str, Entry]) -> bytes:
 
 
 def _parents(paths: Iterable[str]) -> set[str]:
-    return {str(parent) for path in paths for parent in PurePosixPath(path).parents} - {"."}
+    found: set[str] = set()
+    for path in paths:
+        while (path := path.rpartition("/")[0]) and path not in found:
+            found.add(path)
+    return found
 
 
 def _record(path: str, entry: Entry, inode: int) -> bytes:
     name = path.encode() + b"\0"
     links = 2 if stat.S_ISDIR(entry.mode) else 1
     numbers = (inode, entry.mode, 0, 0, links, 0, len(entry.content), 0, 0, *entry.device, len(name), 0)
-    header = b"070701" + b"".join(b"%08x" % number for number in numbers)
+    header = b"070701" + b"%08x" * len(numbers) % numbers
     return _padded(header + name) + _padded(entry.content)
 
 
