@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Questions and answers over Redis, for what only reads: nothing is promised, nothing is kept. (An order for an image is
-kept, as a row that the question names: docs/adr/0013.)
+"""Questions and answers over Redis, for what only reads: nothing is promised, nothing is kept.
+
+(An order for an image is kept, as a row that the question names: docs/adr/0013.)
 
 A question lives no longer than somebody waits for its answer, so a service that was away answers no stale ones.
 Several processes may answer the same topic; each question is answered once.
