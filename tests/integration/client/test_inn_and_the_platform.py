@@ -161,3 +161,20 @@ def test_a_refresh_token_gives_a_new_pair_and_logout_ends_it(stack: Stack) -> No
         with Client(stack.api_url, Tokens(access_token="stale", refresh_token=first.refresh_token)) as renewed:
             assert renewed.me()
             renewed.logout()
+
+
+def test_what_can_be_seen_of_a_vm_and_of_one_that_broke(inn: Inn, tmp_path: Path) -> None:
+    assert inn("vm", "create", "seen", *MINI).returncode == 0
+    assert "fake console of seen" in inn("vm", "console-log", "seen").stdout
+    file = tmp_path / "seen.png"
+    assert inn("vm", "screenshot", "seen", "-o", str(file)).returncode == 0
+    assert file.read_bytes().startswith(b"\x89PNG")
+    broken = inn("vm", "create", "broken-boot-fails", *MINI)
+    assert broken.returncode == 7
+    assert "told to fail" in broken.stderr
+    job = inn("job", "list", "-o", "name").stdout.split()[0]
+    shown = inn("job", "show", job).stdout
+    assert "console, its end:" in shown
+    assert f"--job {job}" in shown
+    assert "told to fail" in inn("vm", "console-log", "broken-boot-fails", "--job", job).stdout
+    assert inn("vm", "delete", "seen", "broken-boot-fails", "--yes").returncode == 0
