@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Our boot menus, in masters of media that GRUB boots as the vendors' do, start the installer's kernel with nobody
+choosing, by BIOS and by UEFI. The media are made here, with the mini guest's kernel in the installer's place."""
+
+from pathlib import Path
+
+import pytest
+
+from services.common.catalog import systems
+from services.imagebuilder.checksum import sha256_of
+from services.imagebuilder.installation import recipe_of
+from services.imagebuilder.masters import Master, MasterStore, cpio
+from services.imagebuilder.masters.bootable_iso import Medium, bootable_iso
+from services.imagebuilder.slots.master import ensure_slotted
+from tests.integration.imagebuilder.conftest import Guest
+from tests.support.imaging import Told
+from tests.support.missing import missing
+
+OVMF = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
+INIT = """#!/bin/sh
+export PATH=/bin
+mount -t devtmpfs none /dev
+mount -t proc none /proc
+mount -t sysfs none /sys
+while read -r module; do insmod "/modules/$module"; done </modules/order
+tries=0
+until port=$(grep -l . /sys/class/virtio-ports/*/name) || [ "$tries" -ge 500 ]; do
+    tries=$((tries + 1))
+    usleep 20000
+done
+port=${port%/name}
+printf '{"type":"booted","with":"%s"}\\n' "$(cat /proc/cmdline)" >"/dev/${port##*/}"
+poweroff -f
+"""
+# Kernel and initrd as a menu names them, and words that it must give the kernel; both rows of Ubuntu have the same menu.
+MEDIA = {
+    "ubuntu-24.04-installer": ("/casper/vmlinuz", "/casper/initrd", ("autoinstall",)),
+    "sles-16-installer": ("/boot/x86_64/loader/linux", "/boot/x86_64/loader/initrd", ("splash=silent",)),
+}
+# The vendor's menu, which waits for somebody: nothing boots where it is not replaced.
+ASKS = "set timeout=-1\nmenuentry 'Install' { true }\n"
+
+
+def a_medium(folder: Path, row: str, boots: tuple[Path, Path]) -> Path:
+    """A medium that the row's menu has a place on; it reads menus from where the vendor's does."""
+    plan, (kernel, initrd, _) = systems()[row].master, MEDIA[row]
+    assert plan is not None
+    files = {kernel: boots[0], initrd: boots[1]}
+    (menu,) = plan.menus
+    (folder / "asks.cfg").write_text(ASKS)
+    elsewhere = menu != "/boot/grub/grub.cfg"
+    files |= {menu: folder / "asks.cfg"} if elsewhere else {}
+    out = folder / "medium.iso"
+    bootable_iso(Medium(files, f"configfile {menu}\n" if elsewhere else ASKS, "VENDOR"), out, folder)
+    return out
+
+
+@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+@pytest.mark.parametrize("row", MEDIA)
+def test_nobody_has_to_choose(
+    row: str, firmware: str, tmp_path: Path, store: MasterStore, mini: Master, guests: list[Guest]
+) -> None:
+    if firmware == "uefi" and not OVMF.is_file():
+        missing(f"{OVMF}; install: apt-get install ovmf")
+    initrd = tmp_path / "initrd"
+    init = cpio.archive({"init": cpio.file(INIT.encode(), 0o755)})
+    initrd.write_bytes(store.path(mini.files["initrd"].sha256).read_bytes() + init)
+    medium = a_medium(tmp_path, row, (store.path(mini.files["kernel"].sha256), initrd))
+    recipe = recipe_of(systems()[row])
+    master = ensure_slotted(MasterStore(tmp_path / "state"), medium, sha256_of(medium)[0], recipe, Told())
+    arguments = ["-drive", f"file={master.path},if=none,id=cd,format=raw,readonly=on", "-device", "ide-cd,drive=cd"]
+    if firmware == "uefi":
+        arguments += ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF}"]
+    guest = Guest(tmp_path, arguments)
+    guests.append(guest)
+    given = guest.message("booted", timeout=120)["with"].split()
+    assert set(MEDIA[row][2]) <= set(given)
+    assert "console=ttyS0,115200n8" in given
