@@ -32,7 +32,7 @@ port=${port%/name}
 printf '{"type":"booted","with":"%s"}\\n' "$(cat /proc/cmdline)" >"/dev/${port##*/}"
 poweroff -f
 """
-# Kernel and initrd as a menu names them, and words that it must give the kernel; both rows of Ubuntu have the same menu.
+# Kernel and initrd as a menu names them, and words that it must give the kernel; Ubuntu's rows have the same menu.
 MEDIA = {
     "ubuntu-24.04-installer": ("/casper/vmlinuz", "/casper/initrd", ("autoinstall",)),
     "sles-16-installer": ("/boot/x86_64/loader/linux", "/boot/x86_64/loader/initrd", ("splash=silent",)),
