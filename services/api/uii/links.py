@@ -12,6 +12,7 @@ from services.common.contracts.network import NetworkModel, Nic
 from services.common.contracts.network_rules import network_problems
 
 OFFLINE = "none of your networks has a valid internet connection"
+_MOST_SERVERS = 8
 # What our model calls a field, as it is called here.
 _WORDS = {"addresses": "ipnet", "gateway4": "gateway", "gateway6": "gateway", "search": "domain"}
 
@@ -46,7 +47,7 @@ class _Link:
             given.checked("domain", grammar.domain, domain)
         if mac:
             given.checked("mac", grammar.multicast_free, mac)
-        servers = [word for text in given.texts("dns") for word in text.replace(",", " ").split()]
+        servers = [word for text in given.texts("dns", _MOST_SERVERS) for word in text.replace(",", " ").split()]
         given.end()
         self.problems = [*given.problems, *(_dynamic if dhcp else self._static)(given, ipnet, gateway)]
         # A router of a network without internet is nobody's way out.

@@ -12,6 +12,7 @@ from services.common.contracts.errors import Problem
 
 _WAYS = re.compile(r"-(installer|image|netboot)$")
 _PARTS = re.compile(r"(.+?)-(\d.*|stable)")
+_LONGEST = 64
 # Every spelling of these clients and their manuals; a Terraform provider compares the listed one to the letter.
 _ARCHES = {
     **dict.fromkeys(("", "x86_64", "amd64", "64"), "x86_64"),
@@ -57,6 +58,7 @@ def parts_of(entry: OsEntry) -> tuple[str, str]:
 def chosen(listed: Sequence[Offer], dist: str, version: str, arch: str) -> tuple[Offer | None, list[Problem]]:
     """The one that was asked for; else everything that is wrong with the question."""
     known = sorted({offer.dist for offer in listed})
+    dist, version, arch = dist[:_LONGEST], version[:_LONGEST], arch[:_LONGEST]
     if not dist:
         return None, [Problem("/dist", "the distribution is missing", _choice(known))]
     same = [offer for offer in listed if offer.dist == dist.lower()]

@@ -56,23 +56,15 @@ class Fields:
         value = self._left.pop(name, False)
         return bool(self._of(name, value, bool, "true or false", False))
 
-    def texts(self, name: str) -> list[str]:
-        """A list of texts; one text stands for a list of one. Empty ones are left out."""
+    def texts(self, name: str, most: int) -> list[str]:
+        """A list of texts, at most so many; one text stands for a list of one. Empty ones are left out."""
         value = self._left.pop(name, [])
         several = [value] if isinstance(value, str) else value
-        found = self._of(name, several, list, "a list of texts", [])
-        if not all(isinstance(item, str) for item in found):
-            self.wrong(name, "not a list of texts", "put each into quotes")
-            return []
-        return [item for item in found if item]
+        return [item for item in self._all(name, several, str, "texts", most) if item]
 
-    def objects(self, name: str) -> list[JsonDict]:
-        """A list of objects."""
-        found = self._of(name, self._left.pop(name, []), list, "a list of objects", [])
-        if not all(isinstance(item, dict) for item in found):
-            self.wrong(name, "not a list of objects", "write each as {...}")
-            return []
-        return list(found)
+    def objects(self, name: str, most: int) -> list[JsonDict]:
+        """A list of objects, at most so many."""
+        return self._all(name, self._left.pop(name, []), dict, "objects", most)
 
     def wrong(self, name: str, detail: str, fix: str) -> None:
         """Keep a problem with a field."""
@@ -91,6 +83,16 @@ class Fields:
         """What is left has a value and a name that mean nothing here: better said than dropped."""
         for name in sorted(self._left):
             self.wrong(name, "this is not a field of the request", "leave it out")
+
+    def _all(self, name: str, value: Any, kind: type, what: str, most: int) -> list[Any]:
+        found: list[Any] = self._of(name, value, list, f"a list of {what}", [])
+        if len(found) > most:
+            self.wrong(name, f"more than {most}", f"keep at most {most}")
+            return []
+        if not all(isinstance(item, kind) for item in found):
+            self.wrong(name, f"not a list of {what}", f"let each be one of the {what}")
+            return []
+        return found
 
     def _of(self, name: str, value: Any, kind: type, what: str, otherwise: Any) -> Any:
         if isinstance(value, kind):

@@ -15,10 +15,13 @@ from services.common.contracts.vm import Secrets, UserSpec, VmSpec
 
 # The wire names no user. This one may become root by sudo.
 LOGIN = "admin"
-HOSTNAME = r"([a-zA-Z0-9])+([a-zA-Z0-9\-])*"
 _CRYPT = re.compile(r"\$[0-9a-z]+\$[./0-9A-Za-z$=,-]+")
-_hostname = grammar.matching(HOSTNAME, "a hostname", "letters, digits and -, a letter or digit first")
+_hostname = grammar.matching(
+    r"[a-zA-Z0-9][a-zA-Z0-9-]*", "a hostname", "letters, digits and -, a letter or digit first"
+)
 _timezone = "Etc/UTC"
+# As for our own vms.
+_MOST_NETWORKS, _MOST_PACKAGES, _MOST_KEYS = 16, 256, 32
 
 
 def wish(
@@ -29,7 +32,7 @@ def wish(
     for known in ("dist", "version", "arch"):
         given.text(known)
     hostname = _name(given)
-    nics, wrong = nics_of(given.objects("networks"))
+    nics, wrong = nics_of(given.objects("networks", _MOST_NETWORKS))
     users, secrets = _login(given, entry, hashed)
     password_good = given.flag("sshpasswordauth") or not secrets.password_hashes
     spec = VmSpec(
@@ -44,7 +47,9 @@ def wish(
         keyboard=_meant(given, "keyboard", words.keyboard, words.DEFAULT_KEYBOARD, "en-US"),
         timezone=given.checked("timezone", grammar.timezone, given.text("timezone") or _timezone),
         users=users,
-        packages=tuple(given.checked("packages", grammar.package, name) for name in given.texts("packages")),
+        packages=tuple(
+            given.checked("packages", grammar.package, name) for name in given.texts("packages", _MOST_PACKAGES)
+        ),
         firmware=entry.firmware[0],
         ssh_passwords=password_good,
     )
@@ -64,7 +69,7 @@ def _name(given: Fields) -> str:
 
 
 def _login(given: Fields, entry: OsEntry, hashed: Callable[[str], str]) -> tuple[tuple[UserSpec, ...], Secrets]:
-    keys = [given.checked("sshkeys", grammar.ssh_key, key.strip()) for key in given.texts("sshkeys")]
+    keys = [given.checked("sshkeys", grammar.ssh_key, key.strip()) for key in given.texts("sshkeys", _MOST_KEYS)]
     password = given.text("password")
     if not keys and not password:
         return (), Secrets()

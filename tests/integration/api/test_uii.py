@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from tests.support.stack import free_port
 MARK = b"CD001"
 AT = 32769  # where every ISO 9660 says that it is one
 FORM = "application/x-www-form-urlencoded"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIo6QJpLo1lGUcHNmjGPyGRuVJvH7/iPXfsX2bq1VJdV me@desk"
 _addresses = count(1)
 
 
@@ -149,11 +151,10 @@ def test_the_net_clients_empty_fields_beside_dhcp_mean_nothing(api: Api, places:
 
 def test_what_was_asked_for_is_in_the_image_and_a_clear_password_is_not(api: Api, places: Places, token: str) -> None:
     clear = "Marker-4711-Battery"
-    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIo6QJpLo1lGUcHNmjGPyGRuVJvH7/iPXfsX2bq1VJdV me@desk"
-    asked = build(password=clear, sshkeys=[key], locale="de-DE", timezone="Europe/Berlin", packages=["htop"])
+    asked = build(password=clear, sshkeys=[KEY], locale="de-DE", timezone="Europe/Berlin", packages=["htop"])
     with tapped(api.settings.redis_url) as said:
         content = call(api, token, "POST", "/images", json=asked).data
-    for words in (b"$6$", key.encode(), b"de_DE.UTF-8", b"Europe/Berlin", b"htop", b"ssh_pwauth: false"):
+    for words in (b"$6$", KEY.encode(), b"de_DE.UTF-8", b"Europe/Berlin", b"htop", b"ssh_pwauth: false"):
         assert words in content
     assert clear.encode() not in content
     assert clear not in "\n".join(said)
@@ -182,8 +183,8 @@ def test_without_internet_it_is_said_in_the_known_words(api: Api, token: str) ->
 
 def test_what_only_the_image_builder_knows_is_said_in_the_same_way(api: Api, places: Places, token: str) -> None:
     before = orders(api)
-    long = [f"package-with-a-long-name-{n:04d}-{'x' * 80}" for n in range(2000)]
-    found = refused(call(api, token, "POST", "/images", json=build(packages=long)), 400, "/images")
+    long = [f"{KEY}-{n}-{'x' * 8000}" for n in range(32)]
+    found = refused(call(api, token, "POST", "/images", json=build(sshkeys=long)), 400, "/images")
     assert "room" in found[0]
     assert orders(api) == before
 
@@ -303,3 +304,44 @@ def test_a_vendors_system_is_listed_where_its_medium_was_imported_and_nowhere_el
         return {found["dist"] for found in call(api, by, "GET", "/oslist").json["_embedded"]}
 
     assert listed(token) - listed(elsewhere) == {"beos"}
+
+
+class Nonsense:
+    """JSON as nobody in his right mind would send it, the same each time."""
+
+    LEAVES = (
+        "", "x", "debian", "12", "-1", "null", "\u00e9\u4e2d", "\U0001f600", "a" * 300, "10.78.0.5/24", "::1",
+        "fe80::1/64", "1.2.3.4", "52:54:00:00:00:01", "$6$a$b", "en-US", "Europe/Berlin", "'; --", "a\nb", "]]>", "%end", KEY, 0, 1, -1,
+        2**63, 1e308, True, False, None, [], {},
+    )  # fmt: skip
+    LINK = ("dhcp", "domain", "mac", "ipnet", "gateway", "dns", "nointernet", "other")
+
+    def __init__(self, seed: int):
+        self.random = Random(seed)
+
+    def value(self, depth: int = 0) -> Any:
+        kind = self.random.randrange(4)
+        if kind < 2 or depth > 2:
+            return self.random.choice(self.LEAVES)
+        if kind == 2:
+            return [self.value(depth + 1) for _ in range(self.random.randrange(3))]
+        return {self.random.choice(self.LINK): self.value(depth + 1) for _ in range(self.random.randrange(4))}
+
+    def body(self) -> Any:
+        whole = build(networks=[{"dhcp": True}])
+        for name in self.random.sample(sorted(whole), self.random.randrange(1, 5)):
+            whole[name] = self.value()
+        return whole
+
+
+def test_nothing_anybody_sends_is_a_defect(api: Api, places: Places, token: str) -> None:
+    nonsense, before = Nonsense(7), orders(api)
+    for _ in range(150):
+        body = nonsense.body()
+        for path in ("/images", "/packages"):
+            answer = call(api, token, "POST", path, json=body)
+            assert answer.status_code in (200, 400), (body, answer.text)
+            if answer.status_code == 400:
+                refused(answer, 400, path)
+            answer.close()
+    assert orders(api) == before

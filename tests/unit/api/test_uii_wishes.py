@@ -188,7 +188,8 @@ def test_a_network_that_cant_work_is_refused_by_field(change: dict[str, Any], po
 @pytest.mark.parametrize(
     "field, value",
     [
-        ("hostname", ""), ("hostname", "-a"), ("hostname", "a_b"), ("hostname", "a.b"), ("hostname", "a" * 64),
+        ("hostname", ""), ("hostname", "a" * 500_000 + "!"), ("networks", [DHCP] * 17), ("packages", ["a"] * 257),
+        ("sshkeys", [KEY] * 33), ("hostname", "-a"), ("hostname", "a_b"), ("hostname", "a.b"), ("hostname", "a" * 64),
         ("hostname", 'a"\n'), ("locale", "english"), ("locale", "xx"), ("keyboard", "!"), ("timezone", "Mars/Base"),
         ("packages", ["a b"]), ("packages", [1]), ("packages", {"a": 1}),
         ("sshkeys", ["nonsense"]), ("password", "short"),
