@@ -7,6 +7,7 @@ from typing import Any, Dict, Optional
 
 from services.guestagent.facts import read
 
+_PHASE = "first boot"
 _STAGES = {"init-local": 20, "init": 40, "modules-config": 60, "modules-final": 80}
 _LOG_TAIL = 6000
 
@@ -18,13 +19,13 @@ def progress(run: str = "/run/cloud-init", log: str = "/var/log/cloud-init-outpu
         errors = [str(error) for error in result.get("errors") or []]
         if errors:
             text = "\n".join([*errors[:20], read(log)[-_LOG_TAIL:]])
-            return {"type": "failed", "phase": "cloud-init", "log": text[:8000]}
-        return {"type": "phase", "name": "cloud-init: done", "percent": 100}
+            return {"type": "failed", "phase": _PHASE, "log": text[:8000]}
+        return {"type": "phase", "name": _PHASE, "percent": 100}
     status = _section(run + "/status.json")
     stage = (status or {}).get("stage")
     if not isinstance(stage, str):
         return None
-    return {"type": "phase", "name": "cloud-init: " + stage, "percent": _STAGES.get(stage, 0)}
+    return {"type": "phase", "name": _PHASE, "percent": _STAGES.get(stage, 0)}
 
 
 def _section(path: str) -> Optional[Dict[str, Any]]:
