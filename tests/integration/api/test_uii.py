@@ -311,7 +311,8 @@ class Nonsense:
 
     LEAVES = (
         "", "x", "debian", "12", "-1", "null", "\u00e9\u4e2d", "\U0001f600", "a" * 300, "10.78.0.5/24", "::1",
-        "fe80::1/64", "1.2.3.4", "52:54:00:00:00:01", "$6$a$b", "en-US", "Europe/Berlin", "'; --", "a\nb", "]]>", "%end", KEY, 0, 1, -1,
+        "fe80::1/64", "1.2.3.4", "52:54:00:00:00:01", "$6$a$b", "en-US", "Europe/Berlin",
+        "'; --", "a\nb", "]]>", "%end", KEY, 0, 1, -1,
         2**63, 1e308, True, False, None, [], {},
     )  # fmt: skip
     LINK = ("dhcp", "domain", "mac", "ipnet", "gateway", "dns", "nointernet", "other")
