@@ -14,7 +14,19 @@ from zoneinfo import available_timezones
 
 from marshmallow import ValidationError
 
-from services.common.contracts.guest_words import KEYBOARD, LOCALE, PACKAGE, USER, server_problem, url_problem
+from services.common.contracts.guest_words import (
+    COMPONENT,
+    KEY_MOST,
+    KEYBOARD,
+    LOCALE,
+    PACKAGE,
+    PUBLIC_KEY,
+    REPOSITORY,
+    SUITE,
+    USER,
+    server_problem,
+    url_problem,
+)
 from services.common.contracts.network_stacking import LINK_NAME
 
 LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -50,6 +62,9 @@ account_name = matching(
 )
 package = matching(PACKAGE.pattern, "a package name", "the name alone, as in the archive")
 locale = matching(LOCALE.pattern, "a UTF-8 locale", "like de_DE.UTF-8")
+repository = matching(REPOSITORY.pattern, "a source's name", "1 to 32 of a-z, 0-9 and -, not at the ends")
+suite = matching(SUITE.pattern, "a suite", 'like "stable", or a directory that ends with /')
+component = matching(COMPONENT.pattern, "a component", 'like "main"')
 keyboard = matching(KEYBOARD.pattern, "a keyboard layout", "like us, de or fr-latin9")
 mac = matching(r"(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}", "a MAC address", "like 52:54:00:12:34:56")
 word = matching(r"[A-Za-z0-9](?:[A-Za-z0-9._:/-]{0,61}[A-Za-z0-9])?", "a word", "1 to 63 letters, digits and . _ : / -")
@@ -129,6 +144,12 @@ def guest_url(text: str) -> None:
     """A URL that a guest is told: http(s), a host, a path; not shown again, since people put passwords into it."""
     if problem := url_problem(text):
         raise ValidationError(f"the URL {problem} -> like http://mirror.example.org/debian")
+
+
+def public_key(text: str) -> None:
+    """An OpenPGP public key, armoured."""
+    if len(text) > KEY_MOST or not PUBLIC_KEY.fullmatch(text):
+        raise ValidationError("not an armoured OpenPGP public key -> as gpg --armor --export writes it")
 
 
 def server(text: str) -> None:

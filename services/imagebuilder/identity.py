@@ -8,6 +8,7 @@ from services.common.contracts.errors import Problem
 from services.common.contracts.guest_words import KEYBOARD, LOCALE, PACKAGE, USER, server_problem, url_problem
 from services.common.contracts.quoting import quoted
 from services.common.contracts.vm import Secrets, VmSpec
+from services.imagebuilder.repositories import repository_problems
 
 _LABEL = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOSTNAME = re.compile(_LABEL)
@@ -43,6 +44,7 @@ def identity_problems(spec: VmSpec, secrets: Secrets) -> list[Problem]:
     problems += _word(_LAYOUT, "/layout", [spec.layout], "whole, lvm or home")
     problems += _word(USER, "/users", [user.name for user in spec.users], "a user's name")
     problems += _key_problems(spec)
+    problems += repository_problems(spec)
     if not all(_HASH.fullmatch(text) for text in secrets.password_hashes.values()):
         problems.append(Problem("/users", "a password hash is not in crypt form", "use SHA-512-crypt ($6$...)"))
     if _SURROGATE.search(secrets.first_boot):

@@ -16,6 +16,7 @@ from services.imagebuilder.documents import render
 from services.imagebuilder.identity import CLOUD_CONFIG, SCRIPT, identity_problems
 from services.imagebuilder.masters import guest_agent
 from services.imagebuilder.particulars import particulars
+from services.imagebuilder.repositories import repository_files
 from services.imagebuilder.syntaxes import Raw
 
 USER_DATA = "user-data"
@@ -101,6 +102,7 @@ def _files(entry: OsEntry, spec: VmSpec) -> list[dict[str, Any]]:
     if spec.locale not in _LOCALES_AT_HAND and entry.debian_console:
         # Debian's locale-gen makes what this file names, whatever cloud-init asks it for.
         files.append(_file("/etc/locale.gen", f"en_US.UTF-8 UTF-8\n{spec.locale} UTF-8\n".encode()))
+    files += [_file(path, text.encode()) for path, text in repository_files(entry, spec)]
     if entry.agent == Agent.SEEDED and spec.guest_agent:
         files.append(_file(guest_agent.PYZ_PATH, guest_agent.pyz(), "0755"))
         files.append(_file(guest_agent.UNIT_PATH, guest_agent.UNIT.encode()))

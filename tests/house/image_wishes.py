@@ -2,18 +2,20 @@
 """What of a spec each row of the catalogue can have, found by asking each for it: a table of docs/images.md."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from services.common.catalog import OsEntry, systems
+from services.common.catalog.entries import Packages
 from services.common.contracts.errors import Invalid
-from services.common.contracts.vm import Firmware, FirstBoot, Layout, Secrets, UserSpec
+from services.common.contracts.vm import Firmware, FirstBoot, Layout, Repository, Secrets, UserSpec
 from services.imagebuilder.seed import seed_files
 from tests.support.imaging import COLUMNS, VM_ID, a_spec
 
 _KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 ops@desk"
 _HASH = "$6$salt$aVeryLongHash./0"
 _PEM = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIU\n-----END CERTIFICATE-----\n"
+_PUBLIC = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmDMEZ\n=aaaa\n-----END PGP PUBLIC KEY BLOCK-----\n"
 _SCRIPTS = {
     FirstBoot.SCRIPT: "#!/bin/sh\ntrue\n",
     FirstBoot.CLOUD_CONFIG: "#cloud-config\nfinal_message: up\n",
@@ -50,6 +52,9 @@ WISHES: Mapping[str, Wish] = {
     "proxy": _wish(proxy="http://proxy.example.org:3128"),
     "ntp": _wish(ntp=("ntp.example.org",)),
     "certificates": _wish(ca_certificates=(_PEM,)),
+    "repositories": _wish(
+        repositories=(Repository("tools", "https://packages.example.org/x", _PUBLIC, "stable", ("main",)),)
+    ),
     "script": _wish(_SCRIPTS[FirstBoot.SCRIPT]),
     "cloud-config": _wish(_SCRIPTS[FirstBoot.CLOUD_CONFIG]),
 }
@@ -75,6 +80,8 @@ def _why_not(entry: OsEntry, wish: Wish) -> str:
     bare = {"users": (), "domain": "", "nics": COLUMNS["N1-one-dhcp"].nics}
     firmware = Firmware.BIOS if Firmware.BIOS in entry.firmware else Firmware.UEFI
     spec = a_spec(os=entry.name, **{"firmware": firmware, **bare, **wish.changes})
+    if entry.repositories == Packages.YUM:
+        spec = replace(spec, repositories=tuple(replace(one, suite="", components=()) for one in spec.repositories))
     own = wish.first_boot.replace("#!/bin/sh\ntrue", "#!powershell\nGet-Date") if entry.family == "windows" else ""
     secrets = Secrets(dict(wish.hashes), own or wish.first_boot, guest_token="a-token-of-this-vm")
     try:

@@ -12,7 +12,7 @@ from services.api.intents.pointers import as_asked
 from services.common.catalog import OsEntry, refused_problems, unsupported_problems
 from services.common.contracts.errors import Problem
 from services.common.contracts.network import NetworkModel, NetworkPlan
-from services.common.contracts.vm import Firmware, Secrets, UserSpec, VmSpec
+from services.common.contracts.vm import Firmware, Repository, Secrets, UserSpec, VmSpec
 
 JsonDict = dict[str, Any]
 _ADMINS_ONLY = ("host", "zone", "policy", "traits")
@@ -81,7 +81,7 @@ def resolve(vm_id: str, asked: JsonDict, world: World, for_image: bool = False) 
         problems += _too_small(asked, size, system) if size is not None else []
     wanted = {"networks": [DEFAULT_LINK], **asked}
     network, wrong = links(vm_id, wanted, world.nets)
-    problems += [*wrong, *_users(asked), *_placing(asked, world)]
+    problems += [*wrong, *_users(asked), *_repositories(asked), *_placing(asked, world)]
     spec = _spec(asked, size or NO_SIZE, world, network)
     if system is not None:
         # Whether there is a password matters to a system, not which.
@@ -105,6 +105,7 @@ def _spec(asked: JsonDict, size: Size, world: World, network: NetworkModel) -> V
         firmware=asked.get("firmware") or _firmware(world.systems.get(asked["os"])),
         ntp=tuple(asked["ntp"]),
         ca_certificates=tuple(asked["ca_certificates"]),
+        repositories=tuple(Repository(**{**r, "components": tuple(r["components"])}) for r in asked["repositories"]),
         users=tuple(UserSpec(u["name"], tuple(u["ssh_keys"]), u["sudo"]) for u in asked["users"]),
         packages=tuple(asked["packages"]),
         host=world.hosts.get(asked["host"], ""),
@@ -168,6 +169,13 @@ def _users(asked: JsonDict) -> Iterator[Problem]:
             detail = f"user {user['name']!r} is given twice (see /users/{seen[user['name']]})"
             yield Problem(f"/users/{n}/name", detail, "put all keys into one entry")
         seen.setdefault(user["name"], n)
+
+
+def _repositories(asked: JsonDict) -> Iterator[Problem]:
+    names = [repository["name"] for repository in asked["repositories"]]
+    for n, name in enumerate(names):
+        if name in names[:n]:
+            yield Problem(f"/repositories/{n}/name", f"{name!r} is another source's name, too", "choose another name")
 
 
 def _placing(asked: JsonDict, world: World) -> Iterator[Problem]:

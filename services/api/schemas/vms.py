@@ -26,6 +26,22 @@ class UserAsked(Schema):
     sudo = Flag(load_default=True)
 
 
+class RepositoryAsked(Schema):
+    """A further source of packages."""
+
+    name = text(grammar.repository, required=True)
+    url = text(grammar.guest_url, required=True, most=1024)
+    signed_by = fields.String(
+        required=True,
+        validate=grammar.public_key,
+        metadata={"description": "An OpenPGP public key, armoured"},
+    )
+    suite = text(grammar.suite, load_default="", help="apt's alone")
+    components = fields.List(
+        fields.String(validate=grammar.component), validate=validate.Length(max=8), load_default=list
+    )
+
+
 class VmAsked(Schema):
     """A vm to be made."""
 
@@ -58,6 +74,7 @@ class VmAsked(Schema):
     )
     mirror = text(grammar.guest_url, load_default="", most=1024, help="Where packages are installed from")
     proxy = text(grammar.guest_url, load_default="", most=1024, help="An HTTP proxy for packages")
+    repositories = fields.List(fields.Nested(RepositoryAsked()), validate=validate.Length(max=8), load_default=list)
     ntp = fields.List(fields.String(validate=grammar.server), validate=validate.Length(max=8), load_default=list)
     ca_certificates = fields.List(Certificate(), validate=validate.Length(max=32), load_default=list)
     first_boot = fields.String(validate=grammar.first_boot, load_only=True, load_default="")
@@ -106,6 +123,7 @@ class VmShape(Schema):
     proxy = fields.String()
     ntp = fields.List(fields.String())
     ca_certificates = fields.List(fields.String())
+    repositories = fields.List(fields.Dict())
     hypervisor = fields.String()
     zone = fields.String()
     traits = fields.List(fields.String())

@@ -16,7 +16,15 @@ from services.common.store.models import Vm
 JsonDict = dict[str, Any]
 EDITABLE = ("name", "labels", "protect")
 _PLAIN = ("hostname", "domain", "locale", "keyboard", "timezone", "users", "packages")
-_LATER: JsonDict = {"layout": "whole", "firmware": "bios", "mirror": "", "proxy": "", "ntp": [], "ca_certificates": []}
+_LATER: JsonDict = {
+    "layout": "whole",
+    "firmware": "bios",
+    "mirror": "",
+    "proxy": "",
+    "ntp": [],
+    "ca_certificates": [],
+    "repositories": [],
+}
 
 
 def vm_view(vm: Vm, names: Names) -> JsonDict:

@@ -23,6 +23,13 @@ class Agent:
     SEEDED = "seeded"  # the seed installs it
 
 
+class Packages:
+    """Whose files of package sources a system reads from its first boot on."""
+
+    APT = "apt"
+    YUM = "yum"  # dnf's, too
+
+
 class Reports:
     """How an installer, or a guest, tells how far it is."""
 
@@ -84,6 +91,7 @@ class OsEntry:
     # Variable of the templates -> template: rendered in its own syntax first, and there for the files in base64.
     payloads: dict[str, str] = field(default_factory=dict)
     firmware: tuple[str, ...] = ("bios",)  # what it boots from: bios, uefi
+    repositories: str = ""  # Packages: further sources can be given; "" its answer file has no words for them
     debian_console: bool = False  # keyboard and locales are what Debian's files of them say
     media: dict[str, str] = field(default_factory=dict)  # url and sums of the vendor's medium, patterns
     master: MasterPlan | None = None  # delivery installer: how its medium is used; None: it isn't known yet

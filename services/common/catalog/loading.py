@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from services.common.catalog.entries import LINK_FIELDS, Agent, Delivery, MasterPlan, OsEntry, Reports
+from services.common.catalog.entries import LINK_FIELDS, Agent, Delivery, MasterPlan, OsEntry, Packages, Reports
 from services.common.catalog.refusals import REFUSABLE
 from services.common.contracts.codec import load
 
@@ -20,6 +20,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "delivery": (Delivery.CLOUD_IMAGE, Delivery.DIRECT_KERNEL, Delivery.INSTALLER),
     "arch": ("x86_64",),
     "agent": (Agent.BAKED, Agent.SEEDED, ""),
+    "repositories": (Packages.APT, Packages.YUM, ""),
     "reports": (Reports.PORT, Reports.HTTPS),
 }
 

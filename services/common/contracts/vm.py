@@ -19,6 +19,17 @@ class UserSpec:
     sudo: bool = True
 
 
+@dataclass(frozen=True)
+class Repository:
+    """A further source of packages; `signed_by` is an OpenPGP public key, armoured."""
+
+    name: str
+    url: str
+    signed_by: str
+    suite: str = ""  # apt's alone
+    components: tuple[str, ...] = ()  # apt's alone
+
+
 class Layout:
     """How the first disk is divided."""
 
@@ -68,6 +79,7 @@ class VmSpec:
     proxy: str = ""  # URL of an HTTP proxy for packages
     ntp: tuple[str, ...] = ()  # names or addresses of time servers
     ca_certificates: tuple[str, ...] = ()  # PEM, one certificate each; trusted by the whole system
+    repositories: tuple[Repository, ...] = ()  # beside those the system has
 
     @property
     def network(self) -> NetworkModel:

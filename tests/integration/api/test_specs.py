@@ -111,6 +111,7 @@ def test_the_rest_of_a_spec_is_kept_and_shown(api: Api) -> None:
         "proxy": "http://192.0.2.1:3128",
         "ntp": ["ntp.example.org", "2001:db8::123"],
         "ca_certificates": [f"Subject: Lab CA\n{certificate()}\n"],
+        "repositories": [TOOLS],
     }
     vm = api.done("member", "POST", "/v1/vms", spec(**wished))["vm"]
     expected = {**wished, "ca_certificates": [certificate()], "layout": "whole", "firmware": "bios"}
@@ -120,6 +121,14 @@ def test_the_rest_of_a_spec_is_kept_and_shown(api: Api) -> None:
 
 
 PRIVATE = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+PGP = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmDMEZ\n=aaaa\n-----END PGP PUBLIC KEY BLOCK-----\n"
+TOOLS = {
+    "name": "tools",
+    "url": "https://packages.example.org/x",
+    "signed_by": PGP,
+    "suite": "stable",
+    "components": ["main"],
+}
 LAB, NAT = {"network": "lab"}, {"network": "default"}
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "proxy with a password": ({"proxy": "http://me:hunter22@proxy.example.org"}, "/proxy"),
@@ -178,6 +187,15 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"networks": [{**LAB, "addresses": ["10.78.0.92/24"], "gateway": "10.78.0.1", "default_route": False}]},
         "/networks/0/gateway",
     ),
+    "a source without a suite": ({"repositories": [{**TOOLS, "suite": "", "components": []}]}, "/repositories/0/suite"),
+    "a suite without components": ({"repositories": [{**TOOLS, "components": []}]}, "/repositories/0/components"),
+    "a key that is none": ({"repositories": [{**TOOLS, "signed_by": "mDME"}]}, "/repositories/0/signed_by"),
+    "two sources of one name": ({"repositories": [TOOLS, TOOLS]}, "/repositories/1/name"),
+    "a source with a password": (
+        {"repositories": [{**TOOLS, "url": "https://me:hunter22@packages.example.org"}]},
+        "/repositories/0/url",
+    ),
+    "sources of the mini guest": ({"os": "mini", "flavor": "tiny", "repositories": [TOOLS]}, "/repositories"),
     "a locale that is not UTF-8": ({"locale": "de_DE"}, "/locale"),
 }
 

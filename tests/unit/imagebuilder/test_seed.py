@@ -139,14 +139,25 @@ def test_any_script_arrives_as_it_was_written(text: str) -> None:
     assert parts_of(SPEC, Secrets(first_boot=script))[1].get_payload(decode=True).decode() == script
 
 
+# Other systems' answers are no disc but an archive, laid into the medium or beside its initial RAM disk.
+DISCS = {
+    name: entry.label
+    for name, entry in sorted(systems().items())
+    if not (entry.master and entry.master.answers) and all(path.count("/") <= 1 for path in entry.seed)
+}
+
+
 @pytest.mark.parametrize("os_name", sorted(systems()))
 def test_the_same_input_gives_the_same_bytes_whenever_it_is_made(os_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = iso_image(answer_files(os_name, "N2-one-static-v4"))
+    files = answer_files(os_name, "N2-one-static-v4")
+    disc = iso_image(files) if os_name in DISCS else b""
     monkeypatch.setattr("time.time", lambda: 4e9)
-    assert iso_image(answer_files(os_name, "N2-one-static-v4")) == first
+    again = answer_files(os_name, "N2-one-static-v4")
+    assert again == files
+    assert (iso_image(again) if os_name in DISCS else b"") == disc
 
 
-@pytest.mark.parametrize("os_name", sorted(name for name, entry in systems().items() if entry.label == "CIDATA"))
+@pytest.mark.parametrize("os_name", [name for name, label in DISCS.items() if label == "CIDATA"])
 def test_the_disc_is_called_cidata_and_reads_back(os_name: str) -> None:
     files = answer_files(os_name, "N7-three-mixed")
     content = iso_image(files)
