@@ -18,6 +18,7 @@ from services.api.intents.create_vm import hashed
 from services.api.intents.pointers import as_asked
 from services.api.intents.resolve import resolve
 from services.api.intents.world import world_for
+from services.api.metrics import REPLAYS
 from services.api.paging import Order, chosen, listed
 from services.api.views.images import content_path, downloadable, image_view
 from services.common.catalog import OsEntry
@@ -123,6 +124,7 @@ def _ordered(call: Call, image_id: str, spec: VmSpec, secrets: Secrets) -> tuple
             row = db.get(Image, kept.body["id"])
             if row is None:
                 raise NotFound("the image of this Idempotency-Key is gone; send a new key for another one")
+            REPLAYS.inc()
             return row, True
         row = order(call, db, spec, secrets, image_id)
         if call.key:
