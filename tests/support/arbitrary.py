@@ -64,6 +64,7 @@ def a_tame_wish(random: Random, entry: OsEntry) -> Wish:
         firmware=random.choice(entry.firmware),
         users=users,
         guest_agent=random.random() < 0.15,
+        ssh_passwords=random.random() < 0.7,
         domain=random.choice(("", "example.org", "a.b.c.example")) if _often(random, entry, "domain") else "",
     )
     spec = replace(spec, **_extras(random, entry))
