@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""inn image preview | build | download | list | delete"""
+"""inn image preview | build | download | list | show | delete"""
 
 import sys
 from datetime import UTC, datetime
@@ -85,6 +85,16 @@ def list_(session: Session, form: str) -> None:
     """The images that are kept."""
     with session.client() as client:
         show(list(client.images.list()), COLUMNS, form, "No images. `inn image build NAME --os ...` makes one.")
+
+
+@image.command("show")
+@click.argument("image_id", metavar="ID")
+@shared.output
+@click.pass_obj
+def show_(session: Session, image_id: str, form: str) -> None:
+    """One image, with a URL that is good for minutes."""
+    with session.client() as client:
+        show_one(client.images.get(image_id), _told, form)
 
 
 @image.command()

@@ -2,6 +2,7 @@
 """Images built and downloaded by the client and by `inn`: resumed where they broke off, and checked once here."""
 
 import hashlib
+import json
 import re
 from collections.abc import Callable
 from io import StringIO
@@ -171,9 +172,12 @@ def test_inn_says_where_a_file_cant_be_written(signed_in: Path, api: CannedApi, 
     assert "can't be written" in outcome.stderr
 
 
-def test_inn_lists_and_deletes(signed_in: Path, api: CannedApi, command: Inn) -> None:
+def test_inn_lists_shows_and_deletes(signed_in: Path, api: CannedApi, command: Inn) -> None:
+    api.on(f"GET {ONE}", Reply(200, image()))
     api.on("GET /v1/images", Reply(200, {"items": [image()], "next": None}))
     api.on(f"DELETE {ONE}", Reply(204, ""))
     assert "160.0 KiB" in command("image", "list").stdout
+    assert "t=signed" in command("image", "show", IMAGE_ID).stdout
+    assert json.loads(command("image", "show", IMAGE_ID, "-o", "json").stdout)["id"] == IMAGE_ID
     assert command("image", "delete", IMAGE_ID).stdout == f"{IMAGE_ID} deleted\n"
     assert len(api.of(f"DELETE {ONE}")) == 1
