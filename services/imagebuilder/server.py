@@ -98,6 +98,13 @@ class _Server(ThreadingHTTPServer):
             log.exception("a request failed")
 
 
+class _AsItComes:
+    """A body whose reads don't wait for more than there is: of a connection that breaks, nothing that came is lost."""
+
+    def __init__(self, body: Any):
+        self.read = body.read1
+
+
 class _Handler(BaseHTTPRequestHandler):
     places: Places
     public_pem: str
@@ -127,7 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
             return False
         piece = Piece(found[1], int(found[2]), int(start), int(length))
         try:
-            have = self.uploads.receive(piece, self.rfile)
+            have = self.uploads.receive(piece, _AsItComes(self.rfile))
         except InnkeeperError as error:
             self._refuse(error, True)
             return False

@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from services.imagebuilder.metrics import UPLOADED
 from services.imagebuilder.places import Places
 
 _CHUNK = 1 << 20
+_WAIT_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -105,12 +107,8 @@ class Uploads:
         path = self._places.upload(medium)
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path.with_suffix(".lock"), "w", encoding="ascii") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise TryAgain(
-                    "another piece of this medium is being received; ask how far it is, then go on"
-                ) from error
+            if not _locked(lock.fileno(), time.monotonic() + _WAIT_S):
+                raise TryAgain("another piece of this medium is coming; ask how far it is, then go on")
             yield path
 
     def _sum_so_far(self, medium: str, path: Path, have: int) -> "hashlib._Hash":
@@ -147,6 +145,18 @@ def _write(file: BinaryIO, chunk: bytes) -> None:
         file.flush()
     except OSError as error:
         raise TryAgain(f"the image builder can't keep the medium: {error.strerror}") from error
+
+
+def _locked(lock: int, until: float) -> bool:
+    """Take the lock, waiting a moment: a sender that broke off may just be being let go of."""
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                return False
+            time.sleep(_WAIT_S / 20)
 
 
 def _sum_path(path: Path) -> Path:
