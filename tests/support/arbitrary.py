@@ -11,14 +11,16 @@ from random import Random
 from typing import Any
 
 from services.common.catalog import OsEntry
+from services.common.catalog.entries import Packages
 from services.common.contracts.network import Bond, NetworkModel, Nic, Route, Vlan
-from services.common.contracts.vm import Layout, Secrets, UserSpec, VmSpec
+from services.common.contracts.vm import Layout, Repository, Secrets, UserSpec, VmSpec
 from tests.support.answers import KEYS_ONLY
 from tests.support.arbitrary_links import a_network
 from tests.support.hostile import a_text
 
 SEED = os.environ.get("INNKEEPER_TEST_SEED", "1")
 PEM = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIU\n-----END CERTIFICATE-----\n"
+PUBLIC = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmDMEZ\n=aaaa\n-----END PGP PUBLIC KEY BLOCK-----\n"
 HASH = "$6$rounds=50000$abcdefgh$" + "Ab./0" * 17 + "x"
 # What YAML, JSON or a shell could take for something else than a name.
 _NAMES = ("web-1", "null", "true", "on", "no", "1e3", "0x1f", "012", "12", "2001-01-01", "nan", "x--y", "a" * 15)
@@ -92,12 +94,20 @@ def _extras(random: Random, entry: OsEntry) -> dict[str, Any]:
         "proxy": lambda: random.choice(("", "http://proxy.example.org:3128")),
         "ntp": lambda: random.choice(((), ("ntp.example.org",), ("192.0.2.123", "2001:db8::123"))),
         "ca_certificates": lambda: (PEM,) * random.randrange(3),
+        "repositories": lambda: _repositories(random, entry),
     }
     modest = entry.family in KEYS_ONLY
     often = {name: 0.7 for name in choices if name not in entry.refuses}
     if modest:
         often = dict.fromkeys(("ntp",), 0.7)
     return {name: choose() for name, choose in choices.items() if random.random() < often.get(name, _SELDOM / 4)}
+
+
+def _repositories(random: Random, entry: OsEntry) -> tuple[Repository, ...]:
+    parts = ("stable", ("main", "non-free")) if entry.repositories == Packages.APT else ("", ())
+    return tuple(
+        Repository(f"source-{n}", "https://r.example.org/x", PUBLIC, *parts) for n in range(random.randrange(3))
+    )
 
 
 def _keys(random: Random) -> tuple[str, ...]:
@@ -148,6 +158,15 @@ def _user(name: str) -> Callable[[VmSpec, Secrets, str], tuple[VmSpec, Secrets]]
     return made
 
 
+def _repository(name: str) -> Callable[[VmSpec, Secrets, str], tuple[VmSpec, Secrets]]:
+    def made(spec: VmSpec, secrets: Secrets, text: str) -> tuple[VmSpec, Secrets]:
+        usual = Repository("mallory", "https://r.example.org/y", PUBLIC, "stable", ("main",))
+        changed = replace(usual, **{name: (text,) if name == "components" else text})
+        return replace(spec, repositories=(*spec.repositories, changed)), secrets
+
+    return made
+
+
 def _hash(spec: VmSpec, secrets: Secrets, text: str) -> tuple[VmSpec, Secrets]:
     user = UserSpec("mallory")
     hashes = {**secrets.password_hashes, "mallory": text}
@@ -189,6 +208,11 @@ _HOSTILE: dict[str, Callable[[VmSpec, Secrets, str], tuple[VmSpec, Secrets]]] = 
     "packages": _listed("packages"),
     "ntp": _listed("ntp"),
     "ca_certificates": _listed("ca_certificates"),
+    "repository name": _repository("name"),
+    "repository url": _repository("url"),
+    "repository key": _repository("signed_by"),
+    "repository suite": _repository("suite"),
+    "repository component": _repository("components"),
     "users": _user("user"),
     "key": _user("key"),
     "hash": _hash,
@@ -208,4 +232,4 @@ _HOSTILE: dict[str, Callable[[VmSpec, Secrets, str], tuple[VmSpec, Secrets]]] = 
     "vlan name": _vlan(lambda vlan, text: replace(vlan, name=text)),
     "vlan over": _vlan(lambda vlan, text: replace(vlan, over=text)),
 }
-_EMPTY_IS_NONE = ("domain", "mirror", "proxy", "name", "gateway4", "gateway6")
+_EMPTY_IS_NONE = ("repository suite", "domain", "mirror", "proxy", "name", "gateway4", "gateway6")

@@ -91,7 +91,8 @@ def check_data(wish: Wish, texts: set[str]) -> None:
     everything = "\n".join(texts)
     searched = [domain for _, _, link in wish.spec.network.links() for domain in link.search]
     names = [user.name for user in wish.spec.users]
-    for word in (wish.spec.hostname, *wish.spec.packages, *wish.spec.ntp, *names, *searched):
+    sources = [source.url for source in wish.spec.repositories]
+    for word in (wish.spec.hostname, *wish.spec.packages, *wish.spec.ntp, *names, *searched, *sources):
         assert word in everything, f"{word!r} is nowhere"
 
 

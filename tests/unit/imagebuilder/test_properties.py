@@ -5,12 +5,14 @@ value is a value.
 A failing wish is named by row and number, and made smaller first; INNKEEPER_TEST_SEED chooses other wishes.
 """
 
+from dataclasses import fields
 from functools import partial
 
 import pytest
 from yaml import YAMLError
 
 from services.common.catalog import OsEntry, systems
+from services.common.contracts.vm import VmSpec
 from tests.support.arbitrary import SEED, Wish, a_wish
 from tests.support.shrinking import smallest, told
 from tests.support.understood import Reader
@@ -43,6 +45,21 @@ def test_any_wish_is_refused_by_field_or_becomes_files_in_which_values_are_value
         refused += not taken and wish.hostile is not None
     assert granted > EACH // 10, "the wishes are too wild to show anything"
     assert refused > EACH // 10, "the wishes are too tame to show anything"
+
+
+# What no guest is told.
+OF_THE_PLATFORM = {"name", "os", "vcpus", "memory_mib", "disk_gib", "flavor", "labels"}
+OF_THE_PLATFORM |= {"hypervisor", "host", "zone", "traits", "policy"}
+
+
+def test_every_field_of_a_spec_is_wished_for() -> None:
+    usual = VmSpec("web-1", "", "", 1, 512, 8, ())
+    told = {f.name for f in fields(VmSpec)} - OF_THE_PLATFORM
+    wished: set[str] = set()
+    for row in ("rocky-9", "rocky-9-installer", "debian-12"):
+        specs = [a_wish(systems()[row], number).spec for number in range(200)]
+        wished |= {name for name in told for spec in specs if getattr(spec, name) != getattr(usual, name)}
+    assert wished == told
 
 
 def test_there_are_twenty_thousand_wishes() -> None:
