@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Our boot menus, in masters of media that GRUB boots as the vendors' do, start the installer's kernel with nobody
-choosing, by BIOS and by UEFI. The media are made here, with the mini guest's kernel in the installer's place."""
+"""Our boot menus, in masters of media that GRUB or isolinux boots as the vendors' do, start the installer's kernel with
+nobody choosing, by BIOS and by UEFI. The media are made here, with the mini guest's kernel in the installer's place."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from services.imagebuilder.masters import Master, MasterStore, cpio
 from services.imagebuilder.masters.bootable_iso import Medium, bootable_iso
 from services.imagebuilder.slots.master import ensure_slotted
 from tests.integration.imagebuilder.conftest import Guest
+from tests.support.bootable import xorriso
 from tests.support.imaging import Told
 from tests.support.missing import missing
+from tests.support.unpacked import unpacked
 
 OVMF = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 INIT = """#!/bin/sh
@@ -55,24 +58,57 @@ def a_medium(folder: Path, row: str, boots: tuple[Path, Path]) -> Path:
     return out
 
 
-@pytest.mark.parametrize("firmware", ["bios", "uefi"])
-@pytest.mark.parametrize("row", MEDIA)
-def test_nobody_has_to_choose(
-    row: str, firmware: str, tmp_path: Path, store: MasterStore, mini: Master, guests: list[Guest]
-) -> None:
+def boot(folder: Path, row: str, medium: Path, firmware: str = "bios") -> Guest:
+    """A machine with the medium's master in its drive, and no disk."""
     if firmware == "uefi" and not OVMF.is_file():
         missing(f"{OVMF}; install: apt-get install ovmf")
-    initrd = tmp_path / "initrd"
-    init = cpio.archive({"init": cpio.file(INIT.encode(), 0o755)})
-    initrd.write_bytes(store.path(mini.files["initrd"].sha256).read_bytes() + init)
-    medium = a_medium(tmp_path, row, (store.path(mini.files["kernel"].sha256), initrd))
     recipe = recipe_of(systems()[row])
-    master = ensure_slotted(MasterStore(tmp_path / "state"), medium, sha256_of(medium)[0], recipe, Told())
+    master = ensure_slotted(MasterStore(folder / "state"), medium, sha256_of(medium)[0], recipe, Told())
     arguments = ["-drive", f"file={master.path},if=none,id=cd,format=raw,readonly=on", "-device", "ide-cd,drive=cd"]
     if firmware == "uefi":
         arguments += ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF}"]
-    guest = Guest(tmp_path, arguments)
+    return Guest(folder, arguments)
+
+
+@pytest.fixture
+def boots(tmp_path: Path, store: MasterStore, mini: Master) -> tuple[Path, Path]:
+    """The kernel, and an initrd that tells what it was booted with."""
+    initrd = tmp_path / "initrd"
+    init = cpio.archive({"init": cpio.file(INIT.encode(), 0o755)})
+    initrd.write_bytes(store.path(mini.files["initrd"].sha256).read_bytes() + init)
+    return store.path(mini.files["kernel"].sha256), initrd
+
+
+@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+@pytest.mark.parametrize("row", MEDIA)
+def test_nobody_has_to_choose(
+    row: str, firmware: str, tmp_path: Path, boots: tuple[Path, Path], guests: list[Guest]
+) -> None:
+    guest = boot(tmp_path, row, a_medium(tmp_path, row, boots), firmware)
     guests.append(guest)
-    given = guest.message("booted", timeout=120)["with"].split()
+    given = guest.message("booted", timeout=60)["with"].split()
     assert set(MEDIA[row][2]) <= set(given)
     assert "console=ttyS0,115200n8" in given
+
+
+def test_nobody_has_to_choose_in_isolinux_s_menu_either(
+    tmp_path: Path, boots: tuple[Path, Path], guests: list[Guest]
+) -> None:
+    root, tree = unpacked(tmp_path, "isolinux", "syslinux-common"), tmp_path / "tree"
+    loader = tree / "boot/x86_64/loader"
+    for folder in (loader, tree / "isolinux"):
+        folder.mkdir(parents=True)
+    for name in ("ISOLINUX/isolinux.bin", "syslinux/modules/bios/ldlinux.c32"):
+        shutil.copy(root / "usr/lib" / name, tree / "isolinux")
+    # SUSE has its isolinux look there from the start.
+    there = "default go\nprompt 0\nlabel go\n  config /boot/x86_64/loader/isolinux.cfg /boot/x86_64/loader\n"
+    (tree / "isolinux/isolinux.cfg").write_text(there)
+    shutil.copy(boots[0], loader / "linux")
+    shutil.copy(boots[1], loader / "initrd")
+    (loader / "isolinux.cfg").write_text("default disk\nprompt 1\ntimeout 0\nlabel disk\n  localboot -2\n")
+    medium = tmp_path / "medium.iso"
+    where = ["-b", "isolinux/isolinux.bin", "-c", "isolinux/boot.cat", "-no-emul-boot", "-boot-load-size", "4"]
+    xorriso("-as", "mkisofs", "-quiet", "-R", "-J", *where, "-boot-info-table", "-o", str(medium), str(tree))
+    guest = boot(tmp_path, "sles-15-sp7-installer", medium)
+    guests.append(guest)
+    assert "splash=silent" in guest.message("booted", timeout=60)["with"].split()
