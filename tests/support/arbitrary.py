@@ -98,6 +98,8 @@ def _extras(random: Random, entry: OsEntry) -> dict[str, Any]:
     }
     modest = entry.family in KEYS_ONLY
     often = {name: 0.7 for name in choices if name not in entry.refuses}
+    if not entry.repositories:
+        often.pop("repositories", None)
     if modest:
         often = dict.fromkeys(("ntp",), 0.7)
     return {name: choose() for name, choose in choices.items() if random.random() < often.get(name, _SELDOM / 4)}

@@ -61,7 +61,7 @@ def test_ksvalidator_can_read_every_kickstart(row: str, tmp_path: Path) -> None:
         paths.append(tmp_path / f"{n}.cfg")
         paths[-1].write_bytes(files["ks.cfg"])
     assert ksvalidator_refuses(VERSIONS[row], paths, tmp_path / "copies") == ""
-    assert len(paths) > 10
+    assert len(paths) > 5
 
 
 def test_a_refusal_names_its_file_alone(tmp_path: Path) -> None:
