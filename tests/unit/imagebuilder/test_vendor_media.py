@@ -9,15 +9,21 @@ from pathlib import Path
 import pytest
 
 from services.common.catalog import systems, template
+from services.common.contracts.codec import load
+from services.common.contracts.commands import DiskPlan
 from services.common.contracts.errors import ImageFailed
+from services.common.contracts.states import MediaState
+from services.imagebuilder.build import Builder
 from services.imagebuilder.checksum import sha256_of
-from services.imagebuilder.installation import recipe_of
+from services.imagebuilder.installation import Installations, recipe_of
 from services.imagebuilder.masters import MasterStore
+from services.imagebuilder.places import SEED, Places
 from services.imagebuilder.seed import seed_files
 from services.imagebuilder.slots.master import ensure_slotted
+from services.imagebuilder.sources import Sources
 from tests.support.answers import rows_of
 from tests.support.bootable import make_medium, xorriso
-from tests.support.imaging import SECRETS, VM_ID, Told, a_spec
+from tests.support.imaging import SECRETS, VM_ID, Told, a_spec, a_step, add_media, add_vm, new_database, new_keys
 from tests.support.missing import missing
 
 ANACONDA = [*rows_of("el"), *rows_of("fedora")]
@@ -76,6 +82,36 @@ def test_another_systems_medium_is_refused(tmp_path: Path) -> None:
     recipe = recipe_of(systems()["sles-16-installer"])
     with pytest.raises(ImageFailed, match=r"has no /boot/grub2/grub\.cfg"):
         ensure_slotted(MasterStore(tmp_path), medium, sha256_of(medium)[0], recipe, Told())
+
+
+@pytest.mark.parametrize("row", ["rocky-9-installer", "ubuntu-24.04-installer", "sles-15-sp7-installer", *AGAMA])
+def test_a_vm_gets_an_empty_disk_its_medium_and_its_answers(row: str, tmp_path: Path) -> None:
+    entry, places, database, keys = (
+        systems()[row],
+        Places(tmp_path, "http://i.test"),
+        new_database(tmp_path),
+        new_keys(tmp_path),
+    )
+    assert entry.master is not None
+    draft = tmp_path / "medium.iso"
+    make_medium(draft, 1 << 16, tmp_path / "scratch", menus=tuple(entry.master.menus))
+    digest, size = sha256_of(draft)
+    places.media(digest).parent.mkdir(parents=True)
+    draft.rename(places.media(digest))
+    add_media(database, digest, "http://i.test/x.iso", os=row, kind="iso", state=MediaState.AVAILABLE)
+    add_vm(database, keys, a_spec(os=row), SECRETS)
+    store = MasterStore(tmp_path)
+    sources = Sources(store, places, database)
+    builder = Builder(database, keys, places, sources, Installations(store, places, sources))
+    facts = builder.build(a_step(a_spec(os=row))).facts
+    root, medium, seed = (load(DiskPlan, disk) for disk in facts["disks"])
+    assert (root.role, root.base, medium.device, seed.device) == ("root", None, "cdrom", "cdrom")
+    assert medium.base is not None
+    assert ((medium.base.sha256, medium.base.size) == (digest, size)) != bool(entry.master.menus)
+    disc = (places.image(VM_ID) / SEED).read_bytes()
+    label, name = LOOKED_FOR[row]
+    assert disc[32808:32840].decode().rstrip() == label
+    assert seed_files(entry, VM_ID, a_spec(os=row), SECRETS)[name] in disc
 
 
 @pytest.mark.parametrize("row", [*UBUNTU, *AGAMA])
