@@ -17,7 +17,7 @@ from services.imagebuilder.build import Builder
 from services.imagebuilder.catalogue_check import check_catalogue
 from services.imagebuilder.importing import Importer, Ways
 from services.imagebuilder.installation import Installations
-from services.imagebuilder.leftovers import Collector
+from services.imagebuilder.leftovers import Leftovers
 from services.imagebuilder.masters import MasterStore
 from services.imagebuilder.media.collecting import Collecting, Limits, MediaCollector
 from services.imagebuilder.media.fetch import Fetcher
@@ -25,6 +25,7 @@ from services.imagebuilder.media.guard import Rules, RulesError
 from services.imagebuilder.media.room import Room
 from services.imagebuilder.media.uploads import Uploads
 from services.imagebuilder.places import Places
+from services.imagebuilder.rounds import Rounds
 from services.imagebuilder.server import ArtifactServer
 from services.imagebuilder.sources import Sources
 from services.imagebuilder.steps import handlers
@@ -57,18 +58,22 @@ def main() -> int:
         Answerer(settings.redis_url, preview.TOPIC, preview.preview).start(),
         Answerer(settings.redis_url, ordering.TOPIC, orders.answer).start(),
     ]
-    collector = Collector(database, places, settings.orphan_grace_s).start()
     limits = Limits(master_s=rules.master_days * 24 * 3600.0)
-    every_s = _MEDIA_ROUNDS * settings.orphan_grace_s
-    media = MediaCollector(Collecting(database, places, uploads, limits), room, every_s).start()
+    grace_s = settings.orphan_grace_s
+    leftovers = Leftovers(database, places, grace_s)
+    media = MediaCollector(Collecting(database, places, uploads, limits), room)
+    rounds = [
+        Rounds(leftovers.round, max(1.0, grace_s / 2), "leftover images can't be collected").start(),
+        Rounds(media.round, _MEDIA_ROUNDS * grace_s, "media were not collected").start(),
+    ]
     try:
         run_worker(Queue.IMAGEBUILDER, handlers(builder, importer), settings, SqlJournal(database))
     finally:
         for answerer in answerers:
             answerer.stop()
+        for each in rounds:
+            each.stop()
         orders.stop()
-        collector.stop()
-        media.stop()
         server.close()
         database.close()
     return 0

@@ -5,14 +5,13 @@ A worker that was slow, or died, may write one after its vm or its order was giv
 """
 
 import shutil
-import threading
 import time
+from dataclasses import dataclass
 
 from sqlalchemy import delete, select
 from sqlalchemy.exc import OperationalError
 
 from services.common.contracts.states import VmState
-from services.common.runtime.going_on import going_on
 from services.common.runtime.log import get_logger
 from services.common.store.database import Database
 from services.common.store.images import Image
@@ -43,32 +42,20 @@ def collect(database: Database, places: Places, grace_s: float, now: float) -> l
     return gone
 
 
-class Collector:
-    """Collects now and then, from its own thread."""
+@dataclass(frozen=True)
+class Leftovers:
+    """What collects them here."""
 
-    def __init__(self, database: Database, places: Places, grace_s: float):
-        self._database, self._places, self._grace_s = database, places, grace_s
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="leftovers", daemon=True)
+    database: Database
+    places: Places
+    grace_s: float
 
-    def start(self) -> "Collector":
-        """Begin."""
-        self._thread.start()
-        return self
-
-    def stop(self) -> None:
-        """End after the present round."""
-        self._stopping.set()
-
-    def _run(self) -> None:
-        while not self._stopping.wait(max(1.0, self._grace_s / 2)):
-            try:
-                with going_on(log, "leftover images can't be collected", but=(OperationalError, OSError)):
-                    self._once()
-            except (OperationalError, OSError) as error:
-                log.warning("leftover images were not collected", reason=str(error))
-
-    def _once(self) -> None:
-        gone = collect(self._database, self._places, self._grace_s, time.time())
+    def round(self) -> None:
+        """One look at all images; a database or a disk in the way is for the next one."""
+        try:
+            gone = collect(self.database, self.places, self.grace_s, time.time())
+        except (OperationalError, OSError) as error:
+            log.warning("leftover images were not collected", reason=str(error))
+            return
         if gone:
             log.info("leftover images collected", images=gone)

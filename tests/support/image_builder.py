@@ -16,7 +16,8 @@ from services.imagebuilder.places import Places
 from services.imagebuilder.server import ArtifactServer
 from services.imagebuilder.sources import Sources
 from tests.support.bootable import make_medium
-from tests.support.front_door import Api
+from tests.support.front_door import Api, open_api
+from tests.support.stack import free_port
 
 
 def keep_a_medium(store: MasterStore, scratch: Path, recipe: str = "debian-12-image") -> None:
@@ -28,6 +29,18 @@ def keep_a_medium(store: MasterStore, scratch: Path, recipe: str = "debian-12-im
 
     scratch.mkdir(parents=True, exist_ok=True)
     store.ensure(RECIPES[recipe].key(), tiny, lambda _percent, _text: None)
+
+
+@contextmanager
+def api_with_a_builder(directory: Path, database_url: str, redis_url: str) -> Iterator[Api]:
+    """An api whose settings name a free place for the image builder's server (`building` starts it)."""
+    address = f"127.0.0.1:{free_port()}"
+    env = {"INNKEEPER_IMAGES_BIND": address, "INNKEEPER_IMAGES_URL": f"http://{address}"}
+    found = open_api(directory, database_url, redis_url, env)
+    try:
+        yield found
+    finally:
+        found.database.close()
 
 
 @contextmanager

@@ -10,7 +10,6 @@ What is in the facts of a job under way stays: its host may be about to fetch it
 """
 
 import re
-import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,6 @@ from sqlalchemy.orm import Session
 from services.common.contracts.errors import TryAgain
 from services.common.contracts.states import JOB_ACTIVE, MEDIA_MOVES, MediaState, moved
 from services.common.formats.qcow2_header import backing_of
-from services.common.runtime.going_on import going_on
 from services.common.runtime.log import get_logger
 from services.common.store.catalogue import Media
 from services.common.store.database import Database
@@ -174,44 +172,29 @@ class Collecting:
                 media.updated_at = now
 
 
+@dataclass(frozen=True)
 class MediaCollector:
-    """Collects now and then, from its own thread."""
+    """What collects them here, and keeps the store within its limit."""
 
-    def __init__(self, collecting: Collecting, room: Room, every_s: float):
-        self._collecting, self._room, self._every_s = collecting, room, every_s
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="media-collector", daemon=True)
-
-    def start(self) -> "MediaCollector":
-        """Begin."""
-        self._thread.start()
-        return self
-
-    def stop(self) -> None:
-        """End after the present round."""
-        self._stopping.set()
+    collecting: Collecting
+    room: Room
 
     def round(self) -> None:
         """One look at everything."""
         now = time.time()
-        wrong = self._collecting.mismatched(now)
+        wrong = self.collecting.mismatched(now)
         if wrong:
             log.warning("media and their files didn't agree; put right", sha256=wrong)
         found = {
-            "medium": self._collecting.media(),
-            "upload": self._collecting.uploads(now),
-            "master": self._collecting.masters(now),
+            "medium": self.collecting.media(),
+            "upload": self.collecting.uploads(now),
+            "master": self.collecting.masters(now),
         }
         for what, names in found.items():
             if names:
                 COLLECTED.labels(what).inc(len(names))
                 log.info("files nobody needs were removed", what=what, names=names)
-        self._room.keep_limit()
-
-    def _run(self) -> None:
-        while not self._stopping.wait(self._every_s):
-            with going_on(log, "media were not collected"):
-                self.round()
+        self.room.keep_limit()
 
 
 def _kept() -> ColumnElement[bool]:

@@ -9,7 +9,6 @@ import time
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,11 +24,10 @@ from services.common.runtime.ask import Answerer
 from services.common.store.models import Image
 from services.common.store.tables import table_of
 from services.imagebuilder.places import SEED, Places
-from tests.support.front_door import Api, open_api
-from tests.support.image_builder import building
+from tests.support.front_door import Api
+from tests.support.image_builder import api_with_a_builder, building
 from tests.support.problems import problem
 from tests.support.redis_tap import tapped
-from tests.support.stack import free_port
 
 GIVEN = "52:54:00:ab:00:01"
 STREAM = {"Accept": "application/octet-stream"}
@@ -37,12 +35,8 @@ STREAM = {"Accept": "application/octet-stream"}
 
 @pytest.fixture(scope="module")
 def api(database_url: str, redis_server: Redis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    address = f"127.0.0.1:{free_port()}"
-    env = {"INNKEEPER_IMAGES_BIND": address, "INNKEEPER_IMAGES_URL": f"http://{address}"}
-    directory: Path = tmp_path_factory.mktemp("api")
-    found = open_api(directory, database_url, redis_server.url, env)
-    yield found
-    found.database.close()
+    with api_with_a_builder(tmp_path_factory.mktemp("api"), database_url, redis_server.url) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

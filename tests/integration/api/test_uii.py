@@ -5,7 +5,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -17,10 +16,9 @@ from services.api.uii.offers import offers
 from services.common.contracts.ids import new_id
 from services.common.store.models import Image, Media
 from services.imagebuilder.places import Places
-from tests.support.front_door import Api, Response, open_api
-from tests.support.image_builder import building
+from tests.support.front_door import Api, Response
+from tests.support.image_builder import api_with_a_builder, building
 from tests.support.redis_tap import tapped
-from tests.support.stack import free_port
 
 MARK = b"CD001"
 AT = 32769  # where every ISO 9660 says that it is one
@@ -31,12 +29,8 @@ _addresses = count(1)
 
 @pytest.fixture(scope="module")
 def api(database_url: str, redis_server: Redis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    address = f"127.0.0.1:{free_port()}"
-    env = {"INNKEEPER_IMAGES_BIND": address, "INNKEEPER_IMAGES_URL": f"http://{address}"}
-    directory: Path = tmp_path_factory.mktemp("api")
-    found = open_api(directory, database_url, redis_server.url, env)
-    yield found
-    found.database.close()
+    with api_with_a_builder(tmp_path_factory.mktemp("api"), database_url, redis_server.url) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

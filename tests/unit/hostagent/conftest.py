@@ -21,6 +21,7 @@ from services.hostagent.agent import Agent
 from services.hostagent.config import AgentConfig
 from services.hostagent.drivers import open_driver
 from services.hostagent.drivers.base import DriverSettings
+from services.hostagent.drivers.vm_files import VmFiles
 from services.hostagent.watts import default_curve
 from tests.support.hypervisor import PLATFORM
 from tests.support.waiting import until
@@ -29,6 +30,14 @@ HOST = "host-1"
 _KEY = Ed25519PrivateKey.generate()
 PRIVATE = _KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 PUBLIC = _KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> VmFiles:
+    """An agent's directory."""
+    files = VmFiles(tmp_path / "agent")
+    files.prepare()
+    return files
 
 
 @dataclass

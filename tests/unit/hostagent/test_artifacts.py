@@ -61,13 +61,6 @@ Get = Callable[..., Path]
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> VmFiles:
-    files = VmFiles(tmp_path / "agent")
-    files.prepare()
-    return files
-
-
-@pytest.fixture
 def get(files: VmFiles) -> Iterator[Get]:
     artifacts = Artifacts(files)
     yield lambda wanted, vm=None: artifacts.resolve(vm or a_vm(), [wanted], lambda *_: None)[wanted.sha256]

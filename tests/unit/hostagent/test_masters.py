@@ -26,13 +26,6 @@ HOUR = 3600.0
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> VmFiles:
-    files = VmFiles(tmp_path / "agent")
-    files.prepare()
-    return files
-
-
-@pytest.fixture
 def artifacts(files: VmFiles) -> Iterator[Artifacts]:
     made = Artifacts(files)
     yield made
