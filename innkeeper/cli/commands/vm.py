@@ -38,9 +38,7 @@ def vm() -> None:
 @click.argument("name")
 @described
 @click.option("--dry-run", is_flag=True, help="Only say what would be done: host and why, files, addresses, time.")
-@click.option(
-    "--show-files", is_flag=True, help="A dry run with the text of the guest's files."
-)
+@click.option("--show-files", is_flag=True, help="A dry run with the text of the guest's files.")
 @shared.waiting
 @shared.output
 @click.pass_obj
