@@ -117,7 +117,7 @@ def test_a_guest_that_never_boots_is_silent(desks: Callable[..., Desk]) -> None:
 
 
 def test_a_boot_that_fails_is_reported_by_the_guest(desks: Callable[..., Desk]) -> None:
-    desk, vm = desks(faults=["boot-fails"], boot_s=0.05), a_vm()
+    desk, vm = desks(faults=["boot-fails"], boot_s=1.0), a_vm()
     desk.do(Verb.DEPLOY, vm, plan=plan(vm))
     desk.do(Verb.START, vm)
     until(lambda: desk.said(vm, "failed"), 5, "the failure")
