@@ -88,7 +88,7 @@ class Reader(FlaskParser):
 
 
 def strict_json(data: bytes) -> Any:
-    """JSON without NaN, NUL or half characters; raises Malformed with the position."""
+    """JSON without NaN; raises Malformed with the position, Invalid where a text has NUL or half a character."""
     try:
         text = data.decode("utf-8")
         found = json.loads(text, parse_constant=_no_constant)
@@ -110,13 +110,32 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _refuse_unstorable(found: Any) -> None:
-    plain = json.dumps(found, ensure_ascii=False)
-    if "\\u0000" in plain:
-        raise Malformed("a text contains the NUL character (\\u0000), which can't be kept")
-    try:
-        plain.encode()
-    except UnicodeEncodeError as error:
-        raise Malformed("a text contains half of a surrogate pair") from error
+    """Raise Invalid where a text has what no database and no guest's file can hold, with each one's pointer."""
+    problems, left = list[Problem](), [("", found)]
+    while left:
+        pointer, value = left.pop()
+        if isinstance(value, dict):
+            problems += [p for key in value if (p := _unstorable(f"{pointer}/{_told(key)}", key)) is not None]
+            left += [(f"{pointer}/{_told(key)}", one) for key, one in value.items()]
+        elif isinstance(value, list):
+            left += [(f"{pointer}/{number}", one) for number, one in enumerate(value)]
+        elif isinstance(value, str) and (problem := _unstorable(pointer, value)) is not None:
+            problems.append(problem)
+    if problems:
+        raise Invalid(problems[-1].detail, problems[::-1])
+
+
+def _unstorable(pointer: str, text: str) -> Problem | None:
+    if "\x00" in text:
+        return Problem(pointer, "the text contains the NUL character (\\u0000), which can't be kept", "remove it")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        return Problem(pointer, "the text contains half of a surrogate pair", "write the whole character")
+    return None
+
+
+def _told(key: str) -> str:
+    """A key as it may stand in an answer."""
+    return key.encode("ascii", "backslashreplace").decode().replace("\x00", "\\x00")[:80]
 
 
 def problems_of(messages: Any, schema: ma.Schema, root: str = "/") -> list[Problem]:

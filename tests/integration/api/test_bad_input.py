@@ -215,8 +215,6 @@ UNREADABLE = {
     "a list": (b"[]", "application/json", 400, "malformed", "must be a JSON object"),
     "not utf-8": (b'{"name": "\xff"}', "application/json", 400, "malformed", "not UTF-8 (byte 10)"),
     "not a number": (b'{"vcpus": NaN}', "application/json", 400, "malformed", "NaN is not a JSON number"),
-    "a nul": (b'{"name": "a\\u0000"}', "application/json", 400, "malformed", "NUL"),
-    "half a character": (b'{"name": "\\ud800"}', "application/json", 400, "malformed", "surrogate"),
     "too deep": (b"[" * 100_000, "application/json", 400, "malformed", "nested too deeply"),
     "a form": (b"name=web", "application/x-www-form-urlencoded", 415, "wrong-media-type", "application/json"),
     "no type": (b"{}", None, 415, "wrong-media-type", "send Content-Type: application/json"),
@@ -228,6 +226,27 @@ UNREADABLE = {
 def test_a_body_that_can_t_be_read_says_why(api: Api, case: str) -> None:
     data, content_type, status, code, detail = UNREADABLE[case]
     assert detail in problem(raw(api, data, content_type), status, code)["detail"]
+
+
+UNKEPT = {
+    "a nul": (b'{"name": "a\\u0000"}', "/name", "NUL"),
+    "half a character": (b'{"name": "web", "users": [{"name": "\\ud800"}]}', "/users/0/name", "surrogate"),
+    "a nul in a name": (b'{"labels": {"a\\u0000": "b"}}', "/labels/a\\x00", "NUL"),
+    "deep": (b'{"labels": ' + b"[" * 900 + b'"\\u0000"' + b"]" * 900 + b"}", "/labels" + "/0" * 900, "NUL"),
+}
+
+
+@pytest.mark.parametrize("case", UNKEPT)
+def test_a_text_that_can_t_be_kept_is_named(api: Api, case: str) -> None:
+    data, pointer, detail = UNKEPT[case]
+    found = problem(raw(api, data, "application/json"), 422, "invalid")["errors"]
+    assert [(one["pointer"], detail in one["detail"]) for one in found] == [(pointer, True)]
+
+
+def test_a_backslash_and_a_u_are_plain_text(api: Api) -> None:
+    script = "#!/bin/sh\nprintf '\\u0000'\n"
+    body = json.dumps({"name": "plain", "os": "debian-12", "flavor": "small", "first_boot": script}).encode()
+    assert raw(api, body, "application/json").status_code == 202
 
 
 def cursor(position: list[Any]) -> str:

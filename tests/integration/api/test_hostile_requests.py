@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Random requests for vms, hostile anywhere in their JSON: accepted, or refused by field, and none is a defect."""
 
-import json
-import re
-
 import pytest
 
 from services.common.catalog import systems
@@ -29,9 +26,7 @@ def test_no_request_is_a_defect(api: Api, row: str) -> None:
             body["name"] = f"{row.replace('.', '-')}-{number}"
         answer = api.ask("member", "POST", "/v1/vms", body)
         statuses.add(answer.status_code)
-        # A text that no database can keep makes the whole body unreadable.
-        unreadable = {400} if re.search(r"\\u0000|\\ud[89a-f]", json.dumps(body)) else set()
-        assert answer.status_code in {202, 409, 413, 422} | unreadable, f"request {number}: {answer.text[:500]}"
+        assert answer.status_code in {202, 409, 413, 422}, f"request {number}: {answer.text[:500]}"
         for problem in answer.json.get("errors", ()):
             assert problem["pointer"], problem
             assert problem["detail"], problem
