@@ -6,20 +6,15 @@ from base64 import b64decode
 from typing import Any
 
 import pytest
-import yaml
 
 from services.common.contracts.errors import Invalid
 from services.common.contracts.vm import UserSpec
 from services.imagebuilder.masters import guest_agent
-from tests.support.answers import answer_files, compare_with_golden, rows_of
+from tests.support.answers import compare_with_golden, rows_of
+from tests.support.cloud_seeds import PEM, user_data
 from tests.support.imaging import COLUMNS, SECRETS
 
 ROWS = rows_of("alpine")
-PEM = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIU\n-----END CERTIFICATE-----\n"
-
-
-def user_data(row: str, **changes: Any) -> Any:
-    return yaml.safe_load(answer_files(row, "N2-one-static-v4", **changes)["user-data"])
 
 
 @pytest.mark.parametrize("row", ROWS)

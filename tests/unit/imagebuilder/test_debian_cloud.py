@@ -1,35 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Seeds of Debian's and Ubuntu's cloud images: all of a spec, read back as YAML and by cloud-init's own words."""
 
-from typing import Any
-
 import pytest
 import yaml
 
 from services.common.catalog import systems
 from services.common.catalog.entries import Delivery
 from services.imagebuilder.masters.debian import read_recipe
-from tests.support.answers import answer_files, rows_of
+from tests.support.answers import rows_of
+from tests.support.cloud_seeds import ASKED, PEM, user_data
 
 CLOUD = [*rows_of("debian"), *rows_of("ubuntu")]
 ROWS = [row for row in CLOUD if systems()[row].delivery == Delivery.CLOUD_IMAGE]
-PEM = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIU\n-----END CERTIFICATE-----\n"
 MIRROR = "http://mirror.example.org/archive"
-
-
-def user_data(row: str, **changes: Any) -> Any:
-    return yaml.safe_load(answer_files(row, "N2-one-static-v4", **changes)["user-data"])
 
 
 @pytest.mark.parametrize("row", ROWS)
 def test_all_that_was_asked_for_is_read_back(row: str) -> None:
     document = user_data(
         row,
-        packages=("nginx",),
-        ntp=("time.example.org", "192.0.2.123"),
-        proxy="http://proxy.example.org:3128",
+        **ASKED,
         mirror=MIRROR,
-        ca_certificates=(PEM, PEM),
         timezone="Europe/Berlin",
     )
     assert document["ntp"] == {"enabled": True, "servers": ["time.example.org", "192.0.2.123"]}

@@ -5,26 +5,17 @@ from base64 import b64decode
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.common.catalog import systems
 from services.common.contracts.errors import Invalid
 from services.common.contracts.vm import UserSpec
 from services.imagebuilder.masters import guest_agent
-from services.imagebuilder.seed import seed_files
 from tests.support.answers import compare_with_golden, rows_of
-from tests.support.imaging import COLUMNS, SECRETS, VM_ID, a_spec
+from tests.support.cloud_seeds import ASKED, PEM, user_data
+from tests.support.imaging import COLUMNS, SECRETS
 
 ROWS = [*rows_of("el-cloud"), *rows_of("fedora-cloud")]
-PEM = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIU\n-----END CERTIFICATE-----\n"
-
-
-def user_data(row: str, **changes: Any) -> Any:
-    text = seed_files(systems()[row], VM_ID, a_spec(os=row, **changes), SECRETS)["user-data"]
-    assert text.startswith(b"#cloud-config\n")
-    return yaml.safe_load(text)
 
 
 @pytest.mark.parametrize("row", ROWS)
@@ -37,10 +28,7 @@ def test_each_cell_is_what_its_golden_file_says(row: str, column: str) -> None:
 def test_all_that_was_asked_for_is_read_back(row: str) -> None:
     document = user_data(
         row,
-        packages=("nginx",),
-        ntp=("time.example.org", "192.0.2.123"),
-        proxy="http://proxy.example.org:3128",
-        ca_certificates=(PEM, PEM),
+        **ASKED,
         keyboard="de",
         locale="de_DE.UTF-8",
     )

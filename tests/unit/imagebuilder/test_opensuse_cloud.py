@@ -5,19 +5,14 @@ from base64 import b64decode
 from typing import Any
 
 import pytest
-import yaml
 
 from services.common.contracts.errors import Invalid
 from services.imagebuilder.masters import guest_agent
-from tests.support.answers import answer_files, compare_with_golden, rows_of
+from tests.support.answers import compare_with_golden, rows_of
+from tests.support.cloud_seeds import ASKED, PEM, user_data
 from tests.support.imaging import COLUMNS, SECRETS
 
 ROWS = rows_of("opensuse-cloud")
-PEM = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIU\n-----END CERTIFICATE-----\n"
-
-
-def user_data(row: str, **changes: Any) -> Any:
-    return yaml.safe_load(answer_files(row, "N2-one-static-v4", **changes)["user-data"])
 
 
 @pytest.mark.parametrize("row", ROWS)
@@ -30,10 +25,7 @@ def test_each_cell_is_what_its_golden_file_says(row: str, column: str) -> None:
 def test_all_that_was_asked_for_is_read_back(row: str) -> None:
     document = user_data(
         row,
-        packages=("nginx",),
-        ntp=("time.example.org", "192.0.2.123"),
-        proxy="http://proxy.example.org:3128",
-        ca_certificates=(PEM, PEM),
+        **ASKED,
         keyboard="de",
         locale="de_DE.UTF-8",
         firmware="uefi",
