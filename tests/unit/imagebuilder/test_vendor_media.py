@@ -30,7 +30,8 @@ ANACONDA = [*rows_of("el"), *rows_of("fedora")]
 UBUNTU = rows_of("ubuntu-installer")
 AGAMA = ["sles-16-installer"]
 AUTOYAST = [row for row in rows_of("suse") if row not in AGAMA]
-WITH_A_MENU = [*UBUNTU, *AGAMA, *AUTOYAST]
+DEBIAN = [row for row in rows_of("debian-installer") if systems()[row].source == "media"]
+WITH_A_MENU = [*UBUNTU, *AGAMA, *AUTOYAST, *DEBIAN]
 # What each installer looks for by itself: the label of a volume, and a file at its root.
 LOOKED_FOR = {
     **dict.fromkeys(ANACONDA, ("OEMDRV", "ks.cfg")),
@@ -41,6 +42,9 @@ LOOKED_FOR = {
 WORDS = {
     **dict.fromkeys(UBUNTU, ("/casper/vmlinuz autoinstall ", "/casper/initrd")),
     **dict.fromkeys(AGAMA, ("/boot/x86_64/loader/linux ", "/boot/x86_64/loader/initrd")),
+    **dict.fromkeys(
+        DEBIAN, ("/install.amd/vmlinuz", "/install.amd/initrd.gz", "/innkeeper/answers.cpio", " auto=true ")
+    ),
     **dict.fromkeys(AUTOYAST, ("default linux\n", "prompt 0\n", "kernel linux\n", "initrd=initrd ")),
 }
 
