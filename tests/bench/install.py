@@ -29,6 +29,8 @@ from tests.bench.figures import median_ratio, show
 from tests.integration.imagebuilder.conftest import CACHE, Guest
 from tests.support.imaging import PROJECT, SECRETS, VM_ID, Told, a_nic, a_spec, new_database
 
+# The flavor `medium`.
+MACHINE = ("-smp", "2", "-m", "2048")
 NICS = (
     a_nic(1, name="eth0", addresses=("10.0.2.15/24",), gateway4="10.0.2.2"),
     a_nic(2, name="eth1", addresses=("192.0.2.10/24",)),
@@ -48,7 +50,7 @@ def boot(folder: Path, arguments: list[str]) -> Run:
     folder.mkdir()
     links = [word for number, nic in enumerate(NICS) for word in _link(number, nic)]
     begun, written = time.perf_counter(), 0.0
-    with closing(Guest(folder, ["-m", "512", *arguments, *links])) as guest:
+    with closing(Guest(folder, [*MACHINE, *arguments, *links])) as guest:
         while True:
             message = guest.until("phase", "report", timeout=600)[-1]
             if message.get("name") == "installed":
