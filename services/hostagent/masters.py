@@ -29,7 +29,7 @@ class Masters:
     def __init__(self, files: VmFiles, artifacts: Artifacts, keep_s: float, every_s: float = EVERY_S) -> None:
         self._files, self._artifacts = files, artifacts
         self._keep_s, self._every_s = keep_s, every_s
-        self._began = time.time()  # what was asked for before is not known: counted as asked for now
+        self._began = time.time()  # a master that only an earlier process was asked for counts from here
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="masters", daemon=True)
 
