@@ -28,6 +28,10 @@ def _debian_image_key() -> str:
     return debian_image.recipe_key("debian-12-image", debian.recipe_key("debian-12"))
 
 
+def _netboot(name: str) -> Recipe:
+    return Recipe(partial(netboot.recipe_key, name), lambda _files, work, progress: netboot.build(name, work, progress))
+
+
 RECIPES: Mapping[str, Recipe] = {
     "mini": Recipe(mini.recipe_key, lambda _files, work, progress: mini.build(work, progress)),
     "debian-12": Recipe(
@@ -35,7 +39,7 @@ RECIPES: Mapping[str, Recipe] = {
         lambda _files, work, progress: debian.build("debian-12", work, progress),
     ),
     "debian-12-image": Recipe(_debian_image_key, debian_image.build, of="debian-12"),
-    "debian-12-netboot": Recipe(netboot.recipe_key, lambda _files, work, progress: netboot.build(work, progress)),
+    **{name: _netboot(name) for name in netboot.NETBOOTS},
 }
 
 

@@ -6,6 +6,8 @@ the mirror has the same point release.
 """
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,10 +17,25 @@ from services.imagebuilder.masters.bootable_iso import Medium, bootable_iso
 from services.imagebuilder.masters.debian_packages import PackageSource
 from services.imagebuilder.masters.store import Built
 
-RELEASE = "bookworm"
-PACKAGE = "debian-installer-12-netboot-amd64"
-# Where the package has them, with the installer's text frontend.
-FOLDER = "usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64"
+
+@dataclass(frozen=True)
+class Netboot:
+    """A release, and where its package has the installer with the text frontend."""
+
+    release: str
+    package: str
+    folder: str
+
+
+def _of(version: str, release: str) -> Netboot:
+    folder = f"usr/lib/debian-installer/images/{version}/amd64/text/debian-installer/amd64"
+    return Netboot(release, f"debian-installer-{version}-netboot-amd64", folder)
+
+
+NETBOOTS: Mapping[str, Netboot] = {
+    "debian-12-netboot": _of("12", "bookworm"),
+    "debian-13-netboot": _of("13", "trixie"),
+}
 VOLUME = "INNKEEPER"
 # Changes when this code builds something else from the same package.
 VERSION = 1
@@ -33,23 +50,25 @@ boot
 
 
 @lru_cache
-def recipe_key() -> str:
+def recipe_key(name: str) -> str:
     """What the medium is kept under."""
-    digest = hashlib.sha256(repr((VERSION, RELEASE, PACKAGE, FOLDER, MENU)).encode())
-    return f"debian-12-netboot-{digest.hexdigest()[:16]}"
+    netboot = NETBOOTS[name]
+    digest = hashlib.sha256(repr((VERSION, netboot.release, netboot.package, netboot.folder, MENU)).encode())
+    return f"{name}-{digest.hexdigest()[:16]}"
 
 
-def build(work: Path, progress: Progress) -> Built:
+def build(name: str, work: Path, progress: Progress) -> Built:
     """Make the medium in `work`."""
-    source = PackageSource(RELEASE, work)
+    netboot = NETBOOTS[name]
+    source = PackageSource(netboot.release, work)
     source.update(progress)
-    progress(20, f"downloading {PACKAGE}")
+    progress(20, f"downloading {netboot.package}")
     tree = work / "tree"
-    source.unpack([PACKAGE], tree)
-    files = {f"/innkeeper/{name}": tree / FOLDER / name for name in ("linux", "initrd.gz")}
+    source.unpack([netboot.package], tree)
+    files = {f"/innkeeper/{file}": tree / netboot.folder / file for file in ("linux", "initrd.gz")}
     missing = [str(path.relative_to(tree)) for path in files.values() if not path.is_file()]
     if missing:
-        raise ImageFailed(f"{PACKAGE} has no {', '.join(missing)}")
+        raise ImageFailed(f"{netboot.package} has no {', '.join(missing)}")
     progress(80, "writing the medium")
     out = work / "medium.iso"
     bootable_iso(Medium(files, MENU, VOLUME), out, work)
