@@ -49,14 +49,14 @@ class Builder:
         if entry is None:
             raise ImageFailed(f"the os {vm.spec.os!r} is not in the catalogue any more")
         if entry.delivery == Delivery.INSTALLER:
-            return Done(_facts(self._installed(context, entry), Boots(), vm.spec.firmware))
+            return Done(_facts(self._installed(context, entry), Boots(), vm, entry))
         boots = self._sources.of(entry, vm.project, context.progress)
         disk_gib = _disk_size(vm, entry, boots)
         begun = time.perf_counter()
         seed = self._write_seed(vm, entry)
         SEED_SECONDS.observe(time.perf_counter() - begun)
         disks = (DiskPlan("root", disk_gib, boots.root), DiskPlan("seed", base=seed, device="cdrom"))
-        return Done(_facts(disks, boots, vm.spec.firmware))
+        return Done(_facts(disks, boots, vm, entry))
 
     def _installed(self, context: StepContext, entry: OsEntry) -> tuple[DiskPlan, ...]:
         """An empty disk, and the medium that fills it: the firmware tries the disk first."""
@@ -100,11 +100,12 @@ def _disk_size(vm: VmView, entry: OsEntry, boots: Boots) -> int:
     return asked
 
 
-def _facts(disks: tuple[DiskPlan, ...], boots: Boots, firmware: str) -> dict[str, Any]:
+def _facts(disks: tuple[DiskPlan, ...], boots: Boots, vm: VmView, entry: OsEntry) -> dict[str, Any]:
     return {
         "disks": [dump(disk) for disk in disks],
         "kernel": dump(boots.kernel) if boots.kernel else None,
         "initrd": dump(boots.initrd) if boots.initrd else None,
         "cmdline": boots.cmdline if boots.kernel else "",
-        "firmware": firmware,
+        "firmware": vm.spec.firmware,
+        "devices": dump(entry.devices),
     }

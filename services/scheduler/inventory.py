@@ -61,6 +61,7 @@ def _view(host: Host, vms: int, now: float) -> HostView:
         state=host.state,
         zone=host.zone,
         traits=tuple(host.traits),
+        capabilities=tuple(host.facts.get("capabilities", ())),
         vcpus=host.vcpus,
         memory_mib=host.memory_mib,
         disk_gib=host.disk_gib,

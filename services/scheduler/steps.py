@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from sqlalchemy.orm import Session
 
+from services.common.catalog import systems
 from services.common.contracts.codec import dump
 from services.common.contracts.errors import NoHost
 from services.common.contracts.journal import Done, Handler, StepContext
@@ -46,7 +47,9 @@ class Placer:
         if claim:
             host = claim.host_id
             return Done(facts, write=lambda s: set_host(s, context.job, host, context.now))
-        request = request_of(context.vm.id, context.vm.project, context.vm.spec)
+        system = systems().get(context.vm.spec.os)
+        needs = system.devices.needs if system is not None else ()
+        request = request_of(context.vm.id, context.vm.project, context.vm.spec, needs)
         decision = timed_choice(request, inventory, policy)
         if not decision.host:
             self._keep(context, decision)

@@ -41,6 +41,8 @@ STACK = [
     Package(("mtools",), "FAT file systems in images, without loop devices"),
     Package(("squashfs-tools",), "disks in installation media"),
     Package(("ovmf",), "UEFI for guests"),
+    Package(("swtpm",), "a TPM for guests that insist on one"),
+    Package(("swtpm-tools",), "to make that TPM"),
     Package(("python3-venv",), "the virtual environment"),
     Package(("zstd",), "compressed images"),
     Package(("cpio",), "initial RAM disks"),

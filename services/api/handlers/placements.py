@@ -22,7 +22,7 @@ def explain(call: Call) -> Answer:
     body = call.body
     if body["why_not"] and call.who.rank_in(call.project) < Role.ADMIN:
         raise Forbidden("only admins ask about a host by name")
-    size = _size(call)
+    size, system = _size(call), call.parts.systems.get(body["os"])
     request = Request(
         id=new_id(),
         vcpus=size.vcpus,
@@ -31,6 +31,7 @@ def explain(call: Call) -> Answer:
         hypervisor=body["hypervisor"],
         zone=body["zone"],
         traits=tuple(body["traits"]),
+        needs=system.devices.needs if system is not None else (),
         os=body["os"],
         project=call.project.id,
         labels=body["labels"],

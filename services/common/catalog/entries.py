@@ -4,6 +4,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from services.common.contracts.devices import Devices
 from services.common.contracts.errors import Problem
 from services.common.contracts.network import Link, NetworkModel, Nic
 
@@ -21,6 +22,7 @@ class Agent:
 
     BAKED = "baked"  # it is in the master
     SEEDED = "seeded"  # the seed installs it
+    SHELL = "shell"  # the seed installs the one in shell: there is no Python
 
 
 class Packages:
@@ -101,6 +103,7 @@ class OsEntry:
     refuses: dict[str, str] = field(default_factory=dict)
     needs_media: str = ""  # a sentence: where to get the media it is imported from
     packages: tuple[str, ...] = ()  # what people add first, by the names it has here
+    devices: Devices = field(default_factory=Devices)  # the hardware it has drivers for
     any_card: bool = False  # it can be told of its only network card without that card's MAC
 
     @property

@@ -13,13 +13,14 @@ import yaml
 from services.common.catalog.entries import LINK_FIELDS, Agent, Delivery, MasterPlan, OsEntry, Packages, Reports
 from services.common.catalog.refusals import REFUSABLE
 from services.common.contracts.codec import load
+from services.common.contracts.devices import DISKS, NICS, TPMS, Devices
 
 FAMILIES = Path(__file__).parent / "families"
 _FILLED = ("name", "family")  # known from where the row stands
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "delivery": (Delivery.CLOUD_IMAGE, Delivery.DIRECT_KERNEL, Delivery.INSTALLER),
     "arch": ("x86_64",),
-    "agent": (Agent.BAKED, Agent.SEEDED, ""),
+    "agent": (Agent.BAKED, Agent.SEEDED, Agent.SHELL, ""),
     "repositories": (Packages.APT, Packages.YUM, ""),
     "reports": (Reports.PORT, Reports.HTTPS),
 }
@@ -128,6 +129,7 @@ def _structure_problems(family: str, row: dict[str, Any], at: str, reading: _Rea
         elif key == "refuses":
             found += [f"{at}.refuses.{name}: unknown" for name in sorted(set(value) - set(REFUSABLE))]
     found += _master_problems(family, row.get("master"), at, reading)
+    found += _device_problems(row.get("devices", {}), at)
     unsupported = row.get("unsupported", [])
     if not isinstance(unsupported, list) or set(unsupported) - set(LINK_FIELDS):
         found.append(f"{at}.unsupported: {unsupported!r}; known are {', '.join(LINK_FIELDS)}")
@@ -137,6 +139,17 @@ def _structure_problems(family: str, row: dict[str, Any], at: str, reading: _Rea
     if row.get("source") == "media" and not row.get("needs_media"):
         found.append(f"{at}.needs_media: missing: where to get the media")
     return found
+
+
+def _device_problems(devices: Any, at: str) -> list[str]:
+    if not isinstance(devices, dict) or set(devices) - {f.name for f in fields(Devices)}:
+        return [f"{at}.devices: not a mapping with disk, nic, tpm and secure_boot"]
+    known: Mapping[str, tuple[object, ...]] = {"disk": DISKS, "nic": NICS, "tpm": TPMS, "secure_boot": (True, False)}
+    return [
+        f"{at}.devices.{key}: {value!r} is none of {', '.join(str(choice) for choice in known[key] if choice != '')}"
+        for key, value in devices.items()
+        if not any(value is choice or (isinstance(value, str) and value == choice) for choice in known[key])
+    ]
 
 
 def _master_problems(family: str, plan: Any, at: str, reading: _Reading) -> list[str]:

@@ -5,9 +5,10 @@ A command may arrive twice or late. The agent refuses one whose fence is older t
 the vm, or not newer than the vm's tombstone; everything else it does again without showing it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from services.common.contracts.devices import Devices
 from services.common.contracts.network import NetworkPlan
 
 
@@ -74,6 +75,7 @@ class DeployPlan:
     cmdline: str = ""
     firmware: str = "bios"  # bios | uefi
     os: str = ""
+    devices: Devices = field(default_factory=Devices)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 from services.common.contracts.codec import load
 from services.common.contracts.commands import Artifact, DeployPlan, DiskPlan, NicPlan
+from services.common.contracts.devices import Devices
 from services.common.contracts.errors import HostFailed
 from services.common.contracts.journal import JobView
 from services.common.contracts.network import NetworkPlan
@@ -31,6 +32,7 @@ def deploy_plan(job: JobView, networks: Mapping[str, NetworkPlan]) -> DeployPlan
         cmdline=built.get("cmdline", ""),
         firmware=built.get("firmware", "bios"),
         os=vm.spec.os,
+        devices=load(Devices, built.get("devices", {})),
     )
 
 

@@ -18,13 +18,14 @@ class Request:
     host: str = ""
     zone: str = ""
     traits: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()  # capabilities of a host that its system can't do without
     os: str = ""
     project: str = ""
     labels: dict[str, str] = field(default_factory=dict)
 
 
-def request_of(vm_id: str, project: str, spec: VmSpec) -> Request:
-    """What this vm needs of a host."""
+def request_of(vm_id: str, project: str, spec: VmSpec, needs: tuple[str, ...] = ()) -> Request:
+    """What this vm needs of a host; `needs` is what its system can't do without."""
     return Request(
         id=vm_id,
         vcpus=spec.vcpus,
@@ -34,6 +35,7 @@ def request_of(vm_id: str, project: str, spec: VmSpec) -> Request:
         host=spec.host,
         zone=spec.zone,
         traits=spec.traits,
+        needs=needs,
         os=spec.os,
         project=project,
         labels=dict(spec.labels),
@@ -57,6 +59,7 @@ class HostView:
     used_memory_mib: int = 0
     used_disk_gib: int = 0
     vms: int = 0
+    capabilities: tuple[str, ...] = ()  # what its driver can do
     cpu_percent: float | None = None
     watts: float | None = None
     heartbeat_age_s: float | None = None

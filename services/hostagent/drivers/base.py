@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from services.common.contracts.commands import DeployPlan
+from services.common.contracts.devices import SECURE_BOOT_CAPABILITY, TPM_CAPABILITY
 from services.common.contracts.events import HostFacts, InventoryItem
 from services.common.contracts.network import NetworkPlan
 
@@ -37,6 +38,8 @@ class Capability:
     BRIDGE = "network-bridge"
     DIRECT_KERNEL = "direct-kernel"
     UEFI = "uefi"
+    TPM = TPM_CAPABILITY  # a TPM 2.0 of the vm's own
+    SECURE_BOOT = SECURE_BOOT_CAPABILITY
     GUEST_CHANNEL = "guest-channel"
     CONSOLE_LOG = "console-log"
     SCREENSHOT = "screenshot"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hosts that have every trait the vm needs."""
+"""Hosts that have every trait the vm needs, and can give its system what that insists on."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -12,7 +12,7 @@ from services.scheduler.rule import Filter, Refusal
 
 @dataclass(frozen=True)
 class TraitsFilter(Filter):
-    """Looks at `request.traits`."""
+    """Looks at `request.traits` and `request.needs`: no change of the request helps against the latter."""
 
     name: ClassVar[str] = "traits"
 
@@ -21,6 +21,9 @@ class TraitsFilter(Filter):
         return cls()
 
     def refuse(self, request: Request, host: HostView) -> Refusal | None:
+        lacking = [need for need in request.needs if need not in host.capabilities]
+        if lacking:
+            return Refusal(f"can't give {request.os} what it needs: {', '.join(lacking)}")
         missing = [t for t in request.traits if t not in host.traits]
         if not missing:
             return None

@@ -53,6 +53,8 @@ def test_every_problem_is_in_one_message_with_file_and_key(tmp_path: Path) -> No
     family(tmp_path, "a", ROW.replace("direct-kernel", "carrier-pigeon").replace('    version: "1"\n', ""), ())
     family(tmp_path, "b", ROW.replace("toy-1", "toy-2") + "    colour: red\n    unsupported: [wings]\n")
     family(tmp_path, "c", "systems: [1, 2]")
+    family(tmp_path, "e", ROW.replace("toy-1", "toy-3") + "    devices: {disk: floppy, secure_boot: maybe}\n")
+    family(tmp_path, "f", ROW.replace("toy-1", "toy-4") + "    devices: {wheels: 4}\n")
     (tmp_path / "d").mkdir()
     with pytest.raises(CatalogError) as wrong:
         load_catalogue(tmp_path)
@@ -64,6 +66,9 @@ def test_every_problem_is_in_one_message_with_file_and_key(tmp_path: Path) -> No
         "b/os.yaml: systems.toy-2.unsupported",
         "c/os.yaml: not a mapping",
         "d/os.yaml: missing",
+        "e/os.yaml: systems.toy-3.devices.disk: 'floppy' is none of virtio, sata",
+        "e/os.yaml: systems.toy-3.devices.secure_boot: 'maybe' is none of True, False",
+        "f/os.yaml: systems.toy-4.devices: not a mapping",
     ):
         assert part in str(wrong.value)
 

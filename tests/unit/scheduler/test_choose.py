@@ -109,6 +109,19 @@ def test_no_relaxation_is_offered_for_a_host_that_is_down_or_has_nothing_left() 
     assert choose(a_request(), hosts, PLAIN, 0).relaxations == ()
 
 
+def test_a_host_that_cant_give_the_system_what_it_needs_is_refused_whatever_is_relaxed() -> None:
+    request = a_request(os="windows-11", needs=("tpm-2.0", "secure-boot"))
+    hosts = [a_host("bare", capabilities=("uefi",)), a_host("half", capabilities=("secure-boot",))]
+    refused = choose(request, hosts, PLAIN, 0)
+    assert (refused.host, refused.relaxations) == ("", ())
+    assert {m.reason for m in refused.misses} == {
+        "bare can't give windows-11 what it needs: tpm-2.0, secure-boot",
+        "half can't give windows-11 what it needs: tpm-2.0",
+    }
+    hosts.append(a_host("whole", capabilities=("secure-boot", "tpm-2.0", "uefi")))
+    assert choose(request, hosts, PLAIN, 0).host == "id-whole"
+
+
 def test_terms_of_awkward_sizes_sum_to_the_score_in_any_order() -> None:
     hosts = [a_host(f"h{n}", vcpus=n, memory_mib=n * 997, cpu_percent=n / 3, power_curve=CURVE) for n in range(3, 60)]
     policy = replace(SHELF.active, top=100)

@@ -8,6 +8,7 @@ from pathlib import Path
 from lxml import etree
 
 from services.common.contracts.commands import DeployPlan
+from services.common.contracts.devices import SATA, VIRTIO
 from services.common.contracts.guest import PORT_NAME
 from services.hostagent.drivers.base import Owner
 from services.hostagent.drivers.libvirt.mark import vm_mark
@@ -51,7 +52,12 @@ def domain_xml(plan: DeployPlan, owner: Owner, files: Files, accelerator: str) -
     features = etree.SubElement(domain, "features")
     etree.SubElement(features, "acpi")
     etree.SubElement(features, "apic")
-    etree.SubElement(domain, "cpu", mode="host-passthrough" if accelerator == "kvm" else "maximum")
+    if plan.devices.secure_boot:
+        # Only the firmware, in system management mode, writes the variables with the keys.
+        etree.SubElement(features, "smm", state="on")
+    cpu = etree.SubElement(domain, "cpu", mode="host-passthrough" if accelerator == "kvm" else "maximum")
+    # One socket: libvirt would make one of each, and some systems use no more than two.
+    etree.SubElement(cpu, "topology", sockets="1", cores=str(plan.vcpus), threads="1")
     etree.SubElement(domain, "clock", offset="utc")
     for event, action in (("on_poweroff", "destroy"), ("on_reboot", "restart"), ("on_crash", "destroy")):
         _text(domain, event, action)
@@ -66,7 +72,10 @@ def _add_os(domain: etree._Element, plan: DeployPlan, files: Files) -> None:
     _text(os, "type", "hvm", arch="x86_64", machine="q35")
     if plan.firmware == "uefi":
         firmware = etree.SubElement(os, "firmware")
-        etree.SubElement(firmware, "feature", enabled="no", name="secure-boot")
+        secure = plan.devices.secure_boot
+        etree.SubElement(firmware, "feature", enabled="yes" if secure else "no", name="secure-boot")
+        if secure:
+            etree.SubElement(firmware, "feature", enabled="yes", name="enrolled-keys")
     if files.kernel:
         _text(os, "kernel", str(files.kernel))
         if files.initrd:
@@ -80,16 +89,16 @@ def _add_devices(devices: etree._Element, plan: DeployPlan, files: Files) -> Non
     for index, disk in enumerate(files.disks):
         if disk.bootable and not files.kernel:
             boot += 1
-            _add_disk(devices, disk, index, boot)
+            _add_disk(devices, disk, _target(plan, disk, index), boot)
         else:
-            _add_disk(devices, disk, index, 0)
-    if any(disk.cdrom for disk in files.disks):
+            _add_disk(devices, disk, _target(plan, disk, index), 0)
+    if plan.devices.disk == VIRTIO and any(disk.cdrom for disk in files.disks):
         etree.SubElement(devices, "controller", type="scsi", model="virtio-scsi")
     for nic in plan.nics:
         interface = etree.SubElement(devices, "interface", type="network")
         etree.SubElement(interface, "mac", address=nic.mac)
         etree.SubElement(interface, "source", network=network_name(nic.network.id))
-        etree.SubElement(interface, "model", type="virtio")
+        etree.SubElement(interface, "model", type=plan.devices.nic)
         if nic.mtu:
             etree.SubElement(interface, "mtu", size=str(nic.mtu))
     serial = etree.SubElement(devices, "serial", type="pty")
@@ -100,25 +109,34 @@ def _add_devices(devices: etree._Element, plan: DeployPlan, files: Files) -> Non
     etree.SubElement(channel, "target", type="virtio", name=PORT_NAME)
     rng = etree.SubElement(devices, "rng", model="virtio")
     _text(rng, "backend", "/dev/urandom", model="random")
+    if plan.devices.tpm:
+        tpm = etree.SubElement(devices, "tpm", model="tpm-crb")
+        etree.SubElement(tpm, "backend", type="emulator", version=plan.devices.tpm)
     # A screen costs the firmware time; a directly booted kernel speaks on the serial console only.
     video = etree.SubElement(devices, "video")
     etree.SubElement(video, "model", type="none" if files.kernel else "vga")
 
 
-def _add_disk(devices: etree._Element, disk: DiskFile, index: int, boot: int) -> None:
+def _target(plan: DeployPlan, disk: DiskFile, index: int) -> dict[str, str]:
+    """Where the disk is plugged in."""
+    letter = chr(ord("a") + index)
+    if plan.devices.disk == SATA:
+        return {"dev": f"sd{letter}", "bus": "sata"}
+    # virtio-scsi: Debian's cloud kernel has no driver for q35's SATA.
+    return {"dev": f"sd{letter}", "bus": "scsi"} if disk.cdrom else {"dev": f"vd{letter}", "bus": "virtio"}
+
+
+def _add_disk(devices: etree._Element, disk: DiskFile, target: dict[str, str], boot: int) -> None:
     element = etree.SubElement(devices, "disk", type="file", device="cdrom" if disk.cdrom else "disk")
     driver = etree.SubElement(element, "driver", name="qemu", type=disk.format)
     etree.SubElement(element, "source", file=str(disk.path))
     if disk.base is not None:
         _add_backing(element, disk.base)
-    letter = chr(ord("a") + index)
+    etree.SubElement(element, "target", attrib=target)
     if disk.cdrom:
-        # virtio-scsi: Debian's cloud kernel has no driver for q35's SATA.
-        etree.SubElement(element, "target", dev=f"sd{letter}", bus="scsi")
         etree.SubElement(element, "readonly")
     else:
         driver.set("discard", "unmap")
-        etree.SubElement(element, "target", dev=f"vd{letter}", bus="virtio")
     if boot:
         etree.SubElement(element, "boot", order=str(boot))
 

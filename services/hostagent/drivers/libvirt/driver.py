@@ -32,6 +32,7 @@ from services.hostagent.drivers.libvirt.domain_xml import domain_xml
 from services.hostagent.drivers.libvirt.domains import Domains
 from services.hostagent.drivers.libvirt.lifecycle import Lifecycle, power_of
 from services.hostagent.drivers.libvirt.networks import Networks
+from services.hostagent.drivers.libvirt.offered import offered
 from services.hostagent.drivers.libvirt.screen import console_tail, screenshot
 from services.hostagent.drivers.libvirt.vendor_errors import code, translated
 from services.hostagent.drivers.libvirt.volumes import make_files
@@ -76,6 +77,7 @@ class LibvirtDriver(Driver):
         conn = self._connection.get()
         with translated("asking libvirt what this host can do"):
             self._accelerator = choose_accelerator(conn, settings.accelerator)
+            self._offered = offered(conn, self._accelerator)
 
     def facts(self) -> HostFacts:
         conn, capacity = self._connection.get(), self._settings.capacity
@@ -87,7 +89,7 @@ class LibvirtDriver(Driver):
             vcpus=capacity.vcpus or node[2],
             memory_mib=capacity.memory_mib or self._machine.memory_mib(),
             disk_gib=capacity.disk_gib or shutil.disk_usage(self._files.root).total >> 30,
-            capabilities=tuple(sorted(self.capabilities)),
+            capabilities=tuple(sorted(self.capabilities | self._offered)),
             traits=(node[0], self._accelerator),
             accelerator=self._accelerator,
             hypervisor_uri=self._settings.uri,

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The hardware a guest's system can drive, and what it insists on. Pure data, from the catalogue to the driver."""
+
+from dataclasses import dataclass
+
+VIRTIO, SATA, E1000E, VMXNET3 = "virtio", "sata", "e1000e", "vmxnet3"
+DISKS = (VIRTIO, SATA)
+NICS = (VIRTIO, E1000E, VMXNET3)
+TPMS = ("", "2.0")
+# What a host must be able to give (its driver's capabilities, in its facts).
+TPM_CAPABILITY, SECURE_BOOT_CAPABILITY = "tpm-2.0", "secure-boot"
+
+
+@dataclass(frozen=True)
+class Devices:
+    """A machine's hardware. The default is for systems that bring the drivers of virtio."""
+
+    disk: str = VIRTIO  # DISKS; with sata, CD-ROM drives are on it, too
+    nic: str = VIRTIO  # NICS
+    tpm: str = ""  # TPMS, "" none
+    secure_boot: bool = False  # UEFI with the vendors' keys, which starts signed systems only
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The capabilities a host must have for it."""
+        wanted = ((self.tpm, TPM_CAPABILITY), (self.secure_boot, SECURE_BOOT_CAPABILITY))
+        return tuple(capability for asked, capability in wanted if asked)
