@@ -1,8 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# The guest agent of the mini guest: the same protocol in busybox shell. Call: sh mini.sh /dev/vportNpM
+# The guest agent of guests without Python: the same protocol in shell, of busybox or bash, with awk, sed, tr and ip.
+# Call: sh mini.sh PORT [AGENT], which waits for the port and says that it is AGENT.
 # Guests may be emulated, where a process costs 10 ms: files are read by `read`, and what stays isn't asked again.
 port=$1
+agent=${2:-innkeeper-mini/1}
 cr=$(printf '\r')
 
 # Text as it may stand between the quotes of a JSON string; control characters are left out.
@@ -22,8 +24,14 @@ system() {
     text "${name:-mini}"
 }
 
+# There isn't a program of that name everywhere.
+host() {
+    read -r name </proc/sys/kernel/hostname
+    text "$name"
+}
+
 hello() {
-    say "{\"type\":\"hello\",\"agent\":\"innkeeper-mini/1\",\"boot_id\":\"$boot\",\"hostname\":\"$(text "$(hostname)")\",\"os\":\"$(system)\"}"
+    say "{\"type\":\"hello\",\"agent\":\"$agent\",\"boot_id\":\"$boot\",\"hostname\":\"$(host)\",\"os\":\"$(system)\"}"
 }
 
 # Addresses of one link as a JSON list; IPv6 link-local ones, which every link has, left out.
@@ -52,7 +60,7 @@ interfaces() {
     done
 }
 
-# Routes by way of a router, both families.
+# Routes by way of a router, both families. One with several routers is a line of its own and one for each of them.
 routes() {
     { ip -4 route show; ip -6 route show; } 2>/dev/null | awk '
         { via = dev = metric = ""
@@ -60,8 +68,8 @@ routes() {
               if ($i == "via") via = $(i + 1)
               if ($i == "dev") dev = $(i + 1)
               if ($i == "metric") metric = $(i + 1) }
-          if (via == "") next
-          to = $1
+          if ($1 != "nexthop") to = $1
+          if (via !~ /^[0-9a-fA-F:.]+$/) next
           if (to == "default") to = via ~ /:/ ? "::/0" : "0.0.0.0/0"
           if (to !~ /\//) to = to (to ~ /:/ ? "/128" : "/32")
           gsub(/["\\]/, "", dev)
@@ -95,7 +103,7 @@ look() {
 
 report() {
     look
-    say "{\"type\":\"report\",\"boot_id\":\"$boot\",\"hostname\":\"$(text "$(hostname)")\",$reported}"
+    say "{\"type\":\"report\",\"boot_id\":\"$boot\",\"hostname\":\"$(host)\",$reported}"
 }
 
 beat() {
@@ -111,7 +119,8 @@ seconds() { read -r now _ </proc/uptime; echo "${now%%.*}"; }
 
 # Writing blocks while no host listens; reading then ends at once, so an empty answer is followed by a pause.
 while :; do
-    if exec 3<>"$port"; then
+    # What isn't there yet would become a file.
+    if [ -c "$port" ] && exec 3<>"$port"; then
         hello
         report
         beat_at=0

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A small CD-ROM image in memory: ISO 9660 with Rock Ridge and Joliet. The same files give the same bytes."""
 
+import re
 import time
 from collections.abc import Mapping
 from io import BytesIO
@@ -12,6 +13,8 @@ from pycdlib import dates, headervd, utils
 from pycdlib import pycdlib as writer
 
 LABEL = "CIDATA"
+# What a file is called even where the bare names alone are read.
+_PLAIN = re.compile(r"[A-Z0-9_]{1,8}\.[A-Z0-9_]{1,3}")
 
 
 # 1980-01-01 in UTC: no format's calendar begins later.
@@ -25,19 +28,28 @@ for _module in (dates, headervd, writer, utils):
 
 
 def iso_image(files: Mapping[str, bytes], label: str = LABEL) -> bytes:
-    """The image of these files; paths are relative, with at most one level of folders."""
+    """The image of these files, by their paths in it."""
     image: Any = pycdlib.PyCdlib()
     image.new(interchange_level=3, vol_ident=label, joliet=3, rock_ridge="1.09")
     folders: dict[str, str] = {"": ""}
     for number, (path, content) in enumerate(sorted(files.items())):
         folder, _, name = path.rpartition("/")
-        if folder not in folders:
-            folders[folder] = f"/D{number}"
-            image.add_directory(folders[folder], rr_name=folder, joliet_path=f"/{folder}")
-        # The bare ISO names are numbers: what a guest reads is the Rock Ridge or the Joliet name.
-        place = f"{folders[folder]}/F{number}.;1"
+        for inner in _folders(folder):
+            if inner not in folders:
+                above, _, called = inner.rpartition("/")
+                folders[inner] = f"{folders[above]}/D{len(folders)}"
+                image.add_directory(folders[inner], rr_name=called, joliet_path=f"/{inner}")
+        # A guest reads the Rock Ridge or the Joliet name. ESXi knows neither: a name ISO 9660 has words for is itself.
+        bare = name if _PLAIN.fullmatch(name) else f"F{number}."
+        place = f"{folders[folder]}/{bare};1"
         image.add_fp(BytesIO(content), len(content), place, rr_name=name, joliet_path=f"/{path}")
     out = BytesIO()
     image.write_fp(out)
     image.close()
     return out.getvalue()
+
+
+def _folders(path: str) -> list[str]:
+    """The folder and all above it, from the outermost on."""
+    parts = path.split("/") if path else []
+    return ["/".join(parts[: n + 1]) for n in range(len(parts))]

@@ -65,6 +65,7 @@ def seed_values(entry: OsEntry, vm_id: str, spec: VmSpec, secrets: Secrets) -> d
         "packages": [*spec.packages, *(["console-setup"] if spec.keyboard != "us" and entry.debian_console else [])],
         "files": _files(entry, spec),
         "commands": _commands(entry, spec),
+        "shell_agent": guest_agent.shell_script().decode() if entry.agent == Agent.SHELL and spec.guest_agent else "",
         "layout": spec.layout,
         "firmware": spec.firmware,
         "mirror": spec.mirror,

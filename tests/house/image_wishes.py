@@ -58,7 +58,7 @@ WISHES: Mapping[str, Wish] = {
     "script": _wish(_SCRIPTS[FirstBoot.SCRIPT]),
     "cloud-config": _wish(_SCRIPTS[FirstBoot.CLOUD_CONFIG]),
 }
-_AGENTS = {"": "none", "baked": "in the image", "seeded": "installed"}
+_AGENTS = {"": "none", "baked": "in the image", "seeded": "installed", "shell": "installed, in shell"}
 
 
 def wishes() -> tuple[list[Sequence[str]], list[Sequence[str]]]:

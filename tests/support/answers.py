@@ -48,7 +48,8 @@ def answer_text(row: str, column: str, **changes: object) -> str:
     for name in systems()[row].payloads.values():
         if "{{" not in (script := template(systems()[row].family, name)):
             text = text.replace(b64encode(script.encode()).decode(), f"({name})")
-    # The agent's own bytes change with the agent, and are nobody's to read.
+    # The agents' own bytes change with the agents, and are nobody's to read.
+    text = text.replace(b64encode(guest_agent.shell_script()).decode(), "(the guest agent in shell)")
     return text.replace(b64encode(guest_agent.pyz()).decode(), "(the guest agent)")
 
 

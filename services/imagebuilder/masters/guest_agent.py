@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The guest agent as it is put into images: one .pyz, its unit, and the mini guest's shell script."""
+"""The guest agent as it is put into images: one .pyz, its unit, and the one in shell."""
 
 import subprocess
 import sys
@@ -42,9 +42,9 @@ def pyz() -> bytes:
         return target.read_bytes()
 
 
-def mini_script() -> bytes:
-    """The mini guest's agent; it is run as `sh mini.sh /dev/vportNpM`."""
+def shell_script() -> bytes:
+    """The agent of guests without Python; it is run as `sh mini.sh PORT [AGENT]`."""
     try:
         return (_FOLDER / "mini.sh").read_bytes()
     except FileNotFoundError as error:
-        raise ImageFailed(f"the mini guest's agent is missing: {error.filename}") from error
+        raise ImageFailed(f"the guest agent in shell is missing: {error.filename}") from error

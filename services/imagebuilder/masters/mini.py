@@ -41,7 +41,7 @@ def recipe_key() -> str:
     digest = hashlib.sha256(repr((VERSION, RELEASE, CMDLINE, MODULES, APPLETS)).encode())
     for name in ("init.sh", "lease.sh", "power.sh"):
         digest.update((_GUEST / name).read_bytes())
-    digest.update(guest_agent.mini_script())
+    digest.update(guest_agent.shell_script())
     return f"mini-{digest.hexdigest()[:16]}"
 
 
@@ -53,7 +53,7 @@ def build(work: Path, progress: Progress) -> Built:
     more = {
         "bin/lease": cpio.file((_GUEST / "lease.sh").read_bytes(), 0o755),
         "etc/acpi/PWRF/00000080": cpio.file((_GUEST / "power.sh").read_bytes(), 0o755),
-        "innkeeper/mini.sh": cpio.file(guest_agent.mini_script(), 0o755),
+        "innkeeper/mini.sh": cpio.file(guest_agent.shell_script(), 0o755),
     }
     initrd.write_bytes(initramfs((_GUEST / "init.sh").read_bytes(), APPLETS, boot, more))
     return Built({"kernel": (boot.kernel, "kernel"), "initrd": (initrd, "initrd")}, CMDLINE)

@@ -178,7 +178,7 @@ def test_everything_that_is_wrong_is_told_at_once(api: Api) -> None:
 
 
 def test_an_os_that_only_its_installer_sets_up_is_no_vm_yet(api: Api) -> None:
-    body = {**VM, "os": "flatcar-stable", "flavor": "large"}
+    body = {**VM, "os": "esxi-8", "flavor": "large"}
     found = problem(api.ask("member", "POST", "/v1/vms", body), 422, "invalid")
     assert [p["pointer"] for p in found["errors"]] == ["/os"]
     assert "previewed" in found["errors"][0]["fix"]

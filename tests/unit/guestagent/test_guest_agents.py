@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Both guest agents, run as programs on a terminal that plays the virtio port, and read as the host reads them."""
+"""The guest agents, run as programs on a terminal that plays the virtio port, and read as the host reads them."""
 
 import os
 import select
@@ -18,6 +18,7 @@ from services.common.contracts.guest_message import read_message
 from services.guestagent.build import pack
 from services.hostagent.guest_input import Lines
 from tests.support.missing import missing
+from tests.support.waiting import until
 
 MINI = Path(__file__).parents[3] / "services/guestagent/mini.sh"
 
@@ -79,15 +80,18 @@ def agents(pyz: Path) -> dict[str, list[str]]:
     found.update({name: [name, str(pyz)] for name in OLD_PYTHONS})
     if busybox:
         found["mini"] = [busybox, "sh", str(MINI)]
+    if bash := shutil.which("bash"):
+        found["bash"] = [bash, str(MINI)]
     return found
 
 
-@pytest.fixture(params=["pyz", *OLD_PYTHONS, "mini"])
+@pytest.fixture(params=["pyz", *OLD_PYTHONS, "mini", "bash"])
 def line(request: pytest.FixtureRequest, pyz: Path, run: Callable[[list[str]], Line]) -> Line:
-    command = agents(pyz).get(request.param)
-    if command is None:
-        missing("busybox; install: apt-get install busybox-static")
-    return run(command)
+    return run(command_of(request.param, pyz))
+
+
+def command_of(name: str, pyz: Path) -> list[str]:
+    return agents(pyz).get(name) or missing(f"{name}; install: apt-get install busybox-static bash")
 
 
 def test_an_agent_says_hello_reports_and_beats(line: Line) -> None:
@@ -119,13 +123,50 @@ def test_the_archive_is_the_same_every_time_and_names_no_path() -> None:
     assert str(Path(__file__).parents[3]).encode() not in pack()
 
 
-def test_both_agents_see_the_same_network(pyz: Path, run: Callable[[list[str]], Line]) -> None:
-    commands = agents(pyz)
-    if "mini" not in commands:
-        missing("busybox; install: apt-get install busybox-static")
-    reports = [run(commands[name]).hear("report") for name in ("pyz", "mini")]
+@pytest.mark.parametrize("name", ["mini", "bash"])
+def test_the_agent_in_shell_sees_the_network_that_the_one_in_python_sees(
+    name: str, pyz: Path, run: Callable[[list[str]], Line]
+) -> None:
+    reports = [run(command_of(shell, pyz)).hear("report") for shell in ("pyz", name)]
     by_name = [{i["name"]: (i["mac"], i["mtu"], set(i["addresses"])) for i in r["interfaces"]} for r in reports]
     assert by_name[0] == by_name[1]
     assert reports[0]["dns"] == reports[1]["dns"]
     routes = [{(route["to"], route["via"]) for route in report["routes"]} for report in reports]
     assert routes[0] == routes[1]
+
+
+ROUTES = """\
+default proto static metric 100
+\tnexthop via 192.0.2.1 dev eth0 weight 1
+\tnexthop via 192.0.2.2 dev eth1 weight 1
+10.1.0.0/16 via inet6 fe80::1 dev eth0
+10.2.0.0/16 dev eth0 proto kernel scope link src 10.2.0.5
+blackhole 10.3.0.0/16
+198.51.100.7 via 192.0.2.9 dev eth0 metric 5
+"""
+
+
+def test_routes_that_iproute2_writes_otherwise_cost_no_report(
+    pyz: Path, run: Callable[[list[str]], Line], tmp_path: Path
+) -> None:
+    command, ip = command_of("bash", pyz), tmp_path / "ip"
+    ip.write_text(f"#!/bin/sh\n[ \"$1 $2\" = '-4 route' ] || exit 0\ncat <<'end'\n{ROUTES}end\n")
+    ip.chmod(0o755)
+    report = run(["env", f"PATH={tmp_path}:{os.environ['PATH']}", *command]).hear("report")
+    assert [(route["to"], route["via"], route.get("metric")) for route in report["routes"]] == [
+        ("0.0.0.0/0", "192.0.2.1", None),
+        ("0.0.0.0/0", "192.0.2.2", None),
+        ("198.51.100.7/32", "192.0.2.9", 5),
+    ]
+
+
+def test_the_agent_in_shell_waits_for_its_port_and_makes_no_file_of_it(tmp_path: Path) -> None:
+    port, log = tmp_path / "port", tmp_path / "log"
+    with open(log, "wb") as said:
+        waiting = subprocess.Popen(["bash", "-x", str(MINI), str(port)], stderr=said, start_new_session=True)
+    try:
+        until(lambda: log.read_bytes().count(b"sleep 1") >= 2, 15, "two looks at the port")
+        assert not port.exists()
+    finally:
+        waiting.kill()
+        waiting.wait()

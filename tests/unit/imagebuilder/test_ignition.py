@@ -2,8 +2,11 @@
 """Flatcar and Fedora CoreOS: Ignition's own validator, and files read back and compared with the model."""
 
 import json
+import os
+import select
 import shutil
 import subprocess
+import tty
 from base64 import b64decode
 from configparser import ConfigParser
 from pathlib import Path
@@ -15,14 +18,19 @@ from hypothesis import strategies as st
 
 from services.common.catalog import systems
 from services.common.contracts.errors import Invalid
+from services.common.contracts.guest import PORT_NAME
+from services.common.contracts.guest_message import read_message
 from services.common.contracts.network import Bond, NetworkModel, Nic
 from services.common.contracts.vm import Secrets, UserSpec
 from services.imagebuilder.dialects import networkd
+from services.imagebuilder.iso import iso_image
 from services.imagebuilder.seed import seed_files
 from tests.support.answers import answer_files, compare_with_golden, rows_of
+from tests.support.bootable import xorriso
 from tests.support.imaging import COLUMNS, SECRETS, VM_ID, a_nic, a_spec
 from tests.support.missing import missing
 
+USER_DATA = "openstack/latest/user_data"
 ROWS = [*rows_of("flatcar"), *rows_of("fedora-coreos")]
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 WHOLE: dict[str, Any] = {
@@ -33,7 +41,7 @@ WHOLE: dict[str, Any] = {
 
 
 def read(files: dict[str, bytes]) -> Any:
-    return json.loads(files["config.ign"])
+    return json.loads(files[USER_DATA])
 
 
 def written(config: Any) -> dict[str, str]:
@@ -60,7 +68,7 @@ def test_ignitions_own_validator_takes_every_column(row: str, tmp_path: Path) ->
     for column, model in COLUMNS.items():
         spec = a_spec(os=row, nics=model.nics, bonds=model.bonds, vlans=model.vlans, **WHOLE)
         config = tmp_path / f"{column}.ign"
-        config.write_bytes(seed_files(systems()[row], VM_ID, spec, secrets)["config.ign"])
+        config.write_bytes(seed_files(systems()[row], VM_ID, spec, secrets)[USER_DATA])
         done = subprocess.run([program, str(config)], capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), column
 
@@ -85,7 +93,7 @@ def test_everything_asked_for_is_in_the_config(row: str) -> None:
     assert [text for path, text in files.items() if path.endswith("innkeeper-first-boot")] == [script]
     assert any("192.0.2.123" in text for text in files.values())
     assert config["storage"]["links"][0]["target"] == "../usr/share/zoneinfo/Europe/Berlin"
-    unit = config["systemd"]["units"][0]
+    unit = next(unit for unit in config["systemd"]["units"] if unit["name"] == "innkeeper-first-boot.service")
     assert unit["enabled"]
     assert any(f"ExecStart={path}\n" in unit["contents"] for path in files)
 
@@ -176,6 +184,58 @@ def test_advertised_routes_can_be_left_alone_and_a_kernels_name_cant_be_given() 
     with pytest.raises(Invalid) as refused:
         networkd.units(NetworkModel((a_nic(dhcp4=True, name="eth1"),)))
     assert [problem.pointer for problem in refused.value.problems] == ["/networks/0/name"]
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_the_seed_is_a_config_drive(row: str, tmp_path: Path) -> None:
+    entry, disc = systems()[row], tmp_path / "seed.iso"
+    files = seed_files(entry, VM_ID, a_spec(os=row), SECRETS)
+    disc.write_bytes(iso_image(files, entry.label))
+    assert disc.read_bytes()[32808:32840].rstrip() == b"config-2"
+    out = tmp_path / "out"
+    xorriso("-osirrox", "on", "-indev", str(disc), "-extract", "/", str(out))
+    found = {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert found == files
+    meta = json.loads(files["openstack/latest/meta_data.json"])
+    assert meta == {"uuid": VM_ID, "name": "web-1", "hostname": "web-1.example.org"}
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_its_agent_is_started_by_a_unit_and_reports_what_the_host_can_read(row: str, tmp_path: Path) -> None:
+    config = read(seed_files(systems()[row], VM_ID, a_spec(os=row), SECRETS))
+    unit = next(unit for unit in config["systemd"]["units"] if unit["name"] == "innkeeper-guest.service")
+    command = parsed(unit["contents"])["2 Service"]["ExecStart"].split()
+    script = tmp_path / "agent"
+    script.write_text(written(config)[command[1]])
+    modes = {file["path"]: file["mode"] for file in config["storage"]["files"]}
+    assert (command[0], modes[command[1]], command[2]) == ("/usr/bin/bash", 0o755, f"/dev/virtio-ports/{PORT_NAME}")
+    ours, theirs = os.openpty()
+    tty.setraw(theirs)
+    agent = subprocess.Popen(["bash", str(script), os.ttyname(theirs), *command[3:]], start_new_session=True)
+    try:
+        said = [read_message(line) for line in heard(ours, 2)]
+    finally:
+        agent.kill()
+        agent.wait()
+        os.close(ours)
+        os.close(theirs)
+    assert [message["type"] for message in said] == ["hello", "report"]
+    assert said[0]["agent"] == "innkeeper-shell/1"
+
+
+def heard(port: int, lines: int) -> list[bytes]:
+    data = b""
+    while data.count(b"\n") < lines:
+        assert select.select([port], [], [], 30)[0], f"silence after {data!r}"
+        data += os.read(port, 65536)
+    return data.splitlines()[:lines]
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_without_the_agent_there_is_neither_its_unit_nor_its_script(row: str) -> None:
+    config = read(seed_files(systems()[row], VM_ID, a_spec(os=row, guest_agent=False), SECRETS))
+    assert config["systemd"]["units"] == []
+    assert [path for path in written(config) if path.endswith("innkeeper-guest")] == []
 
 
 ANY = st.text(max_size=80) | st.sampled_from(

@@ -129,8 +129,3 @@ def test_grub_can_read_our_menu(row: str, tmp_path: Path) -> None:
         assert subprocess.run([program, str(menu)], capture_output=True, check=False).returncode == 0
         menu.write_text("if true; then\n")
         assert subprocess.run([program, str(menu)], capture_output=True, check=False).returncode
-
-
-@pytest.mark.parametrize("row", [*rows_of("flatcar"), *rows_of("fedora-coreos")])
-def test_a_medium_in_which_somebody_starts_the_installer_installs_no_vm(row: str) -> None:
-    assert not systems()[row].installable
