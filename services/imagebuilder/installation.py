@@ -10,6 +10,7 @@ from services.common.contracts.errors import ImageFailed
 from services.common.contracts.journal import Progress
 from services.common.contracts.vm import Secrets, VmSpec
 from services.imagebuilder.masters import MasterStore
+from services.imagebuilder.masters.windows_media import ensure_efi_image
 from services.imagebuilder.places import INSTALL, Places
 from services.imagebuilder.seed import seed_files
 from services.imagebuilder.slots.layout import Plan, Recipe
@@ -65,9 +66,12 @@ class Installations:
 
     def medium(self, entry: OsEntry, project: str, progress: Progress) -> Artifact:
         """What a machine boots whose answers come on a disc of their own: the medium, with our boot menus if any."""
-        if entry.master is not None and not entry.master.menus:
+        plan = entry.master
+        if plan is not None and not plan.menus and not plan.edits:
             plain = self._sources.medium(entry, project, progress)
-            return self._artifact(plain.path, plain.sha256)
+            if not plan.efi:
+                return self._artifact(plain.path, plain.sha256)
+            return self._artifact(*ensure_efi_image(self._store, plain.path, plain.sha256, plan.efi, progress))
         made = self.master(entry, project, progress)
         return self._artifact(made.path, made.sha256)
 
@@ -88,4 +92,4 @@ def recipe_of(entry: OsEntry) -> Recipe:
         raise ImageFailed(f"how the medium of {entry.display_name} starts an unattended installation is not known yet")
     menus = tuple((path, template(entry.family, name)) for path, name in sorted(plan.menus.items()))
     slots = (Plan(_ANSWERS, plan.answers, plan.size_kib * 1024),) if plan.answers else ()
-    return Recipe(entry.family, _VERSION, slots, menus)
+    return Recipe(entry.family, _VERSION, slots, menus, tuple(sorted(plan.edits.items())))

@@ -55,5 +55,6 @@ TESTS = [
     Package(("postgresql",), "the production database; no cluster of the machine's own is made"),
     Package(("git",), "the tests of the house itself"),
     Package(("ignition",), "ignition-validate, which judges what Flatcar and Fedora CoreOS are given"),
+    Package(("genisoimage",), "media with a UDF file system, as Windows's are"),
     Package(("libxml2-utils",), "xmllint, by which virt-xml-validate judges definitions of vms"),
 ]

@@ -67,6 +67,10 @@ class MasterPlan:
     size_kib: int = 128
     # Path of a boot menu on the medium -> template that takes its place; it loads the slot.
     menus: dict[str, str] = field(default_factory=dict)
+    # Path of a boot menu on the medium -> `key=words`: added to that line of it, while all else stays the vendor's.
+    edits: dict[str, str] = field(default_factory=dict)
+    # Path of the EFI image on the medium (UDF) that shall be booted in place of the one its boot catalog names.
+    efi: str = ""
 
 
 @dataclass(frozen=True)

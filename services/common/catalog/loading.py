@@ -157,8 +157,11 @@ def _master_problems(family: str, plan: Any, at: str, reading: _Reading) -> list
         return []
     menus = plan.get("menus", {}) if isinstance(plan, dict) else None
     if not isinstance(menus, dict) or set(plan) - {f.name for f in fields(MasterPlan)}:
-        return [f"{at}.master: not a mapping with answers, size_kib and menus"]
-    paths = [path for path in (plan.get("answers", ""), *menus) if path != ""]
+        return [f"{at}.master: not a mapping with answers, size_kib, menus, edits and efi"]
+    edits = plan.get("edits", {})
+    if not isinstance(edits, dict) or not all("=" in str(added).strip("=") for added in edits.values()):
+        return [f"{at}.master.edits: not a mapping of paths to key=words"]
+    paths = [path for path in (plan.get("answers", ""), plan.get("efi", ""), *menus, *edits) if path != ""]
     found = [f"{at}.master: {path!r} is no path on the medium" for path in paths if not str(path).startswith("/")]
     size = plan.get("size_kib", MasterPlan.size_kib)
     if not isinstance(size, int) or size <= 0 or size % 4:
