@@ -26,6 +26,8 @@ class Recipe:
     slots: tuple[Plan, ...]
     # Path -> text that takes the place of a file of the medium: boot menus that load a slot.
     files: tuple[tuple[str, str], ...] = ()
+    # Path -> `key=words`: words added to that line of a file of the medium, which is found in capitals, too.
+    edits: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from services.common.contracts.errors import ImageFailed
 from services.common.contracts.journal import Progress
 from services.imagebuilder.masters.programs import need, run
 from services.imagebuilder.masters.store import Built, MasterStore
+from services.imagebuilder.slots.edits import spelt_as_there, with_words
 from services.imagebuilder.slots.examine import examine
 from services.imagebuilder.slots.layout import Layout, Plan, Recipe, Slot
 from services.imagebuilder.slots.pack import empty_archive
@@ -72,8 +73,12 @@ def _build(medium: Path, recipe: Recipe, work: Path, progress: Progress) -> Buil
     volume = examine(medium)
     need("putting slots into an installation medium", ["xorriso", "setpriv"])
     menus = {path: text.encode() for path, text in recipe.files}
+    edited = [spelling for path, _ in recipe.edits for spelling in (path, path.upper())]
+    known = _texts(medium, [*_SUMS, *(plan.path for plan in recipe.slots), *menus, *edited])
+    for path, added in recipe.edits:
+        there = spelt_as_there(path, known)
+        menus[there] = with_words(there, known[there], added)
     ours = {*(plan.path for plan in recipe.slots), *menus}
-    known = _texts(medium, [*_SUMS, *ours])
     contents = {plan.path: _content(plan, known.get(plan.path)) for plan in recipe.slots}
     sums = {path: _without(known[path], ours) for path in _SUMS if path in known}
     changed = {path: text for path, text in sums.items() if text != known[path]}
