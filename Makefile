@@ -7,7 +7,7 @@ export PYTHONPATH := $(CURDIR)
 export PORT PURGE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status test check bench chaos openapi lock bootstrap bootstrap-test
+.PHONY: help demo up down status test check bench chaos netboot openapi lock bootstrap bootstrap-test
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ bench: bootstrap-test ## Measure (BENCH=provision, api, images or install for on
 
 chaos: bootstrap-test ## Kill everything, again and again (N=40 jobs), and count what was lost
 	@$(PY) -m tests.chaos --n $(or $(N),40)
+
+netboot: bootstrap-test ## Install Debian by its own installer in an emulated machine: a quarter of an hour
+	$(PY) -m pytest -q -s -m netboot tests/integration/imagebuilder/test_netboot_completes.py
 
 openapi: bootstrap ## Write docs/openapi.json from the code
 	@$(PY) -m services.api.openapi docs/openapi.json
