@@ -46,6 +46,7 @@ def particulars(entry: OsEntry, spec: VmSpec, secrets: Secrets) -> tuple[dict[st
         "accounts": [_account(user) for user in spec.users],
         "proxy_server": spec.proxy.removeprefix("http://").partition("/")[0],
         "certificates": [_der(pem) for pem in spec.ca_certificates],
+        "reports": spec.guest_agent,
         "powershell": b64encode(secrets.first_boot.encode()).decode(),
     }, []
 

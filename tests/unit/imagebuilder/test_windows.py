@@ -283,3 +283,36 @@ def test_a_hostile_link_is_refused_or_only_data(value: str, field: str) -> None:
 def test_any_powershell_script_arrives_as_it_was_written(text: str) -> None:
     files = files_of(Secrets(guest_token="t", first_boot="#!powershell\n" + text))
     assert b64decode(first_logon(files)["first_boot"]).decode() == "#!powershell\n" + text
+
+
+def test_it_reports_at_each_start_unless_nobody_wants_to_hear_it() -> None:
+    files = files_of()
+    assert first_logon(files)["reports"] is True
+    assert first_logon(files_of(guest_agent=False))["reports"] is False
+    both = [files[f"innkeeper/{name}.ps1"].decode() for name in ("first-logon", "report")]
+    assert all(". (Join-Path $PSScriptRoot 'send-word.ps1')" in script for script in both)
+    assert "function Send-Word" in files["innkeeper/send-word.ps1"].decode()
+    # What is told has the keys that the platform's reader asks for.
+    said = {match[1] for match in re.finditer(r"^\s*(?:\[ordered\]@\{ )?(\w+) = ", both[1], re.MULTILINE)}
+    assert {
+        "type",
+        "boot_id",
+        "hostname",
+        "interfaces",
+        "routes",
+        "dns",
+        "name",
+        "mac",
+        "mtu",
+        "up",
+        "addresses",
+    } <= said
+
+
+@pytest.mark.parametrize("name", ["first-logon", "report", "send-word"])
+def test_powershell_5_reads_the_scripts_as_they_are_and_they_hold_nothing_of_a_vm(name: str) -> None:
+    path = f"innkeeper/{name}.ps1"
+    script = files_of()[path]
+    # Without a byte order mark it takes a script for the machine's old code page.
+    assert script.isascii()
+    assert script == files_of(Secrets(guest_token="other"), hostname="other", domain="", users=())[path]
