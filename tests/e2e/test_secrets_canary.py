@@ -11,6 +11,7 @@ import sys
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,12 @@ from tests.support.process import Process
 from tests.support.scratch import short_directory
 from tests.support.stack import Stack, free_port, running
 from tests.support.waiting import until
+from tests.support.windows_guest import GUEST_URL, WindowsGuest, import_medium
 
 pytestmark = pytest.mark.e2e
 
 IMAGE = bytes(510) + b"\x55\xaa" + b"a cloud image" * 10_000
+WINDOWS, ADDRESS = "windows-server-2022", "10.78.0.41/24"
 PASSWORD, BOOT = f"canary-password-{uuid4().hex}", f"canary-boot-{uuid4().hex}"
 # A token of ours: three parts in base64, the first of which is {"alg": or {"typ":.
 SIGNED = re.compile(rb"eyJ(hbGciOi|0eXAiOi)[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}")
@@ -41,7 +44,7 @@ SIGNED = re.compile(rb"eyJ(hbGciOi|0eXAiOi)[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}")
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    env = {"INNKEEPER_MEDIA_ALLOW_PRIVATE": "127.0.0.1/32", "INNKEEPER_ORPHAN_GRACE_S": "2"}
+    env = {"INNKEEPER_MEDIA_ALLOW_PRIVATE": "127.0.0.1/32", "INNKEEPER_ORPHAN_GRACE_S": "2", **GUEST_URL}
     with servers_needed(), short_directory() as folder, running(folder, env=env) as stack:
         stack.enrol("fake-1")
         vendor = tmp_path_factory.mktemp("vendor")
@@ -50,6 +53,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             asked = {"name": "debian-13", "os": "debian-13", "kind": "cloud-image", "url": f"{url}/image.raw"}
             answer = stack.http.post("/v1/media", json={**asked, "sha256": sha256(IMAGE).hexdigest()})
             assert stack.finish(answer.raise_for_status().json()["job"]["id"])["state"] == "succeeded"
+            import_medium(stack, url, vendor, WINDOWS)
         yield stack
 
 
@@ -78,6 +82,11 @@ def files_with(marks: list[bytes], folder: Path) -> list[str]:
         except FileNotFoundError:
             continue
     return found
+
+
+def forgotten(stack: Stack, marks: list[bytes]) -> bool:
+    """Whether no file of the installation holds one of the marks any more."""
+    return not files_with(marks, stack.directory)
 
 
 def password_hash(seed: Path) -> str:
@@ -157,25 +166,41 @@ def made(stack: Stack) -> tuple[str, str]:
     return asked["vm"]["id"], job["id"]
 
 
+def windows(stack: Stack) -> WindowsGuest:
+    """A vm whose guest reports over HTTPS, with a token of its own, ready."""
+    size = {"vcpus": 2, "memory_mib": 4096, "disk_gib": 64, "networks": [{"network": "lab", "addresses": [ADDRESS]}]}
+    answer = stack.http.post("/v1/vms", json={"name": "win-never-boots", "os": WINDOWS, **size})
+    guest = WindowsGuest(stack, answer.raise_for_status().json())
+    guest.live(ADDRESS)
+    assert stack.finish(guest.made["job"]["id"])["state"] == "succeeded"
+    return guest
+
+
 def test_secrets_are_in_the_vms_own_seed_and_nowhere_else(stack: Stack) -> None:
     with flower(stack) as pages, listening(stack) as heard:
         vm, job = made(stack)
+        guest = windows(stack)
         seen = pages()
-    seed = stack.directory / "state" / "images" / vm / "seed.iso"
-    assert seed.stat().st_mode & 0o777 == 0o600
-    marks = spellings(PASSWORD, BOOT, password_hash(seed))
-    assert marked(marks, seed.read_bytes()), "this would find nothing"
-    holders = files_with(marks, stack.directory)
-    assert {Path(name).parent for name in holders} == {Path(f"state/images/{vm}"), Path(f"agent-fake-1/vms/{vm}")}
-    assert all((stack.directory / name).stat().st_mode & 0o077 == 0 for name in holders)
     assert len(heard.broker) > 10
     assert len(heard.redis) > 10
-    assert not marked(marks, *heard.broker)
-    assert not marked(marks, *heard.redis)
-    assert not marked(marks, in_redis(stack))
-    assert not marked(marks, answers(stack, vm, job), seen)
-    gone(stack, vm)
-    until(lambda: not files_with(marks, stack.directory), 30, "the seed is gone from builder and host", pause=0.2)
+    seed = stack.directory / "state" / "images" / vm / "seed.iso"
+    kept = {
+        (vm, job, seed): spellings(PASSWORD, BOOT, password_hash(seed)),
+        (guest.made["vm"]["id"], guest.made["job"]["id"], guest.seed): spellings(*guest.secrets()),
+    }
+    for (of, by, disc), marks in kept.items():
+        assert disc.stat().st_mode & 0o777 == 0o600
+        assert marked(marks, disc.read_bytes()), "this would find nothing"
+        holders = files_with(marks, stack.directory)
+        assert {Path(name).parent for name in holders} == {Path(f"state/images/{of}"), Path(f"agent-fake-1/vms/{of}")}
+        assert all((stack.directory / name).stat().st_mode & 0o077 == 0 for name in holders)
+        assert not marked(marks, *heard.broker)
+        assert not marked(marks, *heard.redis)
+        assert not marked(marks, in_redis(stack))
+        assert not marked(marks, answers(stack, of, by), seen)
+    for (of, _, _), marks in kept.items():
+        gone(stack, of)
+        until(partial(forgotten, stack, marks), 30, "the seed is gone from builder and host", pause=0.2)
 
 
 def test_no_log_and_no_table_has_a_signed_token(stack: Stack) -> None:
