@@ -41,7 +41,7 @@ def render(model: NetworkModel, hostname: str) -> bytes:
         *_list("net-udev", "rule", [[*rule] for rule in rules]),
         "<routing>",
         *_tags([("ipv4_forward", False), ("ipv6_forward", False)]),
-        *_list("routes", "route", routes),
+        *(_list("routes", "route", routes) if routes else ()),
         "</routing>",
     ]
     return "\n".join(["<networking>", *parts, "</networking>"]).encode()
