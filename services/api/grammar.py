@@ -16,11 +16,10 @@ from marshmallow import ValidationError
 
 from services.common.contracts.guest_words import (
     COMPONENT,
-    KEY_MOST,
+    KEY_NAME,
     KEYBOARD,
     LOCALE,
     PACKAGE,
-    PUBLIC_KEY,
     REPOSITORY,
     SUITE,
     USER,
@@ -28,6 +27,7 @@ from services.common.contracts.guest_words import (
     url_problem,
 )
 from services.common.contracts.network_stacking import LINK_NAME
+from services.common.contracts.package_keys import OPENPGP_FIX, key_problem
 
 LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _SSH_TYPES = (
@@ -65,6 +65,9 @@ locale = matching(LOCALE.pattern, "a UTF-8 locale", "like de_DE.UTF-8")
 repository = matching(REPOSITORY.pattern, "a source's name", "1 to 32 of a-z, 0-9 and -, not at the ends")
 suite = matching(SUITE.pattern, "a suite", 'like "stable", or a directory that ends with /')
 component = matching(COMPONENT.pattern, "a component", 'like "main"')
+key_name = matching(
+    KEY_NAME.pattern, "a key's name of apk", "the name of its file, as packages@example.org-5f0c.rsa.pub"
+)
 keyboard = matching(KEYBOARD.pattern, "a keyboard layout", "like us, de or fr-latin9")
 mac = matching(r"(?:[0-9a-fA-F]{2}:){5}[0-9a-fA-F]{2}", "a MAC address", "like 52:54:00:12:34:56")
 word = matching(r"[A-Za-z0-9](?:[A-Za-z0-9._:/-]{0,61}[A-Za-z0-9])?", "a word", "1 to 63 letters, digits and . _ : / -")
@@ -147,9 +150,9 @@ def guest_url(text: str) -> None:
 
 
 def public_key(text: str) -> None:
-    """An OpenPGP public key, armoured."""
-    if len(text) > KEY_MOST or not PUBLIC_KEY.fullmatch(text):
-        raise ValidationError("not an armoured OpenPGP public key -> as gpg --armor --export writes it")
+    """A key that signs packages."""
+    if problem := key_problem(text):
+        raise ValidationError(f"{problem} -> {OPENPGP_FIX}")
 
 
 def server(text: str) -> None:

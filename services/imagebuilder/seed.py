@@ -16,7 +16,7 @@ from services.imagebuilder.documents import render
 from services.imagebuilder.identity import CLOUD_CONFIG, SCRIPT, identity_problems
 from services.imagebuilder.masters import guest_agent
 from services.imagebuilder.particulars import particulars
-from services.imagebuilder.repositories import repository_files
+from services.imagebuilder.repositories import repository_files, repository_values
 from services.imagebuilder.syntaxes import Raw
 
 USER_DATA = "user-data"
@@ -63,6 +63,7 @@ def seed_values(entry: OsEntry, vm_id: str, spec: VmSpec, secrets: Secrets) -> d
         "users": _users(spec, secrets),
         "password_login": bool(secrets.password_hashes) and spec.ssh_passwords,
         "packages": [*spec.packages, *(["console-setup"] if spec.keyboard != "us" and entry.debian_console else [])],
+        "repositories": repository_values(entry, spec),
         "files": _files(entry, spec),
         "commands": _commands(entry, spec),
         "shell_agent": guest_agent.shell_script().decode() if entry.agent == Agent.SHELL and spec.guest_agent else "",

@@ -6,16 +6,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from services.common.catalog import OsEntry, systems
-from services.common.catalog.entries import Packages
 from services.common.contracts.errors import Invalid
 from services.common.contracts.vm import Firmware, FirstBoot, Layout, Repository, Secrets, UserSpec
 from services.imagebuilder.seed import seed_files
 from tests.support.imaging import COLUMNS, VM_ID, a_spec
+from tests.support.package_sources import a_source
 
 _KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 ops@desk"
 _HASH = "$6$salt$aVeryLongHash./0"
 _PEM = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIU\n-----END CERTIFICATE-----\n"
-_PUBLIC = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmDMEZ\n=aaaa\n-----END PGP PUBLIC KEY BLOCK-----\n"
 _SCRIPTS = {
     FirstBoot.SCRIPT: "#!/bin/sh\ntrue\n",
     FirstBoot.CLOUD_CONFIG: "#cloud-config\nfinal_message: up\n",
@@ -53,7 +52,7 @@ WISHES: Mapping[str, Wish] = {
     "ntp": _wish(ntp=("ntp.example.org",)),
     "certificates": _wish(ca_certificates=(_PEM,)),
     "repositories": _wish(
-        repositories=(Repository("tools", "https://packages.example.org/x", _PUBLIC, "stable", ("main",)),)
+        repositories=(Repository("tools", "https://packages.example.org/x", ""),)  # in each row's own words, below
     ),
     "script": _wish(_SCRIPTS[FirstBoot.SCRIPT]),
     "cloud-config": _wish(_SCRIPTS[FirstBoot.CLOUD_CONFIG]),
@@ -80,8 +79,7 @@ def _why_not(entry: OsEntry, wish: Wish) -> str:
     bare = {"users": (), "domain": "", "nics": COLUMNS["N1-one-dhcp"].nics}
     firmware = Firmware.BIOS if Firmware.BIOS in entry.firmware else Firmware.UEFI
     spec = a_spec(os=entry.name, **{"firmware": firmware, **bare, **wish.changes})
-    if entry.repositories == Packages.YUM:
-        spec = replace(spec, repositories=tuple(replace(one, suite="", components=()) for one in spec.repositories))
+    spec = replace(spec, repositories=tuple(a_source(entry, one.name, one.url) for one in spec.repositories))
     own = wish.first_boot.replace("#!/bin/sh\ntrue", "#!powershell\nGet-Date") if entry.family == "windows" else ""
     secrets = Secrets(dict(wish.hashes), own or wish.first_boot, guest_token="a-token-of-this-vm")
     try:

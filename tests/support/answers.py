@@ -60,9 +60,9 @@ def _shown(row: str, path: str, content: bytes) -> str:
     return content.decode().rstrip() if name is None or "{{" in template(entry.family, name) else f"({name})"
 
 
-def compare_with_golden(row: str, column: str, **changes: object) -> None:
-    """The cell is what its golden file says; UPDATE_GOLDEN=1 writes that file."""
-    written, golden = answer_text(row, column, **changes), GOLDEN / row / f"{column}.txt"
+def compare_with_golden(row: str, column: str, name: str = "", **changes: object) -> None:
+    """The cell is what its golden file says, called by the column or the name; UPDATE_GOLDEN=1 writes that file."""
+    written, golden = answer_text(row, column, **changes), GOLDEN / row / f"{name or column}.txt"
     if os.environ.get("UPDATE_GOLDEN"):
         golden.parent.mkdir(parents=True, exist_ok=True)
         golden.write_text(written)

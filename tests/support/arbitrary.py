@@ -10,17 +10,16 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
-from services.common.catalog import OsEntry
-from services.common.catalog.entries import Packages
+from services.common.catalog import OsEntry, systems
 from services.common.contracts.network import Bond, NetworkModel, Nic, Route, Vlan
 from services.common.contracts.vm import Layout, Repository, Secrets, UserSpec, VmSpec
 from tests.support.answers import KEYS_ONLY
 from tests.support.arbitrary_links import a_network
 from tests.support.hostile import a_text
+from tests.support.package_sources import a_source
 
 SEED = os.environ.get("INNKEEPER_TEST_SEED", "1")
 PEM = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIU\n-----END CERTIFICATE-----\n"
-PUBLIC = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmDMEZ\n=aaaa\n-----END PGP PUBLIC KEY BLOCK-----\n"
 HASH = "$6$rounds=50000$abcdefgh$" + "Ab./0" * 17 + "x"
 # What YAML, JSON or a shell could take for something else than a name.
 _NAMES = ("web-1", "null", "true", "on", "no", "1e3", "0x1f", "012", "12", "2001-01-01", "nan", "x--y", "a" * 15)
@@ -106,10 +105,7 @@ def _extras(random: Random, entry: OsEntry) -> dict[str, Any]:
 
 
 def _repositories(random: Random, entry: OsEntry) -> tuple[Repository, ...]:
-    parts = ("stable", ("main", "non-free")) if entry.repositories == Packages.APT else ("", ())
-    return tuple(
-        Repository(f"source-{n}", "https://r.example.org/x", PUBLIC, *parts) for n in range(random.randrange(3))
-    )
+    return tuple(a_source(entry, f"source-{n}", "https://r.example.org/x") for n in range(random.randrange(3)))
 
 
 def _keys(random: Random) -> tuple[str, ...]:
@@ -162,7 +158,7 @@ def _user(name: str) -> Callable[[VmSpec, Secrets, str], tuple[VmSpec, Secrets]]
 
 def _repository(name: str) -> Callable[[VmSpec, Secrets, str], tuple[VmSpec, Secrets]]:
     def made(spec: VmSpec, secrets: Secrets, text: str) -> tuple[VmSpec, Secrets]:
-        usual = Repository("mallory", "https://r.example.org/y", PUBLIC, "stable", ("main",))
+        usual = a_source(systems()[spec.os], "mallory", "https://r.example.org/y")
         changed = replace(usual, **{name: (text,) if name == "components" else text})
         return replace(spec, repositories=(*spec.repositories, changed)), secrets
 
@@ -215,6 +211,7 @@ _HOSTILE: dict[str, Callable[[VmSpec, Secrets, str], tuple[VmSpec, Secrets]]] = 
     "repository key": _repository("signed_by"),
     "repository suite": _repository("suite"),
     "repository component": _repository("components"),
+    "repository key name": _repository("key_name"),
     "users": _user("user"),
     "key": _user("key"),
     "hash": _hash,
@@ -234,4 +231,5 @@ _HOSTILE: dict[str, Callable[[VmSpec, Secrets, str], tuple[VmSpec, Secrets]]] = 
     "vlan name": _vlan(lambda vlan, text: replace(vlan, name=text)),
     "vlan over": _vlan(lambda vlan, text: replace(vlan, over=text)),
 }
-_EMPTY_IS_NONE = ("repository suite", "domain", "mirror", "proxy", "name", "gateway4", "gateway6")
+_SOURCE_S = ("repository suite", "repository key name")
+_EMPTY_IS_NONE = (*_SOURCE_S, "domain", "mirror", "proxy", "name", "gateway4", "gateway6")

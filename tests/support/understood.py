@@ -56,7 +56,7 @@ class Reader:
             return self._element(etree.fromstring(content, _XML))
         if name.endswith((".json", ".ign")):
             return self._json(text)
-        return self._shell(text) if name.endswith(".sh") else self._document(text)
+        return self._shell(text) if name.endswith(".sh") or text.startswith("#!") else self._document(text)
 
     def _document(self, text: str) -> Any:
         """A YAML file, or MIME parts of which the first is ours and the second the user's."""

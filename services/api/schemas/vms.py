@@ -34,12 +34,13 @@ class RepositoryAsked(Schema):
     signed_by = fields.String(
         required=True,
         validate=grammar.public_key,
-        metadata={"description": "An OpenPGP public key, armoured"},
+        metadata={"description": "An OpenPGP public key, armoured; for apk an RSA public key in PEM"},
     )
     suite = text(grammar.suite, load_default="", help="apt's alone")
     components = fields.List(
         fields.String(validate=grammar.component), validate=validate.Length(max=8), load_default=list
     )
+    key_name = text(grammar.key_name, load_default="", help="apk's alone: the key's file name, which signatures name")
 
 
 class VmAsked(Schema):

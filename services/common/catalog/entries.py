@@ -26,10 +26,13 @@ class Agent:
 
 
 class Packages:
-    """Whose files of package sources a system reads from its first boot on."""
+    """Whose words a system's further package sources are said in."""
 
     APT = "apt"
     YUM = "yum"  # dnf's, too
+    ZYPP = "zypp"
+    ANSWERS = "answers"  # the installer's: it sets them up, and the system keeps them; no file of ours
+    APK = "apk"
 
 
 class Reports:
@@ -97,7 +100,7 @@ class OsEntry:
     # Variable of the templates -> template: rendered in its own syntax first, and there for the files in base64.
     payloads: dict[str, str] = field(default_factory=dict)
     firmware: tuple[str, ...] = ("bios",)  # what it boots from: bios, uefi
-    repositories: str = ""  # Packages: further sources can be given; "" its answer file has no words for them
+    repositories: str = ""  # Packages: further sources can be given; "" it has no words for them
     debian_console: bool = False  # keyboard and locales are what Debian's files of them say
     media: dict[str, str] = field(default_factory=dict)  # url and sums of the vendor's medium, patterns
     master: MasterPlan | None = None  # delivery installer: how its medium is used; None: it isn't known yet

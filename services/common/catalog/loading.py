@@ -21,7 +21,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "delivery": (Delivery.CLOUD_IMAGE, Delivery.DIRECT_KERNEL, Delivery.INSTALLER),
     "arch": ("x86_64",),
     "agent": (Agent.BAKED, Agent.SEEDED, Agent.SHELL, ""),
-    "repositories": (Packages.APT, Packages.YUM, ""),
+    "repositories": (Packages.APT, Packages.YUM, Packages.ZYPP, Packages.ANSWERS, Packages.APK, ""),
     "reports": (Reports.PORT, Reports.HTTPS),
 }
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import MISSING, fields
 from typing import Any
 
-from services.common.catalog.entries import OsEntry, Packages
+from services.common.catalog.entries import OsEntry
+from services.common.catalog.source_refusals import source_problems
 from services.common.contracts.errors import Problem
 from services.common.contracts.quoting import quoted
 from services.common.contracts.vm import FirstBoot, Secrets, VmSpec, first_boot_kind
@@ -24,6 +25,7 @@ REFUSABLE = (
     "ntp",
     "packages",
     "proxy",
+    "repositories",
     "ssh_passwords",
     "timezone",
     "users",
@@ -39,7 +41,7 @@ def refused_problems(entry: OsEntry, spec: VmSpec, secrets: Secrets) -> list[Pro
         detail = f"{entry.display_name} does not boot by {quoted(spec.firmware)}"
         problems.append(Problem("/firmware", detail, f"one of: {', '.join(entry.firmware)}"))
     problems += [] if entry.any_card else _without_mac(entry, spec)
-    problems += _repository_problems(entry, spec)
+    problems += source_problems(entry, spec)
     return problems + [
         Problem(*_sentence(entry, name, why)) for name, why in entry.refuses.items() if _asked(name, spec, secrets)
     ]
@@ -50,26 +52,6 @@ def _without_mac(entry: OsEntry, spec: VmSpec) -> Iterator[Problem]:
         if not nic.mac:
             detail = f"{entry.display_name} finds its network card by its MAC address, which is missing"
             yield Problem(f"/networks/{index}/mac", detail, 'give it, like "52:54:00:01:02:03"')
-
-
-def _repository_problems(entry: OsEntry, spec: VmSpec) -> Iterator[Problem]:
-    leave = "leave it out, or choose another os"
-    if spec.repositories and not entry.repositories:
-        detail = f"{entry.display_name}: its answer file has no words for further package sources"
-        yield Problem("/repositories", detail, leave)
-        return
-    for n, one in enumerate(spec.repositories):
-        at, apt = f"/repositories/{n}", entry.repositories == Packages.APT
-        if apt and not one.suite:
-            yield Problem(
-                f"{at}/suite", "a source of apt has a suite", 'like "stable", or a directory that ends with /'
-            )
-        if apt and one.suite and one.suite.endswith("/") == bool(one.components):
-            detail = "a suite has components, and a directory has none"
-            yield Problem(f"{at}/components", detail, 'like ["main"], or a suite that ends with / and no components')
-        for field in ("suite", "components"):
-            if not apt and getattr(one, field):
-                yield Problem(f"{at}/{field}", f"{entry.display_name}: its package sources have no {field}", leave)
 
 
 def _sentence(entry: OsEntry, name: str, why: str) -> tuple[str, str, str]:

@@ -21,11 +21,7 @@ PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._:~-]{0,127}")
 REPOSITORY = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 SUITE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,62}[A-Za-z0-9/])?")
 COMPONENT = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,30}[A-Za-z0-9])?")
-PUBLIC_KEY = re.compile(
-    r"-----BEGIN PGP PUBLIC KEY BLOCK-----\n(?:[A-Za-z]+: [ -~]{0,200}\n)*\n"
-    r"(?:[A-Za-z0-9+/=]{1,76}\n)+-----END PGP PUBLIC KEY BLOCK-----\n?"
-)
-KEY_MOST = 65536
+KEY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,118}\.rsa\.pub")
 USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 
 

@@ -21,13 +21,14 @@ class UserSpec:
 
 @dataclass(frozen=True)
 class Repository:
-    """A further source of packages; `signed_by` is an OpenPGP public key, armoured."""
+    """A further source of packages; `signed_by` is an armoured OpenPGP public key, for apk an RSA one in PEM."""
 
     name: str
     url: str
     signed_by: str
     suite: str = ""  # apt's alone
     components: tuple[str, ...] = ()  # apt's alone
+    key_name: str = ""  # apk's alone: what signatures call the key
 
 
 class Layout:

@@ -21,6 +21,7 @@ from services.common.runtime.ask import Answerer
 from services.common.store.models import AddressLease, Vm
 from services.imagebuilder import preview
 from tests.support.front_door import Api
+from tests.support.package_sources import KEY_NAME, PUBLIC, RSA
 from tests.support.problems import counts, problem
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
@@ -114,18 +115,18 @@ def test_the_rest_of_a_spec_is_kept_and_shown(api: Api) -> None:
         "repositories": [TOOLS],
     }
     vm = api.done("member", "POST", "/v1/vms", spec(**wished))["vm"]
-    expected = {**wished, "ca_certificates": [certificate()], "layout": "whole", "firmware": "bios"}
+    shown = {"repositories": [{**TOOLS, "key_name": ""}], "ca_certificates": [certificate()]}
+    expected = {**wished, **shown, "layout": "whole", "firmware": "bios"}
     assert {key: vm[key] for key in expected} == expected
     kept = stored(api, vm["id"])
     assert (kept.ntp, kept.ca_certificates) == (tuple(wished["ntp"]), (certificate(),))
 
 
 PRIVATE = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-PGP = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmDMEZ\n=aaaa\n-----END PGP PUBLIC KEY BLOCK-----\n"
 TOOLS = {
     "name": "tools",
     "url": "https://packages.example.org/x",
-    "signed_by": PGP,
+    "signed_by": PUBLIC,
     "suite": "stable",
     "components": ["main"],
 }
@@ -189,6 +190,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a source without a suite": ({"repositories": [{**TOOLS, "suite": "", "components": []}]}, "/repositories/0/suite"),
     "a suite without components": ({"repositories": [{**TOOLS, "components": []}]}, "/repositories/0/components"),
+    "a key that is cut off": (
+        {"repositories": [{**TOOLS, "signed_by": PUBLIC.replace("JZ0GD8sN\n", "")}]},
+        "/repositories/0/signed_by",
+    ),
+    "a key of apk's for apt": ({"repositories": [{**TOOLS, "signed_by": RSA}]}, "/repositories/0/signed_by"),
+    "a key's name for apt": ({"repositories": [{**TOOLS, "key_name": KEY_NAME}]}, "/repositories/0/key_name"),
     "a key that is none": ({"repositories": [{**TOOLS, "signed_by": "mDME"}]}, "/repositories/0/signed_by"),
     "two sources of one name": ({"repositories": [TOOLS, TOOLS]}, "/repositories/1/name"),
     "a source with a password": (

@@ -27,7 +27,7 @@ def test_all_that_was_asked_for_is_read_back(row: str) -> None:
     ops, guest = document["users"]
     assert (ops["sudo"], ops["passwd"]) == ("ALL=(ALL) NOPASSWD:ALL", SECRETS.password_hashes["ops"])
     assert (guest["name"], guest["lock_passwd"]) == ("guest", True)
-    assert document["packages"] == ["python313-base", "glibc-locale", "nginx"]
+    assert document["packages"] == ["qemu-guest-agent", "python313-base", "glibc-locale", "nginx"]
     assert document["ntp"]["servers"] == ["time.example.org", "192.0.2.123"]
     assert document["ca_certs"] == {"trusted": [PEM, PEM]}
     assert (document["keyboard"], document["locale"]) == ({"layout": "de"}, "de_DE.UTF-8")

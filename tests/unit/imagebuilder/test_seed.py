@@ -140,11 +140,7 @@ def test_any_script_arrives_as_it_was_written(text: str) -> None:
 
 
 # Other systems' answers are no disc but an archive, laid into the medium or beside its initial RAM disk.
-DISCS = {
-    name: entry.label
-    for name, entry in sorted(systems().items())
-    if not (entry.master and entry.master.answers)
-}
+DISCS = {name: entry.label for name, entry in sorted(systems().items()) if not (entry.master and entry.master.answers)}
 
 
 @pytest.mark.parametrize("os_name", sorted(systems()))

@@ -186,6 +186,26 @@ def test_everything_asked_for_is_in_the_answer(row: str) -> None:
     assert (checked.returncode, checked.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("row", YAST)
+@pytest.mark.parametrize("column", SAID)
+def test_no_list_of_a_profile_is_empty(row: str, column: str) -> None:
+    # AutoYaST's schema has a list with entries, or none at all.
+    for changes in ({}, {"users": (), "guest_agent": False}, WHOLE):
+        root = profile(answer_files(row, column, **changes))
+        assert [tag.tag for tag in root.iter() if tag.get(TYPE) == "list" and len(tag) == 0] == []
+
+
+@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("wanted", [True, False])
+def test_the_hypervisor_s_agent_is_installed_with_ours(row: str, wanted: bool) -> None:
+    files = answer_files(row, "N1-one-dhcp", guest_agent=wanted)
+    if row == AGAMA:
+        names = json.loads(files["autoinst.json"])["software"]["packages"]
+    else:
+        names = texts(profile(files), "software/packages")
+    assert ("qemu-guest-agent" in names) == wanted
+
+
 def test_autoyast_is_told_of_the_system_and_its_users() -> None:
     row = "sles-15-sp7-installer"
     spec = a_spec(os=row, proxy="http://proxy.example.org:3128", **WHOLE)
