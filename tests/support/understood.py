@@ -50,7 +50,7 @@ class Reader:
             return list(self._kickstart(text))
         if name.endswith(".ps1"):
             return text
-        if name.endswith(".net"):
+        if name.endswith((".net", ".conf")):
             return self._words(text)
         if name.endswith(".xml"):
             return self._element(etree.fromstring(content, _XML))

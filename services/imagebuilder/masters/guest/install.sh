@@ -95,7 +95,8 @@ tell "bootloader" 85
 read -r offset </image/root
 loop=$(losetup -f) && losetup -o "$offset" "$loop" "$disk" && mount -t ext4 "$loop" /target ||
     fail "the file system written to $disk can't be mounted"
-seed=/target/var/lib/cloud/seed/nocloud
+# Read by cloud-init once the network is up, which is set up without it.
+seed=/target/var/lib/cloud/seed/nocloud-net
 mkdir -p "$seed" && chmod 0700 "$seed" && cp /answers/seed/* "$seed/" && chmod 0600 "$seed"/* ||
     fail "the answers can't be laid down"
 if [ -d /answers/target ]; then
@@ -103,7 +104,17 @@ if [ -d /answers/target ]; then
 fi
 umount /target && losetup -d "$loop" || fail "the file system of $disk stays busy"
 sync
-dd if=/image/disk of="$disk" bs=1M count=1 conv=notrunc,fsync 2>/run/dd || fail "writing the boot loader: $(cat /run/dd)"
+# The root is the table's first entry and the last on the disk: it gets all the room there is, and the system needn't
+# find that out at its first boot. Sectors are counted in 32 bits there.
+sectors=$((size / 512 - offset / 512))
+[ "$sectors" -le 4294967295 ] || sectors=4294967295
+count=
+for shift in 0 8 16 24; do
+    count="$count\\$(printf '%03o' $((sectors >> shift & 255)))"
+done
+dd if=/image/disk of=/run/head bs=1M count=1 2>/run/dd && [ "$(dd if=/run/head bs=1 skip=450 count=1 2>/dev/null)" = "$(printf '\203')" ] &&
+    printf "$count" | dd of=/run/head bs=1 seek=458 conv=notrunc 2>/run/dd &&
+    dd if=/run/head of="$disk" bs=1M conv=notrunc,fsync 2>/run/dd || fail "writing the boot loader: $(cat /run/dd)"
 sync
 tell "installed" 100
 # The last words are out when the pipe's reader has ended; a host that doesn't listen isn't waited for.
