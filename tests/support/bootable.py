@@ -3,7 +3,7 @@
 
 import shutil
 import subprocess
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from tests.support.missing import missing
@@ -29,14 +29,15 @@ def xorriso(*words: str) -> str:
 def make_medium(path: Path, filler: int, scratch: Path, uefi: bool = False, menus: Collection[str] = ()) -> None:
     """Write a medium for BIOS, and for UEFI if asked.
 
-    It has `filler` bytes of zeros beside a kernel, a menu (and `menus`, at these places) and a checksum list.
+    It has `filler` bytes of zeros beside a kernel, a menu (and `menus`, at these places, with texts of their own if
+    given) and a checksum list.
     """
     tree = scratch / "tree"
     (tree / "boot/grub").mkdir(parents=True)
     (tree / "boot/grub/grub.cfg").write_bytes(GRUB_CFG)
     for menu in menus:
         (tree / menu.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
-        (tree / menu.lstrip("/")).write_bytes(GRUB_CFG)
+        (tree / menu.lstrip("/")).write_bytes(menus[menu] if isinstance(menus, Mapping) else GRUB_CFG)
     (tree / "vmlinuz").write_bytes(KERNEL)
     (tree / "initrd.gz").write_bytes(b"initrd" * 1000)
     (tree / "boot/loader.img").write_bytes(bytes(range(256)) * 8)

@@ -33,6 +33,7 @@ DIALECTS: Mapping[str, Renderer] = {
     "cloud_init_v2": cloud_init_v2.render,
     "debian_target": debian_target.render,
     "esxi": esxi.render,
+    "esxi_links": esxi.links,
     "ifupdown": ifupdown.render,
     "ignition_nm": ignition_nm.render,
     "kickstart": kickstart.render,

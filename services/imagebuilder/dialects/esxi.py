@@ -12,6 +12,8 @@ routes have none), LACP (distributed switches only), a link-local gateway, MTUs 
 for the card of the management link.
 """
 
+import json
+from base64 import b64encode
 from collections.abc import Iterator
 from ipaddress import IPv4Interface
 
@@ -27,17 +29,41 @@ _FIND = """nic() { esxcli network nic list | awk -v mac="$1" 'index(tolower($0),
 
 def render(model: NetworkModel, hostname: str) -> bytes:
     """The `network` line and the section; to stand behind the last command of the file."""
-    words.checked(model, hostname_problems(hostname))
-    # Only now is every address one, and can be looked at.
-    if problems := [*_inexpressible(model)]:
-        raise Invalid("the network can't be written as asked", problems)
-    management = _management(model)
-    assert management is not None  # checked
+    management = _checked(model, hostname)
     lines = [_network_line(model, management), "%firstboot --interpreter=busybox", _FIND]
     lines += _switches(model, management)
     lines += _interfaces(model, management)
     lines += _names(model)
     return "\n".join(lines).encode("ascii")
+
+
+def links(model: NetworkModel, hostname: str) -> bytes:
+    """What is to be seen of the links, as JSON in base64: for each its name here, its vmkernel interface ("" where it
+    has none) and the MAC of its first card."""
+    management = _checked(model, hostname)
+    with_interface = _with_interface(model, management)
+    found = [_seen(model, link, f"vmk{number}") for number, link in enumerate(with_interface)]
+    others = [link for _, _, link in model.links() if not isinstance(link, Nic) and link not in with_interface]
+    return b64encode(json.dumps([*found, *(_seen(model, link, "") for link in others)]).encode())
+
+
+def _checked(model: NetworkModel, hostname: str) -> Link:
+    """The management link of a model that can be written; Invalid names what can't be."""
+    words.checked(model, hostname_problems(hostname))
+    # Only now is every address one, and can be looked at.
+    problems, management = [*_inexpressible(model)], _management(model)
+    if problems or management is None:
+        raise Invalid("the network can't be written as asked", problems)
+    return management
+
+
+def _seen(model: NetworkModel, link: Link, vmk: str) -> dict[str, str]:
+    return {"name": model.name_of(link), "vmk": vmk, "mac": _cards(model, _base(model, link))[0]}
+
+
+def _with_interface(model: NetworkModel, management: Link) -> list[Link]:
+    """The links with a vmkernel interface, in the order of their numbers."""
+    return [management, *[link for _, _, link in model.links() if link is not management and link.configured]]
 
 
 def _v4(link: Addressing) -> list[IPv4Interface]:
@@ -159,8 +185,7 @@ def _is_on(model: NetworkModel, link: Link, base: Nic | Bond) -> bool:
 
 
 def _interfaces(model: NetworkModel, management: Link) -> Iterator[str]:
-    others = [link for _, _, link in model.links() if link is not management and link.configured]
-    for number, link in enumerate([management, *others]):
+    for number, link in enumerate(_with_interface(model, management)):
         yield from _interface(model, link, f"vmk{number}", number == 0)
 
 

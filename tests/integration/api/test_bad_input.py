@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
+from services.common.catalog import OsEntry
 from services.common.contracts.ids import new_id
 from tests.support.front_door import Api
 from tests.support.problems import counts, problem
@@ -177,8 +178,9 @@ def test_everything_that_is_wrong_is_told_at_once(api: Api) -> None:
     assert {p["pointer"] for p in found["errors"]} == {"/os", "/flavor", "/networks/0/addresses/0"}
 
 
-def test_an_os_that_only_its_installer_sets_up_is_no_vm_yet(api: Api) -> None:
-    body = {**VM, "os": "esxi-8", "flavor": "large"}
+def test_an_os_whose_medium_nobody_knows_to_start_is_no_vm_yet(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OsEntry, "installable", False)
+    body = {**VM, "os": "rocky-9-installer", "flavor": "large"}
     found = problem(api.ask("member", "POST", "/v1/vms", body), 422, "invalid")
     assert [p["pointer"] for p in found["errors"]] == ["/os"]
     assert "previewed" in found["errors"][0]["fix"]

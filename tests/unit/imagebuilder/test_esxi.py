@@ -4,8 +4,6 @@
 import ast
 import json
 import shlex
-import subprocess
-import sys
 import threading
 from base64 import b64decode
 from collections.abc import Iterator
@@ -24,10 +22,12 @@ from services.common.contracts.errors import Invalid
 from services.common.contracts.guest import failure_text
 from services.common.contracts.guest_message import read_message
 from services.common.contracts.network import Bond, NetworkModel, Nic, Route, Vlan
+from services.common.contracts.observed import mismatches
 from services.common.contracts.vm import Secrets, UserSpec
 from services.imagebuilder.dialects import esxi
 from services.imagebuilder.seed import seed_files
 from tests.support.answers import KEYED_SECRETS, KEYED_USERS, answer_files, compare_with_golden, rows_of
+from tests.support.esxi_guest import listing, run_first_boot, sections
 from tests.support.imaging import COLUMNS, MAC, VM_ID, a_nic, a_spec
 
 ROW = "esxi-8"
@@ -41,19 +41,12 @@ BONDED = NetworkModel(
 )
 
 
+FIRST: dict[str, Any] = {"nics": (a_nic(1, **FIXED),)}
+
+
 def kickstart(secrets: Secrets = KEYED_SECRETS, row: str = ROW, **changes: Any) -> str:
     spec = a_spec(**{"os": row, "users": KEYED_USERS, **changes})
-    return seed_files(systems()[row], VM_ID, spec, secrets)["ks.cfg"].decode()
-
-
-def sections(text: str) -> tuple[list[list[str]], list[list[str]], str]:
-    """The commands, the lines of the shell section, and the Python section: as the installer cuts them."""
-    head, shell, python = text.split("\n%firstboot ")
-    interpreter, _, shell = shell.partition("\n")
-    other, _, python = python.partition("\n")
-    assert (interpreter, other) == ("--interpreter=busybox", "--interpreter=python")
-    lines = [shlex.split(line) for line in shell.splitlines()[1:]]
-    return [shlex.split(line) for line in head.splitlines()], lines, python
+    return seed_files(systems()[row], VM_ID, spec, secrets)["KS.CFG"].decode()
 
 
 def options(words: list[str]) -> dict[str, str]:
@@ -61,10 +54,12 @@ def options(words: list[str]) -> dict[str, str]:
 
 
 def tasks(python: str) -> Any:
-    """The one value of the Python section, found by Python's own parser."""
-    literals = [node.value for node in ast.walk(ast.parse(python)) if isinstance(node, ast.Constant)]
-    longest = max((text for text in literals if isinstance(text, str)), key=len)
-    return json.loads(b64decode(longest))
+    """What shall be done, found by Python's own parser: the value that `asked` gets."""
+    for node in ast.walk(ast.parse(python)):
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "asked":
+            literals = [str(part.value) for part in ast.walk(node) if isinstance(part, ast.Constant)]
+            return json.loads(b64decode(max(literals, key=len)))
+    raise AssertionError("nothing is asked")
 
 
 def read_links(text: str) -> dict[str, tuple[set[str], int]]:
@@ -99,7 +94,7 @@ def test_each_cell_is_written_as_its_golden_file_says(row: str, column: str) -> 
 @pytest.mark.parametrize("column", SAYABLE)
 @pytest.mark.parametrize("row", rows_of("esxi"))
 def test_the_network_reads_back_as_the_model_has_it(row: str, column: str) -> None:
-    text, model = answer_files(row, column)["ks.cfg"].decode(), COLUMNS[column]
+    text, model = answer_files(row, column)["KS.CFG"].decode(), COLUMNS[column]
     wanted = [
         ({*link.addresses, *(["dhcp"] if link.dhcp4 else [])}, link.id if isinstance(link, Vlan) else 0)
         for _, _, link in model.links()
@@ -171,21 +166,90 @@ def listener() -> Iterator[Listener]:
     server.server_close()
 
 
-def run_first_boot(text: str, tmp_path: Path, esxcli: str = "exit 0") -> None:
-    """Run the Python section as ESXi does, with an esxcli that does as told."""
-    for name in ("esxcli", "chown", "vim-cmd", "auto-backup"):
-        program = tmp_path / name
-        program.write_text(f"#!/bin/sh\n{esxcli}\n")
-        program.chmod(0o755)
-    python = sections(text)[2].replace("/var/log/", f"{tmp_path}/").replace("/etc/ssh/", f"{tmp_path}/")
-    python = python.replace("/sbin/auto-backup.sh", str(tmp_path / "auto-backup"))
-    env = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
-    subprocess.run([sys.executable, "-c", python], env=env, check=True, timeout=60)
-
-
 def test_its_first_boot_says_that_it_is_installed(listener: Listener, tmp_path: Path) -> None:
     run_first_boot(kickstart(Secrets(guest_token="t", report_url=listener.url)), tmp_path)
-    assert listener.said == [("Bearer t", {"type": "phase", "name": "installed", "percent": 100})]
+    assert listener.said[0] == ("Bearer t", {"type": "phase", "name": "installed", "percent": 100})
+
+
+# As esxcli --formatter=json lists them; {} is where a test has a say.
+LISTS: dict[str, Any] = {
+    "nic list": [
+        {"Name": "vmnic0", "MACAddress": MAC(1), "MTU": 1500, "LinkStatus": "Up"},
+        {"Name": "vmnic1", "MACAddress": MAC(2).upper(), "MTU": 1500, "LinkStatus": "Up"},
+        {"Name": "vmnic2", "MACAddress": MAC(3), "MTU": 1500, "LinkStatus": "Up"},
+    ],
+    "vswitch standard list": [
+        {"Name": "vSwitch0", "Uplinks": ["vmnic0", "vmnic1"], "MTU": 9000, "Portgroups": ["vlan30"]},
+        {"Name": "vSwitch1", "Uplinks": ["vmnic2"], "MTU": 1500, "Portgroups": ["eth2"]},
+    ],
+    "ip interface list": [
+        {"Name": "vmk0", "MACAddress": "00:50:56:00:00:01", "MTU": 9000, "Portset": "vSwitch0", "Enabled": True},
+        {"Name": "vmk1", "MACAddress": "00:50:56:00:00:02", "MTU": 1500, "Portset": "vSwitch1", "Enabled": True},
+        {"Name": "vmk2", "MACAddress": "00:50:56:00:00:03", "MTU": 1500, "Portset": "vSwitch0", "Enabled": True},
+    ],
+    "ip interface ipv4 address list": [
+        {"Name": "vmk0", "IPv4Address": "192.0.2.10", "IPv4Netmask": "255.255.255.0", "AddressType": "STATIC"},
+        {"Name": "vmk1", "IPv4Address": "0.0.0.0", "IPv4Netmask": "0.0.0.0", "AddressType": "NONE"},
+        {"Name": "vmk2", "IPv4Address": "198.51.100.10", "IPv4Netmask": "255.255.255.0", "AddressType": "STATIC"},
+    ],
+    "ip interface ipv6 address list": [
+        {"Interface": "vmk0", "Address": "fe80::250:56ff:fe00:1", "Netmask": 64, "Type": "STATIC"},
+        {"Interface": "vmk1", "Address": "2001:db8::10", "Netmask": 64, "Type": "STATIC"},
+    ],
+    "ip route ipv4 list": [
+        {"Network": "default", "Netmask": "0.0.0.0", "Gateway": "192.0.2.1", "Interface": "vmk0"},
+        {"Network": "10.9.0.0", "Netmask": "255.255.0.0", "Gateway": "198.51.100.1", "Interface": "vmk2"},
+        {"Network": "192.0.2.0", "Netmask": "255.255.255.0", "Gateway": "0.0.0.0", "Interface": "vmk0"},
+    ],
+    "ip route ipv6 list": [
+        {"Network": "default", "Netmask": 0, "Gateway": "2001:db8::1", "Interface": "vmk1"},
+        {"Network": "2001:db8::", "Netmask": 64, "Gateway": "::", "Interface": "vmk1"},
+    ],
+    "ip dns server list": {"DNSServers": ["192.0.2.53"]},
+}
+WANTED = NetworkModel(
+    (a_nic(1), a_nic(2), a_nic(3, addresses=("2001:db8::10/64",), gateway6="2001:db8::1")),
+    bonds=(Bond("bond0", (MAC(1), MAC(2)), mtu=9000, dns=("192.0.2.53",), **FIXED),),
+    vlans=(
+        Vlan("vlan30", 30, "bond0", addresses=("198.51.100.10/24",), routes=(Route("10.9.0.0/16", "198.51.100.1"),)),
+    ),
+)
+
+
+def test_what_its_first_boot_reports_is_verified_by_mac_and_by_name(listener: Listener, tmp_path: Path) -> None:
+    text = kickstart(
+        Secrets(guest_token="t", report_url=listener.url), nics=WANTED.nics, bonds=WANTED.bonds, vlans=WANTED.vlans
+    )
+    run_first_boot(text, tmp_path, listing(tmp_path, LISTS))
+    (_, installed), (_, report) = listener.said
+    assert installed["name"] == "installed"
+    assert report["type"] == "report"
+    assert mismatches(WANTED, report, {}) == []
+    named = {link["name"]: (link["mac"], link["addresses"]) for link in report["interfaces"]}
+    assert named["bond0"] == (MAC(1), ["192.0.2.10/24"])
+
+
+def test_a_link_that_is_otherwise_is_reported_as_it_is(listener: Listener, tmp_path: Path) -> None:
+    text = kickstart(
+        Secrets(guest_token="t", report_url=listener.url), nics=WANTED.nics, bonds=WANTED.bonds, vlans=WANTED.vlans
+    )
+    others = {**LISTS, "ip interface ipv4 address list": [], "nic list": LISTS["nic list"][:2]}
+    run_first_boot(text, tmp_path, listing(tmp_path, others))
+    wrong = mismatches(WANTED, listener.said[1][1], {})
+    assert wrong[0] == f"NIC 2 ({MAC(3)}) is not there"
+    assert [text for text in wrong if "address 192.0.2.10/24 is missing" in text]
+
+
+def test_lists_that_cant_be_read_are_noted_and_the_rest_is_told(listener: Listener, tmp_path: Path) -> None:
+    secrets = Secrets(guest_token="t", report_url=listener.url)
+    lists = {**LISTS, "ip dns server list": "?", "ip route ipv6 list": [{"Network": "default"}]}
+    run_first_boot(kickstart(secrets, **FIRST), tmp_path, listing(tmp_path, lists))
+    _, report = listener.said[1]
+    assert [link["addresses"] for link in report["interfaces"]] == [["192.0.2.10/24"]]
+    assert report["dns"] == []
+    log = (tmp_path / "innkeeper-firstboot.log").read_text()
+    assert "not read: esxcli ip dns server list" in log
+    assert "not read: esxcli ip route ipv6 list" in log
 
 
 def test_its_first_boot_says_what_failed(listener: Listener, tmp_path: Path) -> None:
