@@ -4,6 +4,7 @@ catalog with an entry for BIOS and one for UEFI, which names the image that wait
 
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.support.missing import missing
@@ -21,16 +22,15 @@ FILES = {
 }
 
 
-def make_windows_medium(path: Path, scratch: Path, without: tuple[str, ...] = (), udf: bool = True) -> None:
-    """Write one, without these files if asked, or as plain ISO 9660."""
+def make_windows_medium(path: Path, scratch: Path, files: Mapping[str, bytes] = FILES, udf: bool = True) -> None:
+    """Write one with these files, or as plain ISO 9660."""
     program = shutil.which("genisoimage")
     if program is None:
         missing("genisoimage; install: apt-get install genisoimage")
     tree = scratch / "windows"
-    for name, content in FILES.items():
-        if name not in without:
-            (tree / name).parent.mkdir(parents=True, exist_ok=True)
-            (tree / name).write_bytes(content)
+    for name, content in files.items():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_bytes(content)
     bios = ["-b", "boot/etfsboot.com", "-no-emul-boot", "-boot-load-size", "8"]
     efi = ["-eltorito-alt-boot", "-e", "efi/microsoft/boot/efisys.bin", "-no-emul-boot", "-boot-load-size", "1"]
     hidden = ["-udf", "-hide", "boot", "-hide", "efi", "-hide", "sources"] if udf else []
