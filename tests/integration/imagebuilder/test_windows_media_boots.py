@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real UEFI firmware boots what the boot catalog names, in a machine with the drives a vm of Windows has: of a medium
-as it comes the image that waits, of its master the one that doesn't. The images are GRUB, which says its name and halts."""
+as it comes the image that waits, of its master the other one. The images are GRUB, which says its name and ends."""
 
 import shutil
 import subprocess
