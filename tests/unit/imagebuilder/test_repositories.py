@@ -4,8 +4,10 @@
 import configparser
 import json
 import shlex
+import subprocess
 from base64 import b64decode
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +29,7 @@ from tests.support.package_sources import FINGERPRINT, KEY_NAME, PUBLIC, RSA, a_
 
 URL = "https://packages.example.org/x"
 TOOLS = Repository("tools", URL, PUBLIC)
+PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 NS = "{http://www.suse.com/1.0/yast2ns}"
 
 
@@ -214,3 +217,28 @@ def test_no_text_adds_a_line_to_a_source(row: str, field: str, text: str) -> Non
     (source,) = (text for path, text in files.items() if path.endswith((".list", ".repo")))
     lines = {Packages.APT: 1, Packages.YUM: 6, Packages.ZYPP: 7, Packages.APK: 1}
     assert len(source.splitlines()) == lines[systems()[row].repositories]
+
+
+def test_keys_are_in_the_target_before_apt_setup_looks_at_their_sources(tmp_path: Path) -> None:
+    files = files_of("debian-12-installer", replace(TOOLS, suite="deb/"), ca_certificates=(PEM,))
+    hook = files["usr/lib/post-base-installer.d/60innkeeper-sources"].replace("/target", str(tmp_path))
+    said = 'apt-install() { echo "apt-install $*"; }; in-target() { echo "in-target $*"; }\n'
+    done = subprocess.run(["bash", "-e"], input=said + hook, text=True, capture_output=True, check=True)
+    assert done.stdout.splitlines() == ["apt-install ca-certificates", "in-target update-ca-certificates"]
+    assert (tmp_path / "etc/apt/keyrings/innkeeper-tools.asc").read_text() == PUBLIC
+    assert (tmp_path / "usr/local/share/ca-certificates/innkeeper-1.crt").read_text().strip() == PEM.strip()
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_a_source_that_apt_setup_has_left_out_fails_the_installation(tmp_path: Path, live: bool) -> None:
+    setup = files_of("debian-12-installer", replace(TOOLS, suite="deb/"))["innkeeper/setup.sh"]
+    about = [line for line in setup.splitlines() if line.startswith(("set -e", "grep -q", "sed -i"))]
+    listed = tmp_path / "sources.list"
+    others = "deb http://deb.debian.org/debian bookworm main\n"
+    ours = f"deb [signed-by=/etc/apt/keyrings/innkeeper-tools.asc] {URL} deb/\n"
+    listed.write_text(others + (ours if live else f"#{ours}"))
+    script = "\n".join(about).replace(" /etc/apt/sources.list", f" {listed}")
+    done = subprocess.run(["sh"], input=script, text=True, capture_output=True, check=False)
+    assert done.returncode == (0 if live else 1)
+    assert done.stderr == ("" if live else "innkeeper-tools can not be used: apt-setup has left it out\n")
+    assert not live or listed.read_text() == others
