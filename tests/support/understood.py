@@ -20,6 +20,7 @@ from typing import Any
 import yaml
 from lxml import etree
 
+from services.imagebuilder.masters import guest_agent
 from tests.support.shell_words import shell_words
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -29,6 +30,8 @@ _BASE64 = re.compile(
 )
 # A long file comes to its place in pieces, since a command has a longest argument.
 _PIECE = re.compile(r"echo ([A-Za-z0-9+/=]+) \| base64 -d >>(\S+)")
+# Ignition, which is JSON; elsewhere user data is YAML.
+CONFIG_DRIVE = "openstack/latest/user_data"
 _XML = etree.XMLParser(resolve_entities=False, no_network=True)
 
 
@@ -43,7 +46,7 @@ class Reader:
     def file(self, path: str, content: bytes) -> Any:
         """The structure of a file, by what its name says it is; raises where the format's reader would."""
         text = content.decode()
-        name = path.rpartition("/")[2]
+        name = path.rpartition("/")[2].lower()
         if name == "preseed.cfg":
             return self._preseed(text)
         if name.endswith(".cfg"):
@@ -54,7 +57,7 @@ class Reader:
             return self._words(text)
         if name.endswith(".xml"):
             return self._element(etree.fromstring(content, _XML))
-        if name.endswith((".json", ".ign")):
+        if name.endswith(".json") or path == CONFIG_DRIVE:
             return self._json(text)
         return self._shell(text) if name.endswith(".sh") or text.startswith("#!") else self._document(text)
 
@@ -166,10 +169,11 @@ class Reader:
                 return "text"
             self.texts.add(decoded)
             text = decoded
-        if text in self.opaque:
+        # The agent is the same for everybody.
+        if text in self.opaque or text == guest_agent.shell_script().decode():
             return "text"
         if text.startswith(("#cloud-config", "Content-Type: multipart/")):
             return self._document(text)
-        if text.startswith('{"') and text.endswith("}"):
+        if (text.startswith('{"') and text.endswith("}")) or (text.startswith('[{"') and text.endswith("}]")):
             return self._json(text)
         return self._shell(text) if text.startswith("#!/bin/sh\n") else "text"

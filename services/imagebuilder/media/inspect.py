@@ -11,15 +11,18 @@ from services.imagebuilder.slots.examine import examine
 
 _QCOW2 = b"QFI\xfb"
 _EXTERNAL_DATA, _CORRUPT, _KNOWN = 0x4, 0x2, 0x1F  # incompatible feature bits
+_PACKED = {
+    b"\x1f\x8b": "gzip",
+    b"\xfd7zXZ": "xz",
+    b"BZh": "bzip2",
+    b"(\xb5/\xfd": "zstd",
+    b"PK\x03\x04": "zip",
+}
 _OTHERS = {
     b"KDMV": "VMDK",
     b"# Disk DescriptorFile": "VMDK",
     b"vhdxfile": "VHDX",
     b"conectix": "VHD",
-    b"\x1f\x8b": "gzip",
-    b"\xfd7zXZ": "xz",
-    b"(\xb5/\xfd": "zstd",
-    b"PK\x03\x04": "zip",
     b"<!DOCTYPE": "HTML",
     b"<html": "HTML",
 }
@@ -57,12 +60,19 @@ def shape_of(path: Path, kind: str) -> Shape:
     elif head[510:512] == b"\x55\xaa":
         found = Shape("raw", size)
     else:
-        what = next((name for magic, name in _OTHERS.items() if head.startswith(magic)), "neither qcow2 nor a raw disk")
-        raise ImageFailed(f"the medium can't be used: it is {what}; give a qcow2, a raw disk or an ISO")
+        raise ImageFailed(f"the medium can't be used: it is {_unusable(head)}")
     # A hybrid ISO begins like a disk, which is fine for an ISO and wrong for a cloud image.
     if (kind == "iso") != (found.format == "iso"):
         raise ImageFailed(f"the medium is called {kind!r} and is {found.format}; import it as what it is")
     return found
+
+
+def _unusable(head: bytes) -> str:
+    """What a file that is no medium is, by its first bytes, and what to do."""
+    if packed := next((name for magic, name in _PACKED.items() if head.startswith(magic)), ""):
+        return f"packed ({packed}); unpack it, and give the result, with its own sha256"
+    what = next((name for magic, name in _OTHERS.items() if head.startswith(magic)), "neither qcow2 nor a raw disk")
+    return f"{what}; give a qcow2, a raw disk or an ISO"
 
 
 def qcow2_size(header: bytes) -> int:

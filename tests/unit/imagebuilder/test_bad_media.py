@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bad media and bad servers, by the real importer: a clear failure each, and nothing left of it."""
 
+import bz2
+import lzma
 import re
 import shutil
 import struct
@@ -67,7 +69,9 @@ def with_backing(qcow2: bytes) -> bytes:
 CONTENTS: dict[str, tuple[Callable[..., bytes], str, str]] = {
     "nothing": (lambda **_: b"", "cloud-image", "neither qcow2 nor a raw disk"),
     "a page": (lambda **_: b"<!DOCTYPE html>" * 99, "cloud-image", "it is HTML"),
-    "an archive": (lambda **_: b"\x1f\x8b" * 999, "cloud-image", "it is gzip"),
+    "an archive": (lambda **_: b"\x1f\x8b" * 999, "cloud-image", r"it is packed \(gzip\); unpack it"),
+    "a packed image": (lambda qcow2, **_: lzma.compress(qcow2), "cloud-image", r"it is packed \(xz\); unpack it"),
+    "one by bzip2": (lambda qcow2, **_: bz2.compress(qcow2), "cloud-image", r"it is packed \(bzip2\); unpack it"),
     "no ISO": (lambda **_: b"music" * 9999, "iso", "can't be used"),
     "a disk called ISO": (lambda **_: RAW, "iso", "is called 'iso' and is raw"),
     "an ISO called disk": (lambda iso, **_: iso, "cloud-image", "is called 'cloud-image' and is iso"),

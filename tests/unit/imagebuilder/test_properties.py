@@ -15,7 +15,7 @@ from services.common.catalog import OsEntry, systems
 from services.common.contracts.vm import VmSpec
 from tests.support.arbitrary import SEED, Wish, a_wish
 from tests.support.shrinking import smallest, told
-from tests.support.understood import Reader
+from tests.support.understood import CONFIG_DRIVE, Reader
 from tests.support.wish_rules import check
 
 TOTAL = 21_000
@@ -72,7 +72,7 @@ INJECTED = [
     ("user-data", "a: x\n", "a: x\na: y\n"),
     ("user-data", "a: 'x'\n", "a: 1\n"),
     ("user-data", "a: [x]\n", "a: [x, y]\n"),
-    ("config.ign", '{"a": "x"}', '{"a": "x", "a": "x"}'),
+    (CONFIG_DRIVE, '{"a": "x"}', '{"a": "x", "a": "x"}'),
     ("autoinst.xml", "<a><b>x</b></a>", "<a><b>x</b><b/></a>"),
     ("autoinst.xml", "<a><b>x</b></a>", '<a><b c="y">x</b></a>'),
     ("ks.cfg", 'sshkey --username="a" "k"\n', 'sshkey --username="a" "--username=root"\n'),
