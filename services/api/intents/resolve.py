@@ -145,15 +145,15 @@ def _not_installable(system: OsEntry) -> Iterator[Problem]:
 
 def _too_small(asked: JsonDict, size: Size, system: OsEntry) -> Iterator[Problem]:
     least = (
-        ("memory_mib", size.memory_mib, system.min_memory_mib, "MiB"),
-        ("disk_gib", size.disk_gib, system.min_disk_gib, "GiB"),
+        ("memory_mib", size.memory_mib, system.min_memory_mib, "MiB of memory"),
+        ("disk_gib", size.disk_gib, system.min_disk_gib, "GiB of disk"),
+        ("vcpus", size.vcpus, system.min_vcpus, "CPUs"),
     )
     for key, has, needs, unit in least:
         if has < needs:
             pointer = "/flavor" if "flavor" in asked else f"/{key}"
-            what = "memory" if key == "memory_mib" else "disk"
-            detail = f"{system.name} needs at least {needs} {unit} of {what}; this is {has}"
-            yield Problem(pointer, detail, f"choose at least {needs} {unit}")
+            detail = f"{system.name} needs at least {needs} {unit}; this is {has}"
+            yield Problem(pointer, detail, f"choose at least {needs} {unit.partition(' ')[0]}")
 
 
 def _unknown(pointer: str, what: str, name: str, known: Mapping[str, Any], otherwise: str) -> Problem:

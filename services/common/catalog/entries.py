@@ -91,6 +91,7 @@ class OsEntry:
     source: str  # "media": imported by an admin; else the name of the recipe it is built from
     seed: dict[str, str]  # file in the seed -> template in the family's folder
     network: dict[str, str]  # file in the seed -> dialect it is written in
+    min_vcpus: int = 1
     agent: str = ""  # Agent, "" none
     reports: str = Reports.PORT
     default_user: str = ""

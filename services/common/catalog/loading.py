@@ -116,7 +116,7 @@ def _read_row(family: str, name: str, row: dict[str, Any], at: str, reading: _Re
 def _structure_problems(family: str, row: dict[str, Any], at: str, reading: _Reading) -> list[str]:
     found = [
         f"{at}.{key}: {row[key]!r} is not a whole number"
-        for key in ("min_memory_mib", "min_disk_gib")
+        for key in ("min_memory_mib", "min_disk_gib", "min_vcpus")
         if not isinstance(row.get(key, 0), int) or row.get(key, 0) < 0
     ]
     for key in ("seed", "payloads", "network", "fragments", "media", "refuses"):

@@ -186,6 +186,14 @@ def test_an_os_whose_medium_nobody_knows_to_start_is_no_vm_yet(api: Api, monkeyp
     assert "previewed" in found["errors"][0]["fix"]
 
 
+def test_a_system_that_wants_two_processors_says_so(api: Api) -> None:
+    body = {key: value for key, value in VM.items() if key != "flavor"}
+    asked = {**body, "os": "esxi-8", "vcpus": 1, "memory_mib": 8192, "disk_gib": 40}
+    found = problem(api.ask("member", "POST", "/v1/vms", asked), 422, "invalid")
+    told = [(p["pointer"], p["detail"], p["fix"]) for p in found["errors"]]
+    assert ("/vcpus", "esxi-8 needs at least 2 CPUs; this is 1", "choose at least 2 CPUs") in told
+
+
 def test_a_name_in_use_and_an_address_in_use_are_conflicts_that_name_the_field(api: Api) -> None:
     body = {**VM, "name": f"vm-{new_id()[-12:]}", **nic("10.78.0.30/24")}
     api.done("member", "POST", "/v1/vms", body)
