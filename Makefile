@@ -39,7 +39,7 @@ bench: bootstrap-test ## Measure (BENCH=provision, api, images or install for on
 chaos: bootstrap-test ## Kill everything, again and again (N=40 jobs), and count what was lost
 	@$(PY) -m tests.chaos --n $(or $(N),40)
 
-netboot: bootstrap-test ## Install Debian by its own installer in an emulated machine: a quarter of an hour
+netboot: bootstrap-test ## Install Debian by its own installer in an emulated machine: most of an hour
 	$(PY) -m pytest -q -s -m netboot tests/integration/imagebuilder/test_netboot_completes.py
 
 openapi: bootstrap ## Write docs/openapi.json from the code

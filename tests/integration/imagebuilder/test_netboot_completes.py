@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Debian's own installer, from our image and a mirror to the first boot of what it installed: `make netboot`.
 
-It takes a quarter of an hour and several hundred MB of packages, so it is no part of `make test`.
+It takes most of an hour and several hundred MB of packages, so it is no part of `make test`.
 """
 
 import time
