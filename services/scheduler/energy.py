@@ -8,6 +8,7 @@ from services.scheduler.capacity import Capacity
 
 # A measurement further off than this says more about the meter, or about other work, than about the curve.
 _CORRECTION = (0.25, 4.0)
+POINTS = 11  # of a curve: watts at 0, 10, ... 100 % of utilisation, as SPECpower publishes them
 
 
 def watts_at(curve: Sequence[float], utilisation: float) -> float:
@@ -15,6 +16,13 @@ def watts_at(curve: Sequence[float], utilisation: float) -> float:
     position = min(1.0, max(0.0, utilisation)) * (len(curve) - 1)
     left = min(int(position), len(curve) - 2)
     return curve[left] + (curve[left + 1] - curve[left]) * (position - left)
+
+
+def resampled(curve: Sequence[float]) -> tuple[float, ...]:
+    """The same curve with POINTS points; two (idle and full) make a straight line."""
+    if len(curve) == POINTS:
+        return tuple(curve)
+    return tuple(watts_at(curve, n / (POINTS - 1)) for n in range(POINTS))
 
 
 def curve_of(host: HostView) -> tuple[float, ...] | None:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from services.common.contracts.placement import HostView
 from services.common.store.hosts import Claim, Host
+from services.scheduler.energy import resampled
 
 
 @dataclass(frozen=True)
@@ -72,5 +73,9 @@ def _view(host: Host, vms: int, now: float) -> HostView:
         cpu_percent=telemetry.get("cpu_percent"),
         watts=telemetry.get("watts") if measured else None,
         heartbeat_age_s=None if host.heartbeat_at is None else max(0.0, now - host.heartbeat_at),
-        power_curve=tuple(host.power_curve or host.facts.get("power_curve", ())),
+        power_curve=_curve(tuple(host.power_curve or host.facts.get("power_curve", ()))),
     )
+
+
+def _curve(points: tuple[float, ...]) -> tuple[float, ...]:
+    return resampled(points) if len(points) > 1 else ()

@@ -4,11 +4,16 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
+
+import numpy as np
 
 from services.common.contracts.placement import HostView, Request
 from services.scheduler.capacity import Capacity
 from services.scheduler.policy_text import Section
+
+if TYPE_CHECKING:
+    from services.scheduler.engine.table import Bools, Floats, HostTable, Ints
 
 Wish = int | str | tuple[str, ...]  # the value of a field of a Request
 
@@ -40,6 +45,10 @@ class Filter(ABC):
     def refuse(self, request: Request, host: HostView) -> Refusal | None:
         """Why this host can't take the vm, or None where it can."""
 
+    def passes(self, request: Request, table: "HostTable", rows: "Ints") -> "Bools":
+        """Which of these rows can take the vm: what `refuse` says of each, in one operation where a rule can."""
+        return np.fromiter((self.refuse(request, table.view(int(row))) is None for row in rows), np.bool_, len(rows))
+
 
 class Weigher(ABC):
     """A preference. Its scale is absolute: other hosts never change what a host is worth."""
@@ -54,3 +63,7 @@ class Weigher(ABC):
     @abstractmethod
     def norm(self, request: Request, host: HostView) -> float:
         """How well the vm would be placed on this host by this rule: 0 worst, 1 best."""
+
+    def norms(self, request: Request, table: "HostTable", rows: "Ints") -> "Floats":
+        """`norm` of each of these rows, to the last bit; in one operation where a rule can."""
+        return np.fromiter((self.norm(request, table.view(int(row))) for row in rows), np.float64, len(rows))

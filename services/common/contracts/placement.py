@@ -64,7 +64,10 @@ class HostView:
     watts: float | None = None
     heartbeat_age_s: float | None = None
     power_curve: tuple[float, ...] = ()
-    failures: float = 0.0
+    failures: float = 0.0  # of steps there, fading with time
+    rack: str = ""
+    price_kwh: float | None = None
+    members: dict[str, int] = field(default_factory=dict)  # "label=value" -> how many vms with that label it holds
 
 
 @dataclass(frozen=True)
