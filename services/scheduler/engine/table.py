@@ -2,7 +2,7 @@
 """Every host as one row of columns, so that a rule is one operation on arrays.
 
 A row keeps its number while its host is there; a row that became free (`present` false) is used again. What changes
-goes into a log of row numbers, from which a cache learns what it has to work out anew.
+goes into logs of row numbers, from which a cache learns what it has to work out anew.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from services.common.contracts.placement import HostView, Request
 from services.scheduler.energy import POINTS, resampled
+from services.scheduler.engine.changes import Changes
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -47,14 +48,17 @@ class HostTable:
     price_kwh: Floats
     curve: Floats  # rows x POINTS, watts at 0 to 100 %
     present: Bools
+    numbers: Ints  # the first seven columns as one block, in their order
+    rank: Ints  # orders rows as their hosts' ids do; read through `ranks`
 
     def __init__(self, hosts: Iterable[HostView] = (), now: float = 0.0, generation: int = 0):
         self.now = now  # what ages are told from; whoever decides sets it
         self.size = 0  # rows in use, free ones between them counted
         self.generation = generation
         self.views: list[HostView | None] = []
-        self.log: list[int] = []  # rows in the order in which they changed
-        self.slow = 0  # goes up whenever more than claims changed: masks kept for longer are then stale
+        self.log = Changes()  # every row that changed
+        self.puts = Changes()  # rows of which more changed than claims: masks kept for longer are then stale
+        self._unranked = False
         self._rows: dict[str, int] = {}
         self._free: list[int] = []
         self._codes: dict[str, int] = {"": 0}
@@ -104,7 +108,7 @@ class HostTable:
         self._words(row, host)
         self._numbers(row, host, now)
         self._sets_of(row, host)
-        self.slow += 1
+        self.puts.add(row)
         self._changed(row)
         return row
 
@@ -115,7 +119,7 @@ class HostTable:
             self.present[row] = False
             self.views[row] = None
             self._free.append(row)
-            self.slow += 1
+            self.puts.add(row)
             self._changed(row)
 
     def claim(self, row: int, request: Request, times: int = 1) -> None:
@@ -128,9 +132,16 @@ class HostTable:
             self._member(f"{label}={value}")[row] += times
         self._changed(row)
 
+    def ranks(self) -> Ints:
+        """For each row where its host's id comes among all ids: ties of scores are broken by it."""
+        if self._unranked:
+            self.rank[[self._rows[host_id] for host_id in sorted(self._rows)]] = np.arange(len(self._rows))
+            self._unranked = False
+        return self.rank
+
     def _changed(self, row: int) -> None:
         self.generation += 1
-        self.log.append(row)
+        self.log.add(row)
 
     def _take_row(self, host_id: str) -> int:
         if self._free:
@@ -142,11 +153,16 @@ class HostTable:
             self.views.append(None)
         self._rows[host_id] = row
         self.present[row] = True
+        self._unranked = True
         return row
 
     def _make(self, room: int) -> None:
         """Columns with this many rows, those there were copied."""
-        for name in (*_INTS, *_WORDS):
+        block = np.zeros((len(_INTS), room), np.int64)
+        for name, column in zip(_INTS, block, strict=True):
+            setattr(self, name, _grown(getattr(self, name, None), room, column))
+        self.numbers = block
+        for name in (*_WORDS, "rank"):
             setattr(self, name, _grown(getattr(self, name, None), room, np.zeros(room, np.int64)))
         for name in _FLOATS:
             setattr(self, name, _grown(getattr(self, name, None), room, np.full(room, np.nan)))

@@ -55,8 +55,8 @@ def test_a_table_grows_and_keeps_what_it_knows() -> None:
 
 def test_each_change_is_in_the_log_and_counts_in_the_generation() -> None:
     table = HostTable([A, replace(A, id="b")])
-    before, slow = table.generation, table.slow
+    before, slow = table.generation, table.puts.count
     table.claim(1, WEB)
-    assert (table.generation, table.slow, table.log[-1]) == (before + 1, slow, 1)
+    assert (table.generation, table.puts.count, table.log.ring[table.log.count - 1]) == (before + 1, slow, 1)
     table.put(replace(A, cpu_percent=40.0), 0.0)
-    assert (table.generation, table.slow, table.log[-1]) == (before + 2, slow + 1, 0)
+    assert (table.generation, table.puts.count, table.log.ring[table.log.count - 1]) == (before + 2, slow + 1, 0)
