@@ -8,10 +8,12 @@ from services.common.store.guests import GuestMessage, GuestToken
 from services.common.store.hosts import Claim, Host, Installation, Leader, StoredDecision
 from services.common.store.images import Image
 from services.common.store.jobs import Job, JobEvent, JobStep, Outbox
+from services.common.store.policies import Activation, StoredPolicy
 from services.common.store.projects import ApiToken, IdempotencyKey, Membership, Project, RevokedToken, User
 from services.common.store.vms import Vm
 
 __all__ = [
+    "Activation",
     "AddressLease",
     "ApiToken",
     "Base",
@@ -35,6 +37,7 @@ __all__ = [
     "Project",
     "RevokedToken",
     "StoredDecision",
+    "StoredPolicy",
     "User",
     "Vm",
 ]

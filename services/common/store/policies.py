@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Placement policies: their versions, which never change, and the history of which one was in force.
+
+The youngest activation is the pointer: to put a version in force, to give it a share, or to go back is to add a row.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import ForeignKey, UniqueConstraint, func, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from services.common.contracts.errors import Conflict, IllegalMove, Problem
+from services.common.contracts.ids import new_id
+from services.common.store.base import Base, Id, Key, Long, Name, Word
+
+WHOLE = 100.0  # percent
+
+
+class StoredPolicy(Base):
+    """One version of one policy. `sha256` is that of the text, and what decisions refer to."""
+
+    __tablename__ = "policies"
+    __table_args__ = (
+        UniqueConstraint("sha256", name="uq_policies_sha256"),
+        UniqueConstraint("name", "version", name="uq_policies_name_version"),
+    )
+    id: Mapped[Key]
+    name: Mapped[Name]
+    version: Mapped[int]
+    sha256: Mapped[Word]
+    text: Mapped[Long]
+    shipped: Mapped[bool] = mapped_column(default=False)
+    created_by: Mapped[Id] = mapped_column(default="")
+    created_at: Mapped[float]
+
+
+class Activation(Base):
+    """From here on this version decides, and another one for a share of the vms. `seq` has no gaps."""
+
+    __tablename__ = "policy_activations"
+    __table_args__ = (UniqueConstraint("seq", name="uq_policy_activations_seq"),)
+    id: Mapped[Key]
+    seq: Mapped[int]
+    kind: Mapped[Word]
+    policy_id: Mapped[Id] = mapped_column(ForeignKey("policies.id"))
+    canary_id: Mapped[Id | None] = mapped_column(ForeignKey("policies.id"))
+    canary_percent: Mapped[float] = mapped_column(default=0.0)
+    restores: Mapped[int | None]  # the seq that a rollback went back to
+    by: Mapped[Id] = mapped_column(default="")  # a user; nobody where the scheduler did it at its start
+    at: Mapped[float]
+    problem: Mapped[Long] = mapped_column(default="")  # why a scheduler can't use it, and kept what it ran
+
+
+class Kind(StrEnum):
+    """Why the pointer moved."""
+
+    START = "start"  # nobody had chosen: the shipped default
+    FILE = "file"  # INNKEEPER_POLICY_FILE
+    ACTIVATE = "activate"
+    ROLLBACK = "rollback"
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A policy's text that was read and found right."""
+
+    name: str
+    version: int
+    sha256: str
+    text: str
+    shipped: bool = False
+
+
+def publish(session: Session, draft: Draft, by: str, now: float) -> tuple[StoredPolicy, bool]:
+    """The stored version, and whether it is new. Raises Conflict where the number or the name is another text's."""
+    same = session.scalars(select(StoredPolicy).where(StoredPolicy.sha256 == draft.sha256)).first()
+    if same is not None:
+        return same, False
+    versions = session.scalars(select(StoredPolicy).where(StoredPolicy.name == draft.name)).all()
+    _check_free(draft, versions)
+    row = StoredPolicy(
+        id=new_id(),
+        name=draft.name,
+        version=draft.version,
+        sha256=draft.sha256,
+        text=draft.text,
+        shipped=draft.shipped,
+        created_by=by,
+        created_at=now,
+    )
+    session.add(row)
+    session.flush()
+    return row, True
+
+
+def _check_free(draft: Draft, versions: Iterable[StoredPolicy]) -> None:
+    taken = {row.version: row for row in versions}
+    if not draft.shipped and any(row.shipped for row in taken.values()):
+        detail = f"{draft.name!r} is the name of a shipped policy"
+        raise Conflict(detail, [Problem("/text", detail, "give your policy another metadata.name")])
+    if draft.version in taken:
+        detail = f"version {draft.version} of {draft.name!r} is another text, and versions never change"
+        raise Conflict(detail, [Problem("/text", detail, f"write metadata.version: {max(taken) + 1}")])
+
+
+def current(session: Session) -> Activation | None:
+    """The pointer: what is in force now. None before a scheduler has ever run here."""
+    return session.scalars(select(Activation).order_by(Activation.seq.desc()).limit(1)).first()
+
+
+def move(session: Session, to: Activation) -> Activation:
+    """Move the pointer to `to`, whose `id` and `seq` are filled in here.
+
+    Two at the same moment want the same `seq`: one of them gets an IntegrityError.
+    """
+    last = session.scalar(select(func.max(Activation.seq))) or 0
+    to.id, to.seq = new_id(), last + 1
+    session.add(to)
+    session.flush()
+    return to
+
+
+def activate(session: Session, policy: StoredPolicy, percent: float, by: str, now: float) -> Activation:
+    """Put a version in force, or give it a share beside the one that is. Raises Conflict where nothing would change."""
+    last = current(session)
+    if percent >= WHOLE or last is None:
+        to = Activation(policy_id=policy.id, canary_id=None, canary_percent=0.0)
+    else:
+        to = Activation(policy_id=last.policy_id, canary_id=policy.id, canary_percent=percent)
+    if last is not None and (last.policy_id, last.canary_id, last.canary_percent) == (
+        to.policy_id,
+        to.canary_id,
+        to.canary_percent,
+    ):
+        raise Conflict(f"that is so already: {policy.name!r} version {policy.version} has this share of the vms")
+    if to.canary_id == to.policy_id:
+        raise Conflict(
+            f"{policy.name!r} version {policy.version} decides for every vm; there is nothing to try beside it"
+        )
+    to.kind, to.by, to.at, to.problem = str(Kind.ACTIVATE), by, now, ""
+    return move(session, to)
+
+
+def roll_back(session: Session, by: str, now: float) -> Activation:
+    """Go back to what was in force before; again, to what was before that. Raises IllegalMove at the beginning."""
+    last = current(session)
+    before = _at(session, (last.restores or last.seq) - 1) if last is not None else None
+    if before is not None and before.restores:
+        before = _at(session, before.restores)
+    if before is None:
+        raise IllegalMove("there is nothing to go back to: this is the first policy that was in force here")
+    to = Activation(
+        policy_id=before.policy_id,
+        canary_id=before.canary_id,
+        canary_percent=before.canary_percent,
+        kind=str(Kind.ROLLBACK),
+        restores=before.seq,
+        by=by,
+        at=now,
+        problem="",
+    )
+    return move(session, to)
+
+
+def _at(session: Session, seq: int) -> Activation | None:
+    return session.scalars(select(Activation).where(Activation.seq == seq)).first()
