@@ -42,7 +42,7 @@ class Explainer:
         except ValueError as error:
             problem = Problem("/", str(error), "send a Request as services.common.contracts.placement has it")
             raise Invalid("the question can't be read", [problem]) from error
-        policy = self._shelf.get(name or "")
+        policy = self._shelf.chosen(request, name or "")
         with self._database.read() as session:
             inventory = load_inventory(session, self._clock())
         if mask and not request.host:

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from services.common.contracts.errors import Invalid, Problem
+from services.common.contracts.placement import Request
 from services.scheduler.capacity import Amounts, Capacity
 from services.scheduler.filters import ESSENTIAL, FILTERS
 from services.scheduler.filters import LATER as LATER_FILTERS
@@ -76,6 +77,10 @@ class Shelf:
                 [Problem("/policy", f"{name!r} is unknown", f"use one of: {known}; or leave it out")],
             )
         return self._by_name[name]
+
+    def chosen(self, request: Request, name: str = "") -> Policy:
+        """The policy that decides for this request: the one it names, else the one that is active for it."""
+        return self.get(name)
 
 
 def _metadata(section: Section) -> tuple[str, int]:

@@ -39,7 +39,6 @@ class Placer:
 
     def place(self, context: StepContext) -> Done:
         """Choose and claim. A vm that holds a claim keeps its host. Raises NoHost with the explanation."""
-        policy = self._shelf.get(context.vm.spec.policy)
         with self._database.ask() as session:  # claims are compared and swapped: no need to see one moment
             claim = held(session, context.vm.id)
             facts = facts_again(session, claim) if claim else {}
@@ -50,6 +49,7 @@ class Placer:
         system = systems().get(context.vm.spec.os)
         needs = system.devices.needs if system is not None else ()
         request = request_of(context.vm.id, context.vm.project, context.vm.spec, needs)
+        policy = self._shelf.chosen(request, context.vm.spec.policy)
         decision = timed_choice(request, inventory, policy)
         if not decision.host:
             self._keep(context, decision)
