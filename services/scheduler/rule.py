@@ -4,7 +4,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -34,7 +34,7 @@ class Refusal:
 class Filter(ABC):
     """A hard rule. It looks at one field or more of the request that no other filter looks at."""
 
-    name: ClassVar[str]
+    name: str
 
     @classmethod
     @abstractmethod
@@ -53,7 +53,7 @@ class Filter(ABC):
 class Weigher(ABC):
     """A preference. Its scale is absolute: other hosts never change what a host is worth."""
 
-    name: ClassVar[str]
+    name: str
 
     @classmethod
     @abstractmethod

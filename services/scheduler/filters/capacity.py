@@ -2,12 +2,17 @@
 """Hosts with room: what claims hold plus what is asked stays within the policy's limits."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
 
 from services.common.contracts.placement import HostView, Request
 from services.scheduler.capacity import Amounts, Capacity
 from services.scheduler.policy_text import Section
 from services.scheduler.rule import Filter, Refusal
+
+if TYPE_CHECKING:
+    from services.scheduler.engine.table import Bools, HostTable, Ints
 
 _LEAST = {"vcpus": 1, "memory_mib": 64, "disk_gib": 1}  # a smaller vm is no help to anybody
 _WORDS = {"vcpus": "vCPUs", "memory_mib": "MiB of memory", "disk_gib": "GiB of disk"}
@@ -28,7 +33,7 @@ def free(capacity: Capacity, host: HostView) -> dict[str, int]:
 class CapacityFilter(Filter):
     """Looks at `request.vcpus`, `memory_mib` and `disk_gib`."""
 
-    name: ClassVar[str] = "capacity"
+    name = "capacity"
     capacity: Capacity
 
     @classmethod
@@ -44,3 +49,10 @@ class CapacityFilter(Filter):
         helps = all(room[field] >= _LEAST[field] for field in lacks)
         reason = "lacks " + " and ".join(f"{amount} {_WORDS[field]}" for field, amount in lacks.items())
         return Refusal(reason, lacks, {field: room[field] for field in lacks} if helps else None)
+
+    def passes(self, request: Request, table: "HostTable", rows: "Ints") -> "Bools":
+        vcpus, memory, disk = self.capacity.limits_of(table, rows)
+        cpu = np.minimum(vcpus - table.used_vcpus[rows], table.vcpus[rows]) >= request.vcpus
+        fits = memory - table.used_memory_mib[rows] >= request.memory_mib
+        found: Bools = cpu & fits & (disk - table.used_disk_gib[rows] >= request.disk_gib)
+        return found

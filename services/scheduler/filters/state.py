@@ -2,7 +2,9 @@
 """Only hosts that take vms, and whose agent has been heard lately."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
 
 from services.common.contracts.placement import HostView, Request
 from services.common.contracts.states import HostState
@@ -11,12 +13,15 @@ from services.scheduler.policy_text import Section
 from services.scheduler.rule import Filter, Refusal
 from services.scheduler.units import DURATION
 
+if TYPE_CHECKING:
+    from services.scheduler.engine.table import Bools, HostTable, Ints
+
 
 @dataclass(frozen=True)
 class StateFilter(Filter):
     """`allow` lists states; a heartbeat older than `max_heartbeat_age_s` counts as none (0: never asked)."""
 
-    name: ClassVar[str] = "state"
+    name = "state"
     allow: tuple[str, ...] = (HostState.UP.value,)
     max_heartbeat_age_s: float = 0.0
 
@@ -35,3 +40,9 @@ class StateFilter(Filter):
         if host.heartbeat_age_s > self.max_heartbeat_age_s:
             return Refusal(f"was last heard {host.heartbeat_age_s:.0f} s ago, more than {self.max_heartbeat_age_s:g} s")
         return None
+
+    def passes(self, request: Request, table: "HostTable", rows: "Ints") -> "Bools":
+        found: Bools = np.isin(table.state[rows], [table.code(word) for word in self.allow])
+        if self.max_heartbeat_age_s:
+            found &= table.now - table.heartbeat_at[rows] <= self.max_heartbeat_age_s
+        return found

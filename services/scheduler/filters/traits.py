@@ -2,19 +2,24 @@
 """Hosts that have every trait the vm needs, and can give its system what that insists on."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
 
 from services.common.contracts.placement import HostView, Request
 from services.scheduler.capacity import Capacity
 from services.scheduler.policy_text import Section
 from services.scheduler.rule import Filter, Refusal
 
+if TYPE_CHECKING:
+    from services.scheduler.engine.table import Bools, HostTable, Ints
+
 
 @dataclass(frozen=True)
 class TraitsFilter(Filter):
     """Looks at `request.traits` and `request.needs`: no change of the request helps against the latter."""
 
-    name: ClassVar[str] = "traits"
+    name = "traits"
 
     @classmethod
     def read(cls, section: Section, capacity: Capacity) -> Self:
@@ -29,3 +34,11 @@ class TraitsFilter(Filter):
             return None
         kept = tuple(t for t in request.traits if t in host.traits)
         return Refusal(f"lacks the trait{'s' if missing[1:] else ''} {', '.join(missing)}", change={"traits": kept})
+
+    def passes(self, request: Request, table: "HostTable", rows: "Ints") -> "Bools":
+        found = np.ones(len(rows), np.bool_)
+        for need in request.needs:
+            found &= table.having("capabilities", need)[rows]
+        for trait in request.traits:
+            found &= table.having("traits", trait)[rows]
+        return found

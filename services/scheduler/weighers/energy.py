@@ -2,7 +2,7 @@
 """Prefer hosts where the vm adds the fewest watts: fill those awake first, then wake the most frugal."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Self
 
 from services.common.contracts.placement import HostView, Request
 from services.scheduler.capacity import Capacity
@@ -21,7 +21,7 @@ class EnergyWeigher(Weigher):
     Within a half, `half` watts per vcpu give the middle. Hosts of unknown power come last in their half.
     """
 
-    name: ClassVar[str] = "energy"
+    name = "energy"
     capacity: Capacity
     half: float = HALF_W
 

@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """How full a host is, for the weighers that prefer full hosts or empty ones."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from services.common.contracts.placement import HostView, Request
-from services.scheduler.capacity import Capacity
+from services.scheduler.capacity import RESOURCES, Capacity
 from services.scheduler.policy_text import Section
 from services.scheduler.rule import Weigher
 
-RESOURCES = ("cpu", "memory", "disk")
+if TYPE_CHECKING:
+    from services.scheduler.engine.table import Floats, HostTable, Ints
+
+N = TypeVar("N", float, "Floats")
 
 
 @dataclass(frozen=True)
@@ -25,8 +29,16 @@ class FullnessWeigher(Weigher):
 
     def fullness(self, request: Request, host: HostView) -> float:
         """How full the host is with this vm: the weighted mean of its resources, 0 to 1."""
-        shares = self.capacity.shares_with(request, host)
-        return sum(w * shares[r] for r, w in zip(RESOURCES, self.weights, strict=True)) / sum(self.weights)
+        return self._mean(self.capacity.shares_with(request, host))
+
+    def fullness_of(self, request: Request, table: "HostTable", rows: "Ints") -> "Floats":
+        """`fullness` of each of these rows."""
+        return self._mean(self.capacity.shares_of(request, table, rows))
+
+    def _mean(self, shares: Mapping[str, N]) -> N:
+        cpu, memory, disk = self.weights
+        # Added up one by one: sum() corrects its rounding in newer Pythons, arrays don't.
+        return (cpu * shares["cpu"] + memory * shares["memory"] + disk * shares["disk"]) / (cpu + memory + disk)
 
 
 def _read_resources(section: Section) -> tuple[float, ...]:

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A rule says the same of a row of columns as of the host itself, to the last bit."""
+
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.common.contracts.placement import HostView, Request
+from services.scheduler.capacity import Amounts, Capacity, HostClass, Share
+from services.scheduler.engine.table import HostTable
+from services.scheduler.filters.capacity import CapacityFilter
+from services.scheduler.filters.hypervisor import HypervisorFilter
+from services.scheduler.filters.load import LoadFilter
+from services.scheduler.filters.named_host import NamedHostFilter
+from services.scheduler.filters.state import StateFilter
+from services.scheduler.filters.traits import TraitsFilter
+from services.scheduler.filters.zone import ZoneFilter
+from services.scheduler.rule import Filter, Weigher
+from services.scheduler.weighers.balance import BalanceWeigher
+from services.scheduler.weighers.cpu import CpuWeigher
+from services.scheduler.weighers.pack import PackWeigher
+from services.scheduler.weighers.spread import SpreadWeigher
+from tests.support.fleets import any_fleet, any_request
+
+TIGHT = Capacity(1.7, 1.0, 1.1, Amounts(1, 512, 2))
+CLASSES = Capacity(
+    8.0, classes=(HostClass("gpu", Share(1.0, 0.9, 1.0, Amounts(2, 0, 0))), HostClass("ssd", Share(disk=2.0)))
+)
+FILTERS: list[Filter] = [
+    CapacityFilter(Capacity()),
+    CapacityFilter(TIGHT),
+    CapacityFilter(CLASSES),
+    HypervisorFilter(),
+    HypervisorFilter(("libvirt", "unheard-of")),
+    LoadFilter(0.5),
+    LoadFilter(0.5, pass_missing=False),
+    NamedHostFilter(),
+    StateFilter(),
+    StateFilter(("up", "draining"), 30.0),
+    TraitsFilter(),
+    ZoneFilter(),
+]
+WEIGHERS: list[Weigher] = [
+    BalanceWeigher(TIGHT),
+    CpuWeigher(CLASSES),
+    PackWeigher(CLASSES),
+    SpreadWeigher(TIGHT, (1.0, 0.3, 0.7)),
+]
+quick = settings(max_examples=30, deadline=None)
+
+
+def told(rule: object) -> str:
+    return type(rule).__name__
+
+
+@pytest.mark.parametrize("rule", FILTERS, ids=told)
+@quick
+@given(any_request, any_fleet, st.randoms(use_true_random=False))
+def test_a_filter_passes_the_rows_of_the_hosts_it_does_not_refuse(
+    rule: Filter, request: Request, hosts: tuple[HostView, ...], rng: random.Random
+) -> None:
+    table = HostTable(hosts, now=1e9)
+    rows = rng.sample(range(len(hosts)), len(hosts) // 2 + bool(hosts))
+    expected = [rule.refuse(request, hosts[row]) is None for row in rows]
+    assert rule.passes(request, table, np.array(rows, np.int64)).tolist() == expected
+
+
+@pytest.mark.parametrize("rule", WEIGHERS, ids=told)
+@quick
+@given(any_request, any_fleet)
+def test_a_weigher_gives_a_row_what_it_gives_the_host(
+    rule: Weigher, request: Request, hosts: tuple[HostView, ...]
+) -> None:
+    table = HostTable(hosts, now=1e9)
+    rows = np.arange(len(hosts))[::-1].copy()
+    assert rule.norms(request, table, rows).tolist() == [rule.norm(request, host) for host in reversed(hosts)]
