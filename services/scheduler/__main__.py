@@ -1,21 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m services.scheduler`: the worker of the queue `scheduler`, and the answers to "explain"."""
+"""`python -m services.scheduler`: the worker of the queue `scheduler`, and the answers to "explain" and "policy"."""
 
 import sys
 
 from prometheus_client import REGISTRY
 
 from services.common.assembly import open_database
-from services.common.contracts.errors import Invalid
+from services.common.contracts.errors import Conflict, Invalid
 from services.common.contracts.flow import Queue
 from services.common.runtime import log, metrics
 from services.common.runtime.ask import Answerer
 from services.common.runtime.settings import Settings, SettingsError
 from services.common.runtime.steps import run_worker
 from services.common.store.journal import SqlJournal
+from services.scheduler import policy_questions
 from services.scheduler.explain import TOPIC, Explainer
 from services.scheduler.metrics import ClaimsCollector
-from services.scheduler.policy_file import Shelf
+from services.scheduler.policy_shelf import PolicyShelf
 from services.scheduler.steps import handlers
 
 
@@ -23,19 +24,29 @@ def main() -> int:
     """Run until SIGTERM; 2 where settings or policy are wrong."""
     try:
         settings = Settings.from_env()
-        shelf = Shelf(settings.policy_file)
+        database = open_database(settings)
+        shelf = PolicyShelf(database, settings.policy_file)
     except (SettingsError, Invalid) as error:
         print(error, file=sys.stderr)
         return 2
     log.setup("scheduler", settings.log_level)
-    database = open_database(settings)
     REGISTRY.register(ClaimsCollector(database))
     metrics.serve(settings.metrics_port)
-    answerer = Answerer(settings.redis_url, TOPIC, Explainer(database, shelf).answer).start()
+    try:
+        shelf.start()
+    except Conflict as error:
+        print(f"{settings.policy_file}: {error}", file=sys.stderr)
+        return 2
+    answerers = [
+        Answerer(settings.redis_url, TOPIC, Explainer(database, shelf).answer).start(),
+        Answerer(settings.redis_url, policy_questions.TOPIC, policy_questions.check).start(),
+    ]
     try:
         run_worker(Queue.SCHEDULER, handlers(database, shelf), settings, SqlJournal(database))
     finally:
-        answerer.stop()
+        for answerer in answerers:
+            answerer.stop()
+        shelf.stop()
         database.close()
     return 0
 

@@ -3,7 +3,7 @@
 
 from collections.abc import Iterable
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -21,6 +21,8 @@ DECISION_SECONDS = Histogram(
     buckets=(0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1),
 )
 CONFLICTS = Counter("innkeeper_claim_conflicts_total", "Claims lost to another vm between choice and commit")
+POLICY_PROBLEM = Gauge("innkeeper_policy_problem", "1: the policy in force can't be used, the one that ran goes on")
+POLICY_SEQ = Gauge("innkeeper_policy_activation", "The activation of a policy that this scheduler follows")
 
 
 class ClaimsCollector(Collector):

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The policies of the database, as a running scheduler uses them: it looks at the pointer every second.
+
+What can't be used never takes effect: the policy that ran goes on, and the trouble is told by the log, by a metric and
+by the activation itself, which the API shows.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import func, select, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from services.common.contracts.errors import Invalid, Problem
+from services.common.contracts.placement import Request
+from services.common.runtime.going_on import going_on
+from services.common.runtime.log import get_logger
+from services.common.store.database import Database
+from services.common.store.policies import Activation, StoredPolicy, current
+from services.scheduler.canary import tries
+from services.scheduler.metrics import POLICY_PROBLEM, POLICY_SEQ
+from services.scheduler.policy import Policy
+from services.scheduler.policy_file import Shelf, read_policy
+from services.scheduler.policy_start import settle
+
+log = get_logger(__name__)
+EVERY_S = 1.0
+Seen = tuple[int, int]  # the pointer's number, and how many versions there are
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What decides from one move of the pointer to the next."""
+
+    seq: int
+    active: Policy
+    canary: Policy | None = None
+    percent: float = 0.0
+
+
+class PolicyShelf(Shelf):
+    """A Shelf whose active policy is the database's; before the database answers it is the file's, or the default.
+
+    `refresh` swaps everything at once, so that any thread may ask meanwhile.
+    """
+
+    def __init__(self, database: Database, path: Path | None = None, clock: Callable[[], float] = time.time) -> None:
+        super().__init__(path)
+        self._database = database
+        self._path = path
+        self._clock = clock
+        self._settled = False
+        self._seen: Seen = (0, 0)
+        self._standing = Standing(0, self.active)
+        self._read: dict[str, Policy] = {policy.sha256: policy for policy in (self.active, *self._by_name.values())}
+        self._newest: dict[str, str] = {}  # "name" and "name@version" -> id
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="policies", daemon=True)
+
+    @property
+    def standing(self) -> Standing:
+        """What decides now."""
+        return self._standing
+
+    def start(self) -> "PolicyShelf":
+        """Store what is shipped, look at the pointer, and keep looking. Raises Conflict as policy_start.settle."""
+        try:
+            self.refresh()
+        except SQLAlchemyError as error:
+            log.warning("the policies can't be looked up yet", reason=type(error).__name__, policy=self.active.name)
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._ended.set()
+        self._thread.join()
+
+    def get(self, name: str = "") -> Policy:
+        """The version `name` names ("mine", "mine@3"), or the active one; raises Invalid that lists those there are.
+
+        A name alone is the active version where that policy is active, else its newest.
+        """
+        if name in ("", self._standing.active.name):
+            return self._standing.active
+        if name not in self._newest:
+            self.refresh()
+        if name in self._newest:
+            return self._stored(self._newest[name])
+        return super().get(name)
+
+    def chosen(self, request: Request, name: str = "") -> Policy:
+        """The policy that decides for this request: the one it names, else the active one or its canary."""
+        now = self._standing
+        if not name and now.canary is not None and tries(request.id, now.canary.sha256, now.percent):
+            return now.canary
+        return self.get(name)
+
+    def refresh(self) -> None:
+        """Look at the pointer, and use what it points to."""
+        if not self._settled:
+            settle(self._database, self._path, self._clock())
+            self._settled = True
+        with self._database.read() as session:
+            seq = session.scalar(select(func.max(Activation.seq))) or 0
+            seen = (seq, session.scalar(select(func.count()).select_from(StoredPolicy)) or 0)
+            if seen == self._seen:
+                return
+            rows = session.execute(
+                select(StoredPolicy.id, StoredPolicy.name, StoredPolicy.version).order_by(StoredPolicy.version)
+            ).all()
+            at = current(session)
+        self._newest = {key: row.id for row in rows for key in (row.name, f"{row.name}@{row.version}")}
+        if at is not None and at.seq != self._standing.seq:
+            self._take(at)
+        self._seen = seen
+
+    def _take(self, at: Activation) -> None:
+        try:
+            canary = self._stored(at.canary_id) if at.canary_id else None
+            new = Standing(at.seq, self._stored(at.policy_id), canary, at.canary_percent)
+        except Invalid as error:
+            log.error("the policy in force can't be used; the one that ran goes on", seq=at.seq, reason=error.detail)
+            POLICY_PROBLEM.set(1)
+            with self._database.write() as session:
+                session.execute(update(Activation).where(Activation.seq == at.seq).values(problem=error.detail))
+            return
+        self._standing, self.active = new, new.active
+        POLICY_PROBLEM.set(0)
+        POLICY_SEQ.set(at.seq)
+        log.info("policy in force", policy=new.active.name, version=new.active.version, seq=at.seq)
+
+    def _stored(self, policy_id: str) -> Policy:
+        with self._database.read() as session:
+            row = session.get_one(StoredPolicy, policy_id)
+        if row.sha256 not in self._read:
+            policy = read_policy(row.text, f"{row.name} version {row.version}")
+            if policy.sha256 != row.sha256:
+                detail = f"the text stored as {row.name!r} version {row.version} is not the one that was stored first"
+                raise Invalid(detail, [Problem("/", detail, "restore the row, or roll back")])
+            self._read = {**self._read, row.sha256: policy}
+        return self._read[row.sha256]
+
+    def _run(self) -> None:
+        while not self._ended.wait(EVERY_S):
+            with going_on(log, "the policies could not be looked up", but=(SQLAlchemyError,)):
+                self._look()
+
+    def _look(self) -> None:
+        try:
+            self.refresh()
+        except SQLAlchemyError as error:
+            log.warning("the policies can't be looked up now", reason=type(error).__name__)
