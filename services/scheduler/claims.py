@@ -1,20 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Capacity held on a host for a vm, taken by compare-and-swap.
+"""Capacity held on hosts for vms, taken by compare-and-swap, for one vm or for many in a few statements.
 
 `hosts.used_*` goes up here and down in store.giving_back, nowhere else, and always together with a row of `claims`
-in the same transaction.
+in the same transaction. The limit of whoever claims is written with it, so that the database itself refuses more.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
-from sqlalchemy import insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from services.common.contracts.errors import Conflict
 from services.common.contracts.placement import HostView, Request
+from services.common.store.giving_back import give_up_claim
 from services.common.store.hosts import Claim, Host
-from services.common.store.tables import table_of
+from services.scheduler import claim_rows
 from services.scheduler.capacity import Amounts
 
 
@@ -25,6 +27,26 @@ class Claimant:
     vm: str
     job: str
     now: float
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A claim to be made on a host as it was seen; `apart` are (group, place) that the vm must have to itself."""
+
+    claimant: Claimant
+    request: Request
+    host: HostView
+    limits: Amounts
+    apart: tuple[tuple[str, str], ...] = ()
+
+
+class Outcome(StrEnum):
+    """What became of a claim. Only HELD left anything behind."""
+
+    HELD = "held"
+    FULL = "full"  # or the host isn't any more as it was seen
+    TAKEN = "taken"  # the vm has a claim already
+    CROWDED = "crowded"  # another of its group has the place
 
 
 def held(session: Session, vm_id: str) -> Claim | None:
@@ -38,48 +60,105 @@ def hold(session: Session, claimant: Claimant, request: Request, host: HostView,
     The host must still be as `host` shows it in state and size, since the limits were worked out from that.
     Raises Conflict where the vm has a claim already.
     """
-    taken = session.execute(
-        update(Host)
-        .where(
-            Host.id == host.id,
-            Host.state == host.state,
-            Host.vcpus == host.vcpus,
-            Host.memory_mib == host.memory_mib,
-            Host.disk_gib == host.disk_gib,
-            Host.used_vcpus + request.vcpus <= limits.vcpus,
-            Host.used_memory_mib + request.memory_mib <= limits.memory_mib,
-            Host.used_disk_gib + request.disk_gib <= limits.disk_gib,
-        )
-        .values(
-            used_vcpus=Host.used_vcpus + request.vcpus,
-            used_memory_mib=Host.used_memory_mib + request.memory_mib,
-            used_disk_gib=Host.used_disk_gib + request.disk_gib,
-            generation=Host.generation + 1,
-        )
-        .returning(Host.id)
-        .execution_options(synchronize_session=False)
-    ).one_or_none()
-    if taken is None:
-        return False
-    row = {
-        "vm_id": claimant.vm,
-        "job_id": claimant.job,
-        "host_id": host.id,
-        "vcpus": request.vcpus,
-        "memory_mib": request.memory_mib,
-        "disk_gib": request.disk_gib,
-        "created_at": claimant.now,
-    }
-    try:
-        session.execute(insert(table_of(Claim)).values(**row))
-    except IntegrityError as error:
-        raise Conflict(f"vm {claimant.vm} has a claim already") from error
-    return True
+    outcome = hold_together(session, [Wanted(claimant, request, host, limits)])[claimant.vm]
+    if outcome == Outcome.TAKEN:
+        raise Conflict(f"vm {claimant.vm} has a claim already")
+    return outcome == Outcome.HELD
+
+
+def hold_together(session: Session, wanted: Sequence[Wanted]) -> dict[str, Outcome]:
+    """Make all these claims of different vms that can be made, in this transaction; what became of each, by vm.
+
+    Rows are locked in one order everywhere (hosts by id, then claims by vm), so that groups wait for each other
+    instead of deadlocking.
+    """
+    outcomes = {want.claimant.vm: Outcome.FULL for want in wanted}
+    roomy = _with_room(session, wanted)
+    if not roomy:
+        return outcomes
+    new = claim_rows.insert_claims(session, [_claim(want) for want in roomy])
+    for want in roomy:
+        outcomes[want.claimant.vm] = Outcome.HELD if want.claimant.vm in new else Outcome.TAKEN
+        if want.claimant.vm not in new:
+            claim_rows.take_back(session, want.host.id, want.request)
+    _keep_apart(session, [want for want in roomy if want.claimant.vm in new and want.apart], outcomes)
+    return outcomes
 
 
 def claims_by_host(session: Session) -> dict[str, int]:
     """How many claims each host holds, by the host's name; hosts without any are there with 0."""
-    found = {name: 0 for (name,) in session.execute(select(Host.name))}
-    for (name,) in session.execute(select(Host.name).join(Claim, Claim.host_id == Host.id)):
-        found[name] += 1
-    return found
+    counts = select(Claim.host_id, func.count().label("vms")).group_by(Claim.host_id).subquery()
+    query = select(Host.name, func.coalesce(counts.c.vms, 0)).outerjoin(counts, counts.c.host_id == Host.id)
+    return {name: vms for name, vms in session.execute(query)}
+
+
+def _with_room(session: Session, wanted: Sequence[Wanted]) -> list[Wanted]:
+    """Those whose hosts took them. All of a host's are tried at once; where that is too much, each by itself."""
+    by_host: dict[tuple[object, ...], list[Wanted]] = {}
+    for want in wanted:
+        seen = (want.host.id, want.host.state, want.host.vcpus, want.host.memory_mib, want.host.disk_gib, want.limits)
+        by_host.setdefault(seen, []).append(want)
+    groups = sorted(by_host.values(), key=lambda group: group[0].host.id)
+    roomy: list[Wanted] = []
+    again: list[Wanted] = []
+    for some in _rounds(groups):
+        full = claim_rows.raise_used(session, [_sum(group) for group in some])
+        for group in some:
+            if group[0].host.id not in full:
+                roomy += group
+            elif len(group) > 1:
+                again += group
+    for want in again:
+        if not claim_rows.raise_used(session, [_sum([want])]):
+            roomy.append(want)
+    return roomy
+
+
+def _rounds(groups: Sequence[list[Wanted]]) -> Iterable[list[list[Wanted]]]:
+    """One statement changes a row once: groups on the same host, by other policies, go into later rounds."""
+    rounds: list[dict[str, list[Wanted]]] = []
+    for group in groups:
+        host = group[0].host.id
+        free = next((found for found in rounds if host not in found), None)
+        if free is None:
+            rounds.append({host: group})
+        else:
+            free[host] = group
+    return [list(found.values()) for found in rounds]
+
+
+def _sum(group: Sequence[Wanted]) -> claim_rows.Rise:
+    first = group[0]
+    return claim_rows.Rise(
+        first.host,
+        sum(want.request.vcpus for want in group),
+        sum(want.request.memory_mib for want in group),
+        sum(want.request.disk_gib for want in group),
+        first.limits,
+        len(group),
+    )
+
+
+def _claim(want: Wanted) -> claim_rows.Values:
+    return {
+        "vm_id": want.claimant.vm,
+        "job_id": want.claimant.job,
+        "host_id": want.host.id,
+        "vcpus": want.request.vcpus,
+        "memory_mib": want.request.memory_mib,
+        "disk_gib": want.request.disk_gib,
+        "labels": dict(want.request.labels),
+        "created_at": want.claimant.now,
+    }
+
+
+def _keep_apart(session: Session, wanted: Sequence[Wanted], outcomes: dict[str, Outcome]) -> None:
+    """Give each of these the places it must have to itself, or take its claim back."""
+    asked = [{"name": name, "place": place, "vm_id": want.claimant.vm} for want in wanted for name, place in want.apart]
+    if not asked:
+        return
+    got = claim_rows.insert_groups(session, asked)
+    for want in wanted:
+        if any((want.claimant.vm, name, place) not in got for name, place in want.apart):
+            give_up_claim(session, want.claimant.vm)
+            outcomes[want.claimant.vm] = Outcome.CROWDED

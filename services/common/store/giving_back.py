@@ -10,6 +10,14 @@ from services.common.store.hosts import Claim, Host
 
 def give_back(session: Session, vm_id: str) -> bool:
     """Give back exactly what the vm's claim holds, and its addresses; False where it has no claim (any more)."""
+    held = give_up_claim(session, vm_id)
+    leases = delete(AddressLease).where(AddressLease.vm_id == vm_id)
+    session.execute(leases.execution_options(synchronize_session=False))
+    return held
+
+
+def give_up_claim(session: Session, vm_id: str) -> bool:
+    """Give back what the vm's claim holds, and the places its groups had to themselves; False where it has none."""
     claim = session.execute(
         delete(Claim)
         .where(Claim.vm_id == vm_id)
@@ -28,8 +36,6 @@ def give_back(session: Session, vm_id: str) -> bool:
             )
             .execution_options(synchronize_session=False)
         )
-    leases = delete(AddressLease).where(AddressLease.vm_id == vm_id)
-    session.execute(leases.execution_options(synchronize_session=False))
     return claim is not None
 
 

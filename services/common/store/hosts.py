@@ -1,18 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hosts, what they hold claimed, and the decisions that chose them."""
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.common.store.base import Base, Id, JsonDict, JsonList, Key, Long, Name, Word
 
 
 class Host(Base):
-    """A host that runs vms. `used_*` is what claims hold, changed only together with a claim."""
+    """A host that runs vms. `used_*` is what claims hold, changed only together with a claim.
+
+    `limit_*` is the most they may add up to by the policy that claimed last, written with its claim (None: nothing was
+    ever claimed). Policies differ in overcommit, so no one number holds for all; but whoever raises `used_*` states the
+    limit in the same statement, and the database refuses what goes beyond it.
+    """
 
     __tablename__ = "hosts"
     __table_args__ = (
         CheckConstraint("used_vcpus >= 0 AND used_memory_mib >= 0 AND used_disk_gib >= 0", name="used_not_negative"),
+        *(
+            CheckConstraint(f"used_{name} <= limit_{name}", name=f"{name}_within_limit")
+            for name in ("vcpus", "memory_mib", "disk_gib")
+        ),
     )
     id: Mapped[Key]
     name: Mapped[Name] = mapped_column(unique=True)
@@ -27,6 +36,9 @@ class Host(Base):
     used_vcpus: Mapped[int] = mapped_column(default=0)
     used_memory_mib: Mapped[int] = mapped_column(default=0)
     used_disk_gib: Mapped[int] = mapped_column(default=0)
+    limit_vcpus: Mapped[int | None]
+    limit_memory_mib: Mapped[int | None]
+    limit_disk_gib: Mapped[int | None]
     facts: Mapped[JsonDict] = mapped_column(default=dict)  # contracts.events.HostFacts
     telemetry: Mapped[JsonDict] = mapped_column(default=dict)  # contracts.events.Telemetry
     power_curve: Mapped[JsonList] = mapped_column(default=list)
@@ -49,7 +61,18 @@ class Claim(Base):
     vcpus: Mapped[int]
     memory_mib: Mapped[int]
     disk_gib: Mapped[int]
+    labels: Mapped[JsonDict] = mapped_column(default=dict, server_default=text("'{}'"))  # the vm's, when it was placed
     created_at: Mapped[float]
+
+
+class ClaimGroup(Base):
+    """A place (a host, a rack) that one vm of a group has to itself, for as long as it holds its claim."""
+
+    __tablename__ = "claim_groups"
+    __table_args__ = (Index("ix_claim_groups_vm_id", "vm_id"),)
+    name: Mapped[Long] = mapped_column(primary_key=True)
+    place: Mapped[Name] = mapped_column(primary_key=True)
+    vm_id: Mapped[str] = mapped_column(ForeignKey("claims.vm_id", ondelete="CASCADE"))
 
 
 class StoredDecision(Base):
