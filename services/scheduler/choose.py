@@ -6,13 +6,15 @@ Each host is judged by every filter, not only up to the first that refuses it: t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from zlib import crc32
 
-from services.common.contracts.placement import Decision, FilterCount, HostView, Miss, Request, Scored
+from services.common.contracts.placement import Decision, FilterCount, HostView, Miss, Relaxation, Request, Scored
 from services.scheduler.energy import watts_added
 from services.scheduler.policy import Policy
 from services.scheduler.relax import relaxations
 from services.scheduler.rule import Refusal
 
+Scale = tuple[float, float]
 _GRAIN = 2.0**20  # terms are multiples of 1/2**20: floats add those up exactly, in any order
 
 
@@ -26,6 +28,7 @@ class Verdict:
 
 def choose(request: Request, hosts: Sequence[HostView], policy: Policy, generation: int) -> Decision:
     """The best host for the request among `hosts`, in any order; `generation` names the state they were read at."""
+    policy = policy.among(request, hosts)
     verdicts = [judge(request, host, policy) for host in hosts]
     ranked = _rank(request, [v.host for v in verdicts if not v.refusals], policy)
     refused = [v for v in verdicts if v.refusals]
@@ -41,23 +44,41 @@ def choose(request: Request, hosts: Sequence[HostView], policy: Policy, generati
         candidates=tuple(scored for scored, _ in ranked[: policy.top]),
         filters=_counts(verdicts, policy),
         misses=tuple(miss(v) for v in nearest[: policy.top]),
-        relaxations=() if winner else relaxations(request, [(v.host, v.refusals.values()) for v in refused]),
+        relaxations=() if winner else _ways(request, hosts, refused, policy),
         watts=None if watts is None else round(watts, 3),
     )
 
 
 def judge(request: Request, host: HostView, policy: Policy) -> Verdict:
-    """What each filter of the policy says of this host."""
+    """What each filter of the policy says of this host; a policy that looks at others must be `among` them."""
     said = ((f.name, f.refuse(request, host)) for f in policy.filters)
     return Verdict(host, {name: refusal for name, refusal in said if refusal is not None})
 
 
-def score(request: Request, host: HostView, policy: Policy) -> Scored:
-    """What this host is worth: its terms sum to the score exactly."""
-    terms = {
-        w.weigher.name: round(w.multiplier * w.weigher.norm(request, host) * _GRAIN) / _GRAIN for w in policy.weighers
-    }
+def score(request: Request, host: HostView, policy: Policy, scales: Sequence[Scale] = ()) -> Scored:
+    """What this host is worth: its terms sum to the score exactly. `scales` stretch the norms, one each weigher."""
+    terms = {}
+    for n, weighted in enumerate(policy.weighers):
+        norm = weighted.weigher.norm(request, host)
+        if scales:
+            low, high = scales[n]
+            norm = (norm - low) / (high - low) if high > low else 0.0
+        terms[weighted.weigher.name] = round(weighted.multiplier * norm * _GRAIN) / _GRAIN
     return Scored(host.id, sum(terms.values()), terms)
+
+
+def scales_of(request: Request, candidates: Sequence[HostView], policy: Policy) -> tuple[Scale, ...]:
+    """The least and the greatest norm of each weigher among the candidates, where the policy wants minmax."""
+    if policy.normalise != "minmax" or not candidates:
+        return ()
+    norms = [[w.weigher.norm(request, host) for host in candidates] for w in policy.weighers]
+    return tuple((min(each), max(each)) for each in norms)
+
+
+def pick(request: Request, candidates: int, policy: Policy) -> int:
+    """Which of so many candidates, best first, the request gets: 0, or one of the best by a seed of its id."""
+    among = min(policy.tie_break.among_top, candidates)
+    return crc32(request.id.encode()) % among if among > 1 else 0
 
 
 def miss(verdict: Verdict) -> Miss:
@@ -68,8 +89,27 @@ def miss(verdict: Verdict) -> Miss:
 
 
 def _rank(request: Request, hosts: Sequence[HostView], policy: Policy) -> list[tuple[Scored, HostView]]:
-    scored = [(score(request, host, policy), host) for host in hosts]
-    return sorted(scored, key=lambda pair: (-pair[0].score, pair[1].vms, pair[1].id))
+    """Best first; the one that was picked before all others."""
+    scales = scales_of(request, hosts, policy)
+    scored = [(score(request, host, policy, scales), host) for host in hosts]
+    ranked = sorted(scored, key=lambda pair: (-pair[0].score, *_tie(pair[1], policy)))
+    if ranked:
+        ranked.insert(0, ranked.pop(pick(request, len(ranked), policy)))
+    return ranked
+
+
+def _tie(host: HostView, policy: Policy) -> tuple[int, str]:
+    return host.vms if "fewest_vms" in policy.tie_break.order else 0, host.id
+
+
+def _ways(
+    request: Request, hosts: Sequence[HostView], refused: Sequence[Verdict], policy: Policy
+) -> tuple[Relaxation, ...]:
+    def takes(changed: Request, host: HostView) -> bool:
+        return not judge(changed, host, policy.among(changed, hosts)).refusals
+
+    fields = policy.on_no_host.suggest
+    return relaxations(request, [(v.host, v.refusals.values()) for v in refused], takes, fields)
 
 
 def _distance(request: Request, verdict: Verdict) -> tuple[int, int, float, str]:

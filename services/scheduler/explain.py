@@ -8,7 +8,7 @@ the candidates.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from services.common.contracts.codec import dump, load
 from services.common.contracts.errors import Invalid, NotFound, Problem
 from services.common.contracts.placement import Decision, HostView, Request
 from services.common.store.database import Database
-from services.scheduler.choose import choose, judge, miss, score
+from services.scheduler.choose import choose, judge, miss, scales_of, score
 from services.scheduler.inventory import Inventory, load_inventory
 from services.scheduler.policy import Policy
 from services.scheduler.policy_file import Shelf
@@ -49,20 +49,24 @@ class Explainer:
             inventory = inventory.masked()
         decision = choose(request, inventory.hosts, policy, inventory.generation)
         if why_not:
-            decision = with_host(decision, _host(inventory, why_not), policy)
+            decision = with_host(decision, _host(inventory, why_not), inventory.hosts, policy)
         plain: JsonDict = dump(decision)
         return plain
 
 
-def with_host(decision: Decision, host: HostView, policy: Policy) -> Decision:
-    """The decision with what it says of this host, which its short lists may have left out."""
-    verdict = judge(decision.request, host, policy)
+def with_host(decision: Decision, host: HostView, hosts: Sequence[HostView], policy: Policy) -> Decision:
+    """The decision with what it says of this host, which its short lists may have left out; `hosts` are all."""
+    request = decision.request
+    policy = policy.among(request, hosts)
+    verdict = judge(request, host, policy)
     if verdict.refusals:
         others = (m for m in decision.misses if m.host != host.id)
         return replace(decision, misses=(miss(verdict), *others))
     if any(c.host == host.id for c in decision.candidates):
         return decision
-    return replace(decision, candidates=(*decision.candidates, score(decision.request, host, policy)))
+    candidates = [h for h in hosts if not judge(request, h, policy).refusals]
+    scored = score(request, host, policy, scales_of(request, candidates, policy))
+    return replace(decision, candidates=(*decision.candidates, scored))
 
 
 def _host(inventory: Inventory, id_or_name: str) -> HostView:

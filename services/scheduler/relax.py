@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The smallest changes of a request that would find it a host."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from services.common.contracts.placement import HostView, Relaxation, Request
 from services.scheduler.rule import Refusal, Wish
 
+Takes = Callable[[Request, HostView], bool]
 _KEPT = 3
 _WORDS = {
     "vcpus": "{} vCPUs",
@@ -29,22 +31,36 @@ class _Change:
     cost: float
 
 
-def relaxations(request: Request, refused: Sequence[tuple[HostView, Iterable[Refusal]]]) -> tuple[Relaxation, ...]:
+def relaxations(
+    request: Request,
+    refused: Sequence[tuple[HostView, Iterable[Refusal]]],
+    takes: Takes | None = None,
+    suggest: Collection[str] = (),
+) -> tuple[Relaxation, ...]:
     """The cheapest change for each set of fields, smallest first. Each of them, applied alone, places the vm.
 
-    That holds because filters look at different fields: the union of what each would accept satisfies all.
+    `takes` says whether a host takes the changed request, which rules that look at several fields may deny; where it
+    is left out nothing is asked. `suggest` limits the fields (empty: all).
     Several fields are joined by ", "; several traits by a space; an empty value means any.
     """
     best: dict[tuple[str, ...], _Change] = {}
     for host, refusals in refused:
         change = _change(request, host, refusals)
-        if change is None:
+        if change is None or (suggest and not change.fields.keys() <= set(suggest)):
             continue
         key = tuple(sorted(change.fields))
-        if key not in best or (change.cost, host.id) < (best[key].cost, best[key].host.id):
+        if key in best and (change.cost, host.id) >= (best[key].cost, best[key].host.id):
+            continue
+        if takes is None or takes(changed(request, change.fields), host):
             best[key] = change
     ranked = sorted(best.values(), key=lambda c: (len(c.fields), c.cost, c.host.id))
     return tuple(_told(request, change) for change in ranked[:_KEPT])
+
+
+def changed(request: Request, fields: Mapping[str, Wish]) -> Request:
+    """The request with these fields instead."""
+    values: dict[str, Any] = dict(fields)
+    return replace(request, **values)
 
 
 def _change(request: Request, host: HostView, refusals: Iterable[Refusal]) -> _Change | None:
@@ -52,7 +68,9 @@ def _change(request: Request, host: HostView, refusals: Iterable[Refusal]) -> _C
     for refusal in refusals:
         if refusal.change is None:
             return None
-        fields.update(refusal.change)
+        for name, wish in refusal.change.items():
+            before = fields.get(name)
+            fields[name] = min(before, wish) if isinstance(before, int) and isinstance(wish, int) else wish
     return _Change(host, fields, sum(_cost(getattr(request, name), wish) for name, wish in fields.items()))
 
 

@@ -2,7 +2,7 @@
 """What a filter and a weigher promise: pure, absolute, and each read from one entry of the policy."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
@@ -32,14 +32,19 @@ class Refusal:
 
 
 class Filter(ABC):
-    """A hard rule. It looks at one field or more of the request that no other filter looks at."""
+    """A hard rule. With `fleet` it looks at other hosts too: what changes on one may change what it says of any."""
 
     name: str
+    fleet: bool = False
 
     @classmethod
     @abstractmethod
     def read(cls, section: Section, capacity: Capacity) -> Self:
         """The filter an entry of the policy describes; problems are added to the section's."""
+
+    def among(self, request: Request, hosts: Sequence[HostView]) -> "Filter":
+        """The rule that `refuse` is asked of for this request when these are all hosts; itself unless `fleet`."""
+        return self
 
     @abstractmethod
     def refuse(self, request: Request, host: HostView) -> Refusal | None:
@@ -51,14 +56,19 @@ class Filter(ABC):
 
 
 class Weigher(ABC):
-    """A preference. Its scale is absolute: other hosts never change what a host is worth."""
+    """A preference. Its scale is absolute; unless `fleet`, other hosts never change what a host is worth."""
 
     name: str
+    fleet: bool = False
 
     @classmethod
     @abstractmethod
     def read(cls, section: Section, capacity: Capacity) -> Self:
         """The weigher an entry of the policy describes; problems are added to the section's."""
+
+    def among(self, request: Request, hosts: Sequence[HostView]) -> "Weigher":
+        """The rule that `norm` is asked of for this request when these are all hosts; itself unless `fleet`."""
+        return self
 
     @abstractmethod
     def norm(self, request: Request, host: HostView) -> float:
