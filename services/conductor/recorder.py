@@ -113,7 +113,9 @@ class Recorder:
             host = session.get(Host, event.host)
             if host is None:
                 return
-            host.telemetry = {**dump(telemetry), "at": event.at}
+            told = dump(telemetry)
+            told.pop("vm_cores")  # as long as the host's list of vms, and every placement reads telemetry
+            host.telemetry = {**told, "at": event.at}
             self._alive(host)
 
     def _alive(self, host: Host) -> None:

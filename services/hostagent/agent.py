@@ -20,6 +20,8 @@ from services.hostagent.guest_channels import GuestChannels
 from services.hostagent.ledger import Ledger
 from services.hostagent.masters import Masters
 from services.hostagent.power_board import PowerBoard
+from services.hostagent.power_meter_settings import power_meter
+from services.hostagent.power_meters import MeterWatch
 from services.hostagent.pulse import Pulse, Sources
 from services.hostagent.reports import Publish, Reports
 from services.hostagent.verbs import Hands
@@ -42,8 +44,10 @@ class Agent:
         self._masters = Masters(files, self._artifacts, config.masters_keep_h * 3600.0)
         self._board = PowerBoard()
         self._guests = GuestChannels(driver.guest_channel, self._reports.guest)
+        outside = power_meter(config.power_meter)
+        self._meter = MeterWatch(outside) if outside is not None else None
         # A fake host draws what its curve says; the machine under it is none of its business.
-        meter = PowerMeter(config.power_curve, None if driver.name == "fake" else POWERCAP)
+        meter = PowerMeter(config.power_curve, None if driver.name == "fake" else POWERCAP, outside=self._meter)
         self._pulse = Pulse(Sources(driver, self._ledger, meter, self._reports, self._found, config.zone))
         verify = partial(_verify, config)
         self.commands = Commands(verify, self._ledger, self._reports, self._after)
@@ -63,6 +67,8 @@ class Agent:
     def start(self) -> None:
         """Watch the hypervisor, say hello, and speak regularly from now on."""
         self.driver.watch(self._power_seen, self._pulse.hurry)
+        if self._meter is not None:
+            self._meter.start()
         self._pulse.start()
         self._masters.start()
 
@@ -72,6 +78,8 @@ class Agent:
             log.warning("ending with commands in hand; they will be sent again")
         self._masters.stop()
         self._pulse.stop()
+        if self._meter is not None:
+            self._meter.stop()
         self._guests.close()
         self.driver.close()
         self._artifacts.close()

@@ -13,12 +13,14 @@ import yaml
 from services.hostagent.drivers import DRIVERS
 from services.hostagent.drivers.base import Capacity
 from services.hostagent.drivers.vm_files import path_too_long
+from services.hostagent.power_meter_settings import power_meter_problems
 from services.hostagent.watts import CURVE_POINTS, default_curve
 
 VARIABLE = "INNKEEPER_AGENT_CONFIG"
 _ACCELERATORS = ("auto", "kvm", "tcg")
 _REQUIRED = ("host_id", "platform", "driver", "broker_url", "command_public_key", "directory")
-_OPTIONAL = ("libvirt_uri", "accelerator", "power_curve", "zone", "capacity", "metrics_port", "masters_keep_h", "fake")
+_POWER = ("power_curve", "power_meter")
+_OPTIONAL = ("libvirt_uri", "accelerator", *_POWER, "zone", "capacity", "metrics_port", "masters_keep_h", "fake")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -39,6 +41,7 @@ class AgentConfig:
     libvirt_uri: str = "qemu:///system"
     accelerator: str = "auto"
     power_curve: tuple[float, ...] = ()
+    power_meter: Mapping[str, Any] = field(default_factory=dict)
     zone: str = ""
     capacity: Capacity = field(default_factory=Capacity)
     metrics_port: int = 0
@@ -83,6 +86,7 @@ def config_problems(data: Mapping[str, Any]) -> list[str]:
         problems.append("command_public_key: not a public key in PEM")
     problems += _directory_problems(data["directory"])
     problems += _curve_problems(data.get("power_curve"))
+    problems += power_meter_problems(data.get("power_meter"))
     problems += _capacity_problems(data.get("capacity"))
     port = data.get("metrics_port", 0)
     if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port < 65536:
@@ -149,6 +153,7 @@ def _made(data: Mapping[str, Any]) -> AgentConfig:
         libvirt_uri=data.get("libvirt_uri") or "qemu:///system",
         accelerator=data.get("accelerator", "auto"),
         power_curve=tuple(map(float, curve)) if curve else default_curve(os.cpu_count() or 1),
+        power_meter=data.get("power_meter") or {},
         zone=data.get("zone", ""),
         capacity=Capacity(**capacity),
         metrics_port=data.get("metrics_port", 0),

@@ -12,6 +12,7 @@ SECONDS = Histogram(
     buckets=(0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300),
 )
 WATTS = Gauge("innkeeper_agent_watts", "Power the host draws", ["source"])
+METER_FAILURES = Counter("innkeeper_agent_meter_failures_total", "Times the power meter gave no answer", ["meter"])
 CPU_PERCENT = Gauge("innkeeper_agent_cpu_percent", "CPU in use on the host")
 MEMORY_USED = Gauge("innkeeper_agent_memory_used_mib", "Memory in use on the host")
 VMS = Gauge("innkeeper_agent_vms", "Vms of ours on the host, by power", ["power"])

@@ -11,6 +11,7 @@ from services.common.contracts.events import InventoryItem, Telemetry
 from services.common.runtime.going_on import going_on
 from services.common.runtime.log import get_logger
 from services.hostagent import metrics
+from services.hostagent.cpu_times import CpuTimes
 from services.hostagent.drivers.base import Driver, Power
 from services.hostagent.ledger import Ledger
 from services.hostagent.reports import Reports
@@ -41,6 +42,7 @@ class Pulse:
         self._sources = sources
         self._stopping = threading.Event()
         self._hurry = threading.Event()
+        self._cpu_times = CpuTimes()
         self._threads = [
             threading.Thread(target=self._beat, name="heartbeat", daemon=True),
             threading.Thread(target=self._list, name="inventory", daemon=True),
@@ -84,6 +86,7 @@ class Pulse:
                 watts=watts,
                 watts_source=source,
                 running_vms=usage.running_vms,
+                vm_cores=self._cpu_times.cores(usage.vm_cpu_s),
             )
         )
 

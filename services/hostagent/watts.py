@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much power a host draws: measured by RAPL where Linux shows it, else read off the host's power curve."""
+"""How much power a host draws: by the configured meter, by RAPL where Linux shows it, else by the power curve."""
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 POWERCAP = Path("/sys/class/powercap")
 CURVE_POINTS = 11  # at 0, 10, ... 100 % CPU
@@ -33,12 +34,26 @@ def watts_on_curve(curve: Sequence[float], cpu_percent: float) -> float:
     return round(curve[below] + (curve[below + 1] - curve[below]) * (position - below), 2)
 
 
+class Outside(Protocol):
+    """A meter outside the operating system, asked by somebody else."""
+
+    name: str
+
+    def fresh(self) -> float | None:
+        """Its last reading, None where there is none that is fresh."""
+
+
 class PowerMeter:
-    """Watts since the last reading, and where they are from: "rapl" or "curve"."""
+    """Watts since the last reading, and where they are from: the outside meter's name, "rapl" or "curve"."""
 
     def __init__(
-        self, curve: Sequence[float], powercap: Path | None = POWERCAP, clock: Callable[[], float] = time.monotonic
+        self,
+        curve: Sequence[float],
+        powercap: Path | None = POWERCAP,
+        clock: Callable[[], float] = time.monotonic,
+        outside: Outside | None = None,
     ) -> None:
+        self._outside = outside
         self._curve = curve
         self._powercap = powercap
         self._clock = clock
@@ -47,6 +62,9 @@ class PowerMeter:
     def read(self, cpu_percent: float) -> tuple[float, str]:
         """The power drawn now."""
         before, self._last = self._last, self._read()
+        measured = self._outside.fresh() if self._outside is not None else None
+        if self._outside is not None and measured is not None:
+            return round(measured, 2), self._outside.name
         watts = sum(_watts(before[name], now) for name, now in self._last.items() if name in before)
         if watts > 0:
             return round(watts, 2), "rapl"

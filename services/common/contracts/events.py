@@ -61,8 +61,9 @@ class Telemetry:
     memory_used_mib: int
     disk_used_gib: float
     watts: float
-    watts_source: str  # rapl | curve
+    watts_source: str  # rapl | redfish | ipmi | curve
     running_vms: int = 0
+    vm_cores: dict[str, float] = field(default_factory=dict)  # how many cores each vm kept busy; empty: not measured
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,7 @@ class Usage:
     memory_used_mib: int
     disk_used_gib: float
     running_vms: int
+    vm_cpu_s: Mapping[str, float] = field(default_factory=dict)  # CPU time of each running vm of ours since its start
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,10 @@ class Driver(ABC):
 
     @abstractmethod
     def usage(self) -> Usage:
-        """How busy the host is since the last call (the first one: since boot)."""
+        """How busy the host is since the last call (the first one: since boot).
+
+        `vm_cpu_s` has every running vm of ours, or nothing where the hypervisor doesn't tell.
+        """
 
     @abstractmethod
     def inventory(self) -> list[InventoryItem]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How busy this machine is, as Linux tells it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from services.hostagent.drivers.base import Usage
@@ -15,13 +16,14 @@ class Machine:
         self._proc = proc
         self._busy, self._total = 0, 0
 
-    def usage(self, running_vms: int) -> Usage:
+    def usage(self, running_vms: int, vm_cpu_s: Mapping[str, float] | None = None) -> Usage:
         """How busy the machine is since the last call (the first one: since boot)."""
         return Usage(
             cpu_percent=self._cpu_percent(),
             memory_used_mib=self._memory_used_mib(),
             disk_used_gib=round(self._files.used_bytes() / (1 << 30), 3),
             running_vms=running_vms,
+            vm_cpu_s=vm_cpu_s or {},
         )
 
     def _cpu_percent(self) -> float:

@@ -72,7 +72,9 @@ def test_starting_twice_is_as_starting_once(bench: Bench) -> None:
     bench.driver.start(vm)
     bench.driver.start(vm)
     assert bench.driver.power(vm) == Power.ON
-    assert bench.driver.usage().running_vms == 1
+    usage = bench.driver.usage()
+    assert usage.running_vms == 1
+    assert list(usage.vm_cpu_s) == [vm]
 
 
 def test_starting_what_is_not_there_is_refused(bench: Bench) -> None:

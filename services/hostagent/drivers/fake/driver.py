@@ -87,6 +87,7 @@ class FakeDriver(Driver):
             memory_used_mib=sum(vm.memory_mib for vm in running),
             disk_used_gib=float(sum(vm.disk_gib for vm in self._state.vms.values())),
             running_vms=len(running),
+            vm_cpu_s={vm.id: 0.5 * vm.vcpus * max(0.0, time.time() - vm.started_at) for vm in running},
         )
 
     def inventory(self) -> list[InventoryItem]:

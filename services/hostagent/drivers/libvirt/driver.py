@@ -41,6 +41,7 @@ from services.hostagent.drivers.vm_files import VmFiles
 
 _WIDTH = 4  # libvirtd starts no more vms a second with more callers
 _GONE = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+_ACTIVE = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE
 _GONE |= libvirt.VIR_DOMAIN_UNDEFINE_NVRAM | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
 
 
@@ -97,9 +98,12 @@ class LibvirtDriver(Driver):
         )
 
     def usage(self) -> Usage:
-        with translated("counting vms"):
-            running = self._connection.get().numOfDomains()
-        return self._machine.usage(running)
+        conn = self._connection.get()
+        with translated("reading the vms' CPU time"):
+            stats = conn.getAllDomainStats(libvirt.VIR_DOMAIN_STATS_CPU_TOTAL, _ACTIVE)
+            owners = [(self._domains.owner(domain), told) for domain, told in stats]
+        mine = {o.vm: told["cpu.time"] / 1e9 for o, told in owners if o is not None and "cpu.time" in told}
+        return self._machine.usage(len(stats), mine)
 
     def inventory(self) -> list[InventoryItem]:
         conn = self._connection.get()
