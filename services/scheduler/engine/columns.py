@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a policy makes of each host whatever is asked: its limits, and its power as measured."""
+
+import numpy as np
+
+from services.scheduler.capacity import Capacity
+from services.scheduler.energy import POINTS, curve_of, watts_per_vcpu
+from services.scheduler.engine.table import Floats, HostTable, Ints
+
+
+class Columns:
+    """Kept up to date by `fresh`."""
+
+    def __init__(self, table: HostTable, capacity: Capacity):
+        room = len(table.present)
+        self.limits: Ints = np.zeros((3, room), np.int64)
+        self.watts: Floats = np.full((room, POINTS + 2), np.nan)  # the curve; watts per vcpu; CPU load in percent
+        self._table = table
+        self._capacity = capacity
+        self._read = -1
+
+    def fresh(self) -> None:
+        """Look again at the hosts that were put into the table since the last time."""
+        table = self._table
+        if self._read == table.puts.count:
+            return
+        rows = table.puts.since(self._read) if self._read >= 0 else None
+        self._read = table.puts.count
+        for row in np.arange(table.size) if rows is None else rows:
+            if table.present[row]:
+                self._look(int(row))
+
+    def _look(self, row: int) -> None:
+        host = self._table.view(row)
+        limits = self._capacity.limits(host)
+        self.limits[:, row] = limits.vcpus, limits.memory_mib, limits.disk_gib
+        curve, full = curve_of(host), watts_per_vcpu(host, self._capacity)
+        self.watts[row, :POINTS] = np.nan if curve is None else curve
+        self.watts[row, POINTS] = np.nan if full is None else full
+        self.watts[row, POINTS + 1] = np.nan if host.cpu_percent is None else host.cpu_percent

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A decision with the explanation that is kept with each: small, and cheap to make."""
+
+from dataclasses import dataclass
+
+from services.common.contracts.placement import FilterCount, Request, Scored
+from services.scheduler.engine.formulas import GRAIN
+from services.scheduler.engine.plan import Plan
+from services.scheduler.engine.table import Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Compact:
+    """A choice: `row` and `host` are -1 and "" where no host can take the vm.
+
+    `candidates` and `filters` say what a full Decision says; misses and relaxations take Engine.explain.
+    """
+
+    request: Request
+    policy_sha: str
+    generation: int
+    tested: int  # hosts there were
+    row: int
+    host: str
+    ids: tuple[str, ...]  # of the best hosts, best first
+    note: Ints
+    plan: Plan
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """The rows of the best hosts, best first."""
+        return tuple(int(row) for row in self.note[1 : 1 + int(self.note[0])])
+
+    @property
+    def score(self) -> float:
+        """What the host is worth; 0 where there is none."""
+        return next((c.score for c in self.candidates if c.host == self.host), 0.0)
+
+    @property
+    def candidates(self) -> tuple[Scored, ...]:
+        """The best hosts with the terms that sum to their scores exactly, best first."""
+        names, at = self.plan.terms, len(self.note) - 2 * len(self.plan.names)
+        kept = (at - 1) // (1 + len(names))
+        found = []
+        for n, host in enumerate(self.ids):
+            start = 1 + kept + n * len(names)
+            terms = dict(zip(names, (self.note[start : start + len(names)] / GRAIN).tolist(), strict=True))
+            found.append(Scored(host, sum(terms.values()), terms))
+        return tuple(found)
+
+    @property
+    def filters(self) -> tuple[FilterCount, ...]:
+        """What each filter did, in the policy's order."""
+        names, left = self.plan.names, self.tested
+        counts, told = self.note[len(self.note) - 2 * len(names) :].tolist(), []
+        for n, name in enumerate(names):
+            told.append(FilterCount(name, left, counts[n], counts[len(names) + n]))
+            left -= counts[n]
+        return tuple(told)

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Decides for one policy over one table of hosts: at once for shapes it has seen before, by a scan for others."""
+
+from collections import OrderedDict
+from collections.abc import Collection
+
+from services.common.contracts.placement import Request
+from services.scheduler.engine.columns import Columns
+from services.scheduler.engine.compact import Compact
+from services.scheduler.engine.jit import COMPILES
+from services.scheduler.engine.lasting import Lasting
+from services.scheduler.engine.plan import Key, plan_of
+from services.scheduler.engine.shape import CompiledShape, PlainShape, Shape
+from services.scheduler.engine.table import HostTable
+from services.scheduler.policy import Policy
+
+SHAPES = 64  # kept; flavors times the wishes people have
+
+
+class Engine:
+    """Deterministic: equal to choose() over the table's views, whatever is cached. Not for several threads at once."""
+
+    def __init__(self, policy: Policy, table: HostTable, compiles: bool = COMPILES):
+        self.policy = policy
+        self.table = table
+        self.plan = plan_of(policy, compiles)
+        self._forget()
+
+    def decide(self, request: Request, exclude: Collection[str] = ()) -> Compact:
+        """The best host that isn't in `exclude` (ids), with its runners-up."""
+        note = self.shape(request).note(self.policy.top + len(exclude))
+        views = self.table.views
+        ids = tuple([views[row].id for row in note[1 : 1 + note[0]].tolist()])
+        host = next((name for name in ids if name not in exclude), "") if exclude else ids[0] if ids else ""
+        table = self.table
+        return Compact(
+            request, self.policy.sha256, table.generation, len(table), table.row(host), host, ids, note, self.plan
+        )
+
+    def shape(self, request: Request) -> Shape:
+        """What is known for requests like this one."""
+        if not self.plan.cacheable:
+            return PlainShape(self.table, self.plan, request, None)
+        if len(self.table.present) != self._room:
+            self._forget()
+        key = self.plan.shape(request)
+        found = self._shapes.get(key)
+        if found is None:
+            found = self._new_shape(request)
+            if len(self._shapes) == SHAPES:
+                self._shapes.popitem(last=False)
+            self._shapes[key] = found
+        self._shapes.move_to_end(key)
+        return found
+
+    def _new_shape(self, request: Request) -> Shape:
+        lasting = self._lasting_for(request)
+        if self.plan.compiles:
+            return CompiledShape(self.table, self.plan, request, lasting, self._columns)
+        return PlainShape(self.table, self.plan, request, lasting)
+
+    def _lasting_for(self, request: Request) -> Lasting:
+        wishes = self.plan.wishes(request)
+        found = self._lasting.get(wishes)
+        if found is None:
+            found = Lasting(self.table, self.plan, request)
+            if len(self._lasting) == SHAPES:
+                self._lasting.popitem(last=False)
+            self._lasting[wishes] = found
+        self._lasting.move_to_end(wishes)
+        return found
+
+    def _forget(self) -> None:
+        # The columns were made anew: what points into the old ones is worth nothing.
+        self._room = len(self.table.present)
+        self._columns = Columns(self.table, self.plan.capacity)
+        self._shapes: OrderedDict[Key, Shape] = OrderedDict()
+        self._lasting: OrderedDict[Key, Lasting] = OrderedDict()

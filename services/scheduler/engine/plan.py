@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the engine knows of the rules of a policy: when each has to be asked again, and which have machine code.
+
+Of a rule that isn't listed here nothing is assumed: its policy is evaluated over all hosts for each request.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from services.common.contracts.placement import Request
+from services.scheduler.capacity import Capacity
+from services.scheduler.engine.formulas import BALANCE, CPU, ENERGY, GIVEN, PACK, PARAMETERS, SPREAD
+from services.scheduler.engine.jit import COMPILES
+from services.scheduler.engine.table import Floats, Ints
+from services.scheduler.filters.capacity import CapacityFilter
+from services.scheduler.filters.hypervisor import HypervisorFilter
+from services.scheduler.filters.load import LoadFilter
+from services.scheduler.filters.named_host import NamedHostFilter
+from services.scheduler.filters.state import StateFilter
+from services.scheduler.filters.traits import TraitsFilter
+from services.scheduler.filters.zone import ZoneFilter
+from services.scheduler.policy import Policy, Weighted
+from services.scheduler.rule import Filter, Weigher
+from services.scheduler.weighers.balance import BalanceWeigher
+from services.scheduler.weighers.cpu import CpuWeigher
+from services.scheduler.weighers.energy import EnergyWeigher
+from services.scheduler.weighers.fullness import FullnessWeigher
+from services.scheduler.weighers.pack import PackWeigher
+from services.scheduler.weighers.spread import SpreadWeigher
+
+# What a claim never changes: asked again when its host is, or when a heartbeat gets too old.
+LASTING: frozenset[type[Filter]] = frozenset(
+    {StateFilter, NamedHostFilter, HypervisorFilter, ZoneFilter, TraitsFilter, LoadFilter}
+)
+CODES: Mapping[type[Weigher], int] = {
+    PackWeigher: PACK,
+    SpreadWeigher: SPREAD,
+    BalanceWeigher: BALANCE,
+    CpuWeigher: CPU,
+    EnergyWeigher: ENERGY,
+}
+Key = tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A policy, taken apart. Bit n of a row's refusals is the policy's filter n."""
+
+    policy: Policy
+    lasting: tuple[tuple[int, Filter], ...]
+    changing: tuple[tuple[int, Filter], ...]
+    cacheable: bool
+    compiles: bool
+    capacity: Capacity
+    capacity_bit: int  # -1 where the policy has no capacity filter
+    codes: Ints  # of each weigher
+    numbers: Floats  # rows: multiplier, then the parameters of the weigher's formula
+    names: tuple[str, ...]  # of filters
+    terms: tuple[str, ...]  # of weighers
+    max_age_s: float  # of a heartbeat; 0 never too old
+
+    def wishes(self, request: Request) -> Key:
+        """All that lasting filters look at."""
+        r = request
+        return r.hypervisor, r.host, r.zone, r.traits, r.needs
+
+    def shape(self, request: Request) -> Key:
+        """All that any rule looks at: requests with the same shape are decided alike."""
+        r = request
+        return r.vcpus, r.memory_mib, r.disk_gib, r.hypervisor, r.host, r.zone, r.traits, r.needs
+
+
+def plan_of(policy: Policy, compiles: bool = COMPILES) -> Plan:
+    """What can be kept between decisions of this policy, and what can be compiled."""
+    filters = tuple(enumerate(policy.filters))
+    known = all(type(f) in LASTING or type(f) is CapacityFilter for f in policy.filters)
+    known = known and all(type(w.weigher) in CODES for w in policy.weighers)
+    capacity_bit = next((bit for bit, f in filters if type(f) is CapacityFilter), -1)
+    return Plan(
+        policy,
+        lasting=tuple((bit, f) for bit, f in filters if type(f) in LASTING),
+        changing=tuple((bit, f) for bit, f in filters if type(f) not in LASTING),
+        cacheable=known,
+        compiles=known and compiles,
+        capacity=policy.capacity,
+        capacity_bit=capacity_bit,
+        codes=np.array([CODES.get(type(w.weigher), GIVEN) for w in policy.weighers], np.int64),
+        numbers=np.array([_numbers(w) for w in policy.weighers], np.float64).reshape(-1, 1 + PARAMETERS),
+        names=tuple(f.name for f in policy.filters),
+        terms=tuple(w.weigher.name for w in policy.weighers),
+        max_age_s=max((f.max_heartbeat_age_s for f in policy.filters if isinstance(f, StateFilter)), default=0.0),
+    )
+
+
+def _numbers(weighted: Weighted) -> tuple[float, ...]:
+    weigher = weighted.weigher
+    given: tuple[float, ...] = ()
+    if isinstance(weigher, FullnessWeigher):
+        given = (*weigher.weights, sum(weigher.weights))
+    if isinstance(weigher, EnergyWeigher):
+        given = (weigher.half,)
+    return (weighted.multiplier, *given, *(0.0,) * (PARAMETERS - len(given)))

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every host says to requests of one shape, kept up to date from the table's log."""
+
+from typing import Protocol
+
+import numpy as np
+
+from services.common.contracts.placement import Request
+from services.scheduler.engine import loops
+from services.scheduler.engine.blocks import BITS, NEVER, VMS, heads_of, top_plain
+from services.scheduler.engine.changes import KEPT
+from services.scheduler.engine.columns import Columns
+from services.scheduler.engine.formulas import GRAIN
+from services.scheduler.engine.lasting import ABSENT, Lasting
+from services.scheduler.engine.plan import Plan
+from services.scheduler.engine.table import HostTable, Ints
+
+
+class Shape(Protocol):
+    """By row, the bits of the filters that refuse it, and what orders the others."""
+
+    refused: Ints
+
+    def note(self, kept: int) -> Ints:
+        """Everything a compact decision tells: how many rows, the best of them, their terms, the filters' counts."""
+
+
+class CompiledShape:
+    """One call of machine code a decision."""
+
+    def __init__(self, table: HostTable, plan: Plan, request: Request, lasting: Lasting, columns: Columns):
+        room = len(table.present)
+        self._table, self._plan, self._lasting, self._columns = table, plan, lasting, columns
+        self._read = 0
+        self.refused: Ints = np.empty(room, np.int64)
+        key, heads = np.empty(room, np.int64), np.empty(room >> BITS, np.int64)
+        counts = np.zeros((2, len(plan.names)), np.int64)
+        asked = request.vcpus, request.memory_mib, request.disk_gib, plan.capacity_bit
+        self._cells = self.refused, key, heads, counts, lasting.bits, table.rank, table.log.ring
+        self._ask = np.array(asked, np.int64), plan.codes, plan.numbers
+        self._hosts = table.numbers, columns.limits, columns.watts
+        self._build()
+
+    def note(self, kept: int) -> Ints:
+        table, plan = self._table, self._plan
+        self._fresh()
+        stop = table.log.count
+        if stop - self._read > min(table.size, KEPT):
+            self._build()
+        note: Ints = np.empty(1 + kept + kept * len(plan.terms) + 2 * len(plan.names), np.int64)
+        note[0] = kept
+        loops.decide((self._read, stop), self._cells, self._ask, self._hosts, note)
+        self._read = stop
+        return note
+
+    def _build(self) -> None:
+        self._fresh()
+        loops.build(self._table.size, self._cells, self._ask, self._hosts)
+        self._read = self._table.log.count
+
+    def _fresh(self) -> None:
+        self._lasting.fresh()
+        self._columns.fresh()
+        self._table.ranks()
+
+
+class PlainShape:
+    """Array operations on the rows that changed; with `lasting` None on all rows, each time."""
+
+    def __init__(self, table: HostTable, plan: Plan, request: Request, lasting: Lasting | None):
+        room = len(table.present)
+        self._table, self._plan, self._request, self._lasting = table, plan, request, lasting
+        self.refused: Ints = np.full(room, ABSENT, np.int64)
+        self._key: Ints = np.full(room, NEVER, np.int64)
+        self._heads: Ints = np.full(room >> BITS, -1, np.int64)
+        self._read = -1
+
+    def note(self, kept: int) -> Ints:
+        if self._lasting is not None:
+            self._lasting.fresh()
+        rows = self._stale()
+        if len(rows):
+            self._settle(rows)
+        best = top_plain(kept, self._key, self._table.ranks(), self._heads)
+        terms = [self._terms(best, n) for n in range(len(self._plan.terms))]
+        note: Ints = np.zeros(1 + kept + kept * len(terms), np.int64)
+        note[0] = len(best)
+        note[1 : 1 + len(best)] = best
+        if terms:
+            note[1 + kept : 1 + kept + len(best) * len(terms)] = np.stack(terms, axis=1).ravel()
+        return np.concatenate((note, self._counts()))
+
+    def _stale(self) -> Ints:
+        log, everything = self._table.log, np.arange(self._table.size)
+        rows = log.since(self._read) if self._read >= 0 and self._lasting is not None else None
+        self._read = log.count
+        return everything if rows is None else rows
+
+    def _settle(self, rows: Ints) -> None:
+        there = rows[self._table.present[rows]]
+        bits = np.zeros(len(there), np.int64) if self._lasting is None else self._lasting.bits[there]
+        for bit, rule in self._plan.changing if self._lasting is not None else enumerate(self._plan.policy.filters):
+            bits |= np.where(rule.passes(self._request, self._table, there), 0, 1 << bit)
+        self.refused[rows], self._key[rows] = ABSENT, NEVER
+        self.refused[there] = bits
+        good = there[bits == 0]
+        score = np.zeros(len(good), np.int64)
+        for n in range(len(self._plan.terms)):
+            score += self._terms(good, n)
+        self._key[good] = score * VMS - self._table.vms[good]
+        blocks = np.unique(rows >> BITS)
+        self._heads[blocks] = heads_of(blocks, self._key, self._table.ranks())
+
+    def _terms(self, rows: Ints, n: int) -> Ints:
+        weighted = self._plan.policy.weighers[n]
+        norms = weighted.weigher.norms(self._request, self._table, rows)
+        grains: Ints = np.rint(weighted.multiplier * norms * GRAIN).astype(np.int64)
+        return grains
+
+    def _counts(self) -> Ints:
+        refused = self.refused[: self._table.size]
+        refused = refused[(refused != 0) & (refused != ABSENT)]
+        first = refused & -refused
+        alone = refused == first
+        bits = [1 << n for n in range(len(self._plan.names))]
+        return np.array([(first == b).sum() for b in bits] + [(alone & (first == b)).sum() for b in bits], np.int64)
