@@ -59,18 +59,23 @@ class SqlJournal:
             return self._begin(session, view, now)
 
     def _begin(self, session: Session, view: JobView, now: float) -> JobView:
+        begun, data = self.begun(session, view, now)
+        moves.begin(session, view, begun.deadline_at or now)
+        started = NewEvent(JobEventKind.STEP_STARTED, view.step, data=data)
+        told = event_rows(session, key_of(view), begun.last_seq, [started], str(view.state))
+        write_together(session, [begun_row(view, view.step, now), *(Row(EVENTS, row) for row in told)])
+        return begun
+
+    def begun(self, session: Session, view: JobView, now: float) -> tuple[JobView, dict[str, Any]]:
+        """The job as its step begins, with its deadline and the event's seq; and what that event says."""
         step = step_of(view)
         os = view.vm.spec.os if view.vm else ""
         deadline = now + self.durations.deadline_s(session, step, os)
         expected = self.durations.expected_s(session, step.name, os)
-        seq = moves.begin(session, view, deadline)
         data: dict[str, Any] = {"undo": True} if view.undo else {}
         if expected is not None:
             data["expected_s"] = round(expected, 3)
-        started = NewEvent(JobEventKind.STEP_STARTED, step.name, data=data)
-        told = event_rows(session, _key(view), seq, [started], str(view.state))
-        write_together(session, [_begun(view, step.name, now), *(Row(EVENTS, row) for row in told)])
-        return replace(view, deadline_at=deadline, last_seq=seq)
+        return replace(view, deadline_at=deadline, last_seq=view.last_seq + 1), data
 
     def renew(self, leases: Sequence[tuple[str, int]], lease_s: float) -> set[str]:
         """Prolong leases that are still ours."""
@@ -108,29 +113,32 @@ class SqlJournal:
             changes.write(session)
         moves.move_vm(session, job, changes, vm_before, now)
         first = last_seq - len(changes.events) + 1
-        told = event_rows(session, _key(job), first, changes.events, str(changes.state))
+        told = event_rows(session, key_of(job), first, changes.events, str(changes.state))
         command = None if changes.at_host else changes.command
         left = outbox.rows(session, changes.bells, command)
         rows = [Row(EVENTS, row) for row in told] + [Row(outbox.OUTBOX, row) for row in left]
-        write_together(session, rows + _steps(job, changes, now))
+        write_together(session, rows + step_rows(job, changes, now))
         return True
 
 
-def _key(job: JobView) -> tuple[str, str, str | None]:
+def key_of(job: JobView) -> tuple[str, str, str | None]:
+    """What an event is appended by: job, project, vm."""
     return job.id, job.project, job.vm.id if job.vm else None
 
 
-def _steps(job: JobView, changes: Changes, now: float) -> list[Row]:
+def step_rows(job: JobView, changes: Changes, now: float) -> list[Row]:
+    """The steps that end and begin with these changes."""
     rows = []
     if changes.step_ended:
         ended = {"job_id": job.id, "name": changes.step_ended, "state": changes.step_outcome, "finished_at": now}
         rows.append(Row(STEPS, ended, How.UPDATE))
     if changes.step_begun:
-        rows.append(_begun(job, changes.step_begun, now))
+        rows.append(begun_row(job, changes.step_begun, now))
     return rows
 
 
-def _begun(job: JobView, step: str, now: float) -> Row:
+def begun_row(job: JobView, step: str, now: float) -> Row:
+    """A step that begins."""
     os = job.vm.spec.os if job.vm else ""
     values = {"job_id": job.id, "name": step, "os": os, "state": "running", "begun_at": now, "finished_at": None}
     return Row(STEPS, values, How.UPSERT)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The statements that move a job and its vm on, made once and kept: they are on every vm's way, twice a step."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Update, bindparam, case, select, update
+from sqlalchemy import ARRAY, Select, String, Update, any_, bindparam, case, select, update
 from sqlalchemy.orm import Session
 
 from services.common.contracts.codec import dump
@@ -17,24 +17,20 @@ from services.common.store.tables import table_of
 from services.common.store.views import VM_COLUMNS, VMS, joined_view, view_of
 
 JOBS = table_of(Job)
-_CLAIM = (
-    update(JOBS)
-    .where(
-        JOBS.c.id == bindparam("job"),
-        JOBS.c.queue == bindparam("of_queue"),
-        JOBS.c.state.in_([str(s) for s in JOB_DUE]),
-        JOBS.c.lease_until < bindparam("now"),
-        JOBS.c.due_at <= bindparam("soon"),
-    )
-    .values(
-        lease_owner=bindparam("owner"),
-        lease_until=bindparam("until"),
-        fence=JOBS.c.fence + 1,
-        state=case((JOBS.c.state == str(JobState.QUEUED), str(JobState.RUNNING)), else_=JOBS.c.state),
-        started_at=case((JOBS.c.started_at.is_(None), bindparam("now")), else_=JOBS.c.started_at),
-    )
-    .returning(*JOBS.c)
+_DUE = (
+    JOBS.c.queue == bindparam("of_queue"),
+    JOBS.c.state.in_([str(s) for s in JOB_DUE]),
+    JOBS.c.lease_until < bindparam("now"),
+    JOBS.c.due_at <= bindparam("soon"),
 )
+_TAKEN: Mapping[str, Any] = {
+    "lease_owner": bindparam("owner"),
+    "lease_until": bindparam("until"),
+    "fence": JOBS.c.fence + 1,
+    "state": case((JOBS.c.state == str(JobState.QUEUED), str(JobState.RUNNING)), else_=JOBS.c.state),
+    "started_at": case((JOBS.c.started_at.is_(None), bindparam("now")), else_=JOBS.c.started_at),
+}
+_CLAIM = update(JOBS).where(JOBS.c.id == bindparam("job"), *_DUE).values(**_TAKEN).returning(*JOBS.c)
 _CLAIMED = _CLAIM.cte("claimed")
 # SQLite can't read from an UPDATE; there the vm is a second statement, which costs it nothing.
 _CLAIM_WITH_VM = select(*_CLAIMED.c, *VM_COLUMNS).select_from(
@@ -53,14 +49,31 @@ def claimed(session: Session, platform: str, mark: Mapping[str, Any]) -> JobView
     return view_of(session, row, platform) if row else None
 
 
-def begin(session: Session, job: JobView, deadline: float) -> int:
-    """The first try of a step begins now; the seq number of the event that tells it."""
+def claimed_together(session: Session, platform: str, jobs: Sequence[str], mark: Mapping[str, Any]) -> list[JobView]:
+    """Take those of the jobs that can be taken, as `claimed` does each; `mark` says the same but for `job`."""
+    if session.get_bind().dialect.name != "postgresql":
+        taken = (claimed(session, platform, {**mark, "job": job}) for job in sorted(jobs))
+        return [view for view in taken if view is not None]
+    rows = session.execute(_claim_all(), {**mark, "jobs": list(jobs)})
+    return [joined_view(row, row if row.of_vm_id else None, platform) for row in rows]
+
+
+@lru_cache(maxsize=1)
+def _claim_all() -> Select[Any]:
+    """_CLAIM for many, which are locked in the order of their ids: two who want the same then queue."""
+    due = select(JOBS.c.id).where(JOBS.c.id == any_(bindparam("jobs", type_=ARRAY(String))), *_DUE)
+    locked = due.order_by(JOBS.c.id).with_for_update().cte("due")
+    taken = update(JOBS).where(JOBS.c.id == locked.c.id).values(**_TAKEN).returning(*JOBS.c).cte("claimed")
+    return select(*taken.c, *VM_COLUMNS).select_from(taken.outerjoin(VMS, VMS.c.id == taken.c.vm_id))
+
+
+def begin(session: Session, job: JobView, deadline: float) -> None:
+    """The first try of a step begins now, with one event that tells it."""
     session.execute(_BEGIN, {"job": job.id, "deadline": deadline})
-    return job.last_seq + 1  # the claim holds the row
 
 
-def advance_job(session: Session, job: JobView, changes: Changes, now: float) -> tuple[int, str] | None:
-    """Move the job on, if it is still where and whose it was: (its last seq, its vm's state before it), else None."""
+def values_after(job: JobView, changes: Changes, now: float) -> dict[str, Any]:
+    """The columns of the job that these changes set, `last_seq` apart."""
     values: dict[str, Any] = {
         "state": str(changes.state),
         "step": changes.step,
@@ -82,6 +95,12 @@ def advance_job(session: Session, job: JobView, changes: Changes, now: float) ->
         "finished_at": now if changes.state in JOB_FINAL else None,
     }
     values.update({name: value for name, value in optional.items() if value is not None})
+    return values
+
+
+def advance_job(session: Session, job: JobView, changes: Changes, now: float) -> tuple[int, str] | None:
+    """Move the job on, if it is still where and whose it was: (its last seq, its vm's state before it), else None."""
+    values = values_after(job, changes, now)
     unmoved = {"of_job": job.id, "of_fence": job.fence, "of_state": str(job.state), "of_step": job.step}
     given = {f"to_{name}": value for name, value in values.items()}
     statement = _advance(tuple(values))
