@@ -2,6 +2,7 @@
 """The scheduler's steps: `place` finds a vm a host and holds room there, `release` gives it back."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
@@ -85,9 +86,12 @@ def timed_choice(request: Request, inventory: Inventory, policy: Policy) -> Deci
 
 
 def no_host(name: str, request: Request, inventory: Inventory, policy: Policy) -> NoHost:
-    """The error for the job. Its readers may not know hosts by name, unless they named one themselves."""
-    shown = inventory if request.host else inventory.masked()
-    told = choose(request, shown.hosts, policy, shown.generation)
+    """The error for the job. Its readers may not know hosts by name, whoever asked for one."""
+    shown = inventory.masked()
+    by_id = sorted(inventory.hosts, key=lambda h: h.id)
+    labels = {host.id: label.id for host, label in zip(by_id, shown.hosts, strict=True)}
+    asked = replace(request, host=labels.get(request.host, request.host))
+    told = choose(asked, shown.hosts, policy, shown.generation)
     if not shown.hosts:
         reason = "no host is registered yet; register one, then retry"
     else:

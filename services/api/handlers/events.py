@@ -27,7 +27,7 @@ def of_job(call: Call) -> Any:
         job = jobs.find(call, db)
         after = _after_seq(call)
         if not wants_stream(call.headers.get("Accept", "")):
-            return Answer({"items": _events(db, job.id, after), "next": None})
+            return Answer({"items": _events(db, job.id, after, call.admin), "next": None})
     return respond(stream(call.parts.feed, _JobReader(call, job.id, after).source()))
 
 
@@ -41,9 +41,9 @@ def _after_seq(call: Call) -> int:
     return int(call.query.get("after") or 0)
 
 
-def _events(db: Session, job_id: str, after: int) -> list[JsonDict]:
+def _events(db: Session, job_id: str, after: int, names: bool) -> list[JsonDict]:
     query = select(JobEvent).where(JobEvent.job_id == job_id, JobEvent.seq > after).order_by(JobEvent.seq)
-    return [stored(row) for row in db.scalars(query.limit(PAGE))]
+    return [stored(row, names) for row in db.scalars(query.limit(PAGE))]
 
 
 class _JobReader:
@@ -53,14 +53,15 @@ class _JobReader:
         self._database = call.parts.database
         self._job = job_id
         self._last = after
+        self._names = call.admin
 
     def source(self) -> Source:
         """Its stream."""
-        return Source(self._read, self._follows, self._over, [job_channel(self._job)])
+        return Source(self._read, self._follows, self._over, [job_channel(self._job)], self._names)
 
     def _read(self) -> list[tuple[str, JsonDict]]:
         with self._database.read() as db:
-            found = _events(db, self._job, self._last)
+            found = _events(db, self._job, self._last, self._names)
         if found:
             self._last = found[-1]["seq"]
         return [(str(event["seq"]), event) for event in found]
@@ -69,7 +70,7 @@ class _JobReader:
         if event["seq"] != self._last + 1:
             return ""
         self._last = event["seq"]
-        event.update(shown(event))
+        event.update(shown(event, self._names))
         return str(event["seq"])
 
     def _over(self, event: JsonDict) -> bool:
@@ -87,7 +88,7 @@ def of_project(call: Call) -> Any:
     if wants_stream(call.headers.get("Accept", "")):
         return respond(stream(call.parts.feed, _FeedReader(call, position).source()))
     with call.parts.database.read() as db:
-        found = _feed(db, call.project.id, position or (0.0, "", 0), call.query["limit"])
+        found = _feed(db, call.project.id, position or (0.0, "", 0), call.query["limit"], call.admin)
     return Answer({"items": [event for _, event in found], "next": found[-1][0] if found else None})
 
 
@@ -105,11 +106,11 @@ def _position(text: str) -> Position:
         raise Invalid(detail, [Problem("?after", detail, "send the id of the last event seen")]) from error
 
 
-def _feed(db: Session, project: str, after: Position, limit: int) -> list[tuple[str, JsonDict]]:
+def _feed(db: Session, project: str, after: Position, limit: int, names: bool) -> list[tuple[str, JsonDict]]:
     place = tuple_(JobEvent.at, JobEvent.job_id, JobEvent.seq)
     query = select(JobEvent).where(JobEvent.project_id == project, place > after)
     rows = db.scalars(query.order_by(JobEvent.at, JobEvent.job_id, JobEvent.seq).limit(limit)).all()
-    return [(f"{row.at!r}/{row.job_id}/{row.seq}", stored(row)) for row in rows]
+    return [(f"{row.at!r}/{row.job_id}/{row.seq}", stored(row, names)) for row in rows]
 
 
 class _FeedReader:
@@ -123,10 +124,11 @@ class _FeedReader:
         self._floor = after or (call.now, "", 0)
         self._at = self._floor[0]
         self._seen: dict[tuple[str, int], float] = {}
+        self._names = call.admin
 
     def source(self) -> Source:
         """Its stream; it is never over."""
-        return Source(self._read, self._follows, lambda _event: False, [project_channel(self._project)])
+        return Source(self._read, self._follows, lambda _event: False, [project_channel(self._project)], self._names)
 
     def _read(self) -> list[tuple[str, JsonDict]]:
         begin = max(self._floor, (self._at - self.OVERLAP_S, "", 0))
@@ -135,7 +137,7 @@ class _FeedReader:
         # In a busy moment a page may hold nothing but what is read twice: what is new comes after it.
         while full and not fresh:
             with self._database.read() as db:
-                found = _feed(db, self._project, begin, PAGE)
+                found = _feed(db, self._project, begin, PAGE, self._names)
             fresh = [(key, e) for key, e in found if self._new(e["job"], e["seq"], _position(key)[0])]
             full = len(found) == PAGE
             begin = _position(found[-1][0]) if found else begin
@@ -153,5 +155,5 @@ class _FeedReader:
         at = float(event["at"])
         if not self._new(event["job"], event["seq"], at):
             return ""
-        event.update(shown(event))
+        event.update(shown(event, self._names))
         return f"{at!r}/{event['job']}/{event['seq']}"

@@ -56,6 +56,7 @@ class Source:
     follows: Callable[[JsonDict], str]  # the id of a live event that is the very next one, else ""
     over: Callable[[JsonDict], bool]  # whether nothing can come after this event
     channels: list[str] = field(default_factory=list)
+    names: bool = False  # whether the reader may know hosts by name
 
 
 def stream(feed: Feed, source: Source) -> Iterator[str]:
@@ -82,7 +83,7 @@ def _live(news: Subscription, source: Source) -> Iterator[str]:
         if message is None:
             continue
         if message.get("seq") is None:
-            yield frame(shown(message))
+            yield frame(shown(message, source.names))
             continue
         event_id = source.follows(message)
         if not event_id:

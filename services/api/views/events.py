@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from services.api.views.masking import masked_event
 from services.api.views.moments import moment
 from services.common.contracts.events import JobEventKind as K
 from services.common.contracts.states import JobState as J
@@ -24,13 +25,13 @@ _BECAME: Mapping[str, J] = {
 }
 
 
-def stored(row: JobEvent) -> JsonDict:
-    """An event of the table."""
+def stored(row: JobEvent, names: bool) -> JsonDict:
+    """An event of the table; `names`: whether the reader may know hosts."""
     columns = {c.key: getattr(row, c.key) for c in JobEvent.__table__.columns}
-    return shown(event_message(columns, str(_BECAME.get(row.kind, J.RUNNING))))
+    return shown(event_message(columns, str(_BECAME.get(row.kind, J.RUNNING))), names)
 
 
-def shown(message: Mapping[str, Any]) -> JsonDict:
+def shown(message: Mapping[str, Any], names: bool) -> JsonDict:
     """A message of the feed; progress has no seq."""
     at = message.get("at")
-    return {**message, "at": moment(at) if isinstance(at, int | float) else at}
+    return {**(message if names else masked_event(message)), "at": moment(at) if isinstance(at, int | float) else at}

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from services.api import etags
 from services.api.call import Call
+from services.api.views.masking import masked_error
 from services.api.views.moments import moment
 from services.common.contracts.flow import FLOWS
 from services.common.contracts.guest import GUEST_STEPS
@@ -59,8 +60,8 @@ class Expectation:
         return round(self.durations.silence_s(self.db, FLOWS["vm.create"].step(step), self.os), 1)
 
 
-def job_view(job: Job, steps: Iterable[JobStep], expected: Expectation, now: float) -> JsonDict:
-    """Everything about a job; `steps` are its rows, in any order."""
+def job_view(job: Job, steps: Iterable[JobStep], expected: Expectation, now: float, unmasked: bool = False) -> JsonDict:
+    """Everything about a job; `steps` are its rows, in any order. `unmasked`: whether its reader may know hosts."""
     rows = {row.name: row for row in steps}
     flow = FLOWS[job.kind]
     names = [step.name for step in flow.taken(job.params)]
@@ -81,7 +82,7 @@ def job_view(job: Job, steps: Iterable[JobStep], expected: Expectation, now: flo
         "media": job.media_id,
         "steps": shown,
         "expected_s": total([expected(name) for name in names]),
-        "error": _error(job),
+        "error": _error(job) if unmasked else masked_error(_error(job)),
         "last_seq": job.last_seq,
         "requested_by": job.requested_by,
         "trace_id": job.trace_id,
@@ -144,7 +145,7 @@ def job_views(call: Call, db: Session, jobs: Sequence[Job]) -> list[JsonDict]:
     systems = {row[0]: row[1] for row in pairs}
     durations = call.parts.durations
     return [
-        job_view(job, steps[job.id], Expectation(durations, db, systems.get(job.vm_id or "", "")), call.now)
+        job_view(job, steps[job.id], Expectation(durations, db, systems.get(job.vm_id or "", "")), call.now, call.admin)
         for job in jobs
     ]
 

@@ -183,11 +183,14 @@ def test_no_host_says_why_what_would_fit_and_keeps_the_explanation(desk: Desk) -
     assert "secret-name" in str(stored.explanation)
 
 
-def test_who_names_a_host_is_told_about_it_by_name(desk: Desk) -> None:
+def test_the_job_of_who_names_a_host_tells_about_it_by_a_mask_and_the_decision_by_name(desk: Desk) -> None:
     host = desk.inn.add_host("h1", state="maintenance")
     _, job_id = desk.inn.add_vm("web", host=host)
-    with pytest.raises(NoHost, match="h1 is maintenance, not up"):
+    with pytest.raises(NoHost, match="host-1 is maintenance, not up") as raised:
         desk.place(desk.claim(job_id))
+    assert host not in raised.value.detail + str(raised.value.extra)
+    (stored,) = desk.decisions()
+    assert stored.explanation["misses"][0]["reason"].startswith("h1 is maintenance")
 
 
 def test_without_any_host_the_way_out_is_named(desk: Desk) -> None:
