@@ -15,6 +15,8 @@ class Host(Answer):
     state: str = ""
     driver: str = ""
     zone: str = ""
+    rack: str = ""
+    price_kwh: float | None = None
     traits: tuple[str, ...] = ()
     accelerator: str = ""
     vcpus: int = 0
@@ -29,3 +31,31 @@ class Host(Answer):
     watts_source: str = ""
     heartbeat_age_s: float | None = None
     etag: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VmPower(Answer):
+    """A vm's part of its host's watts; `cores` is how many it kept busy, where that is measured."""
+
+    id: str
+    name: str = ""
+    vcpus: int = 0
+    cores: float | None = None
+    watts: float = 0.0
+    idle_watts: float = 0.0
+    dynamic_watts: float = 0.0
+    cost_per_h: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostPower(Answer):
+    """What a host draws, and whose it is; `watts` is None while nothing is heard of it."""
+
+    host: str
+    name: str = ""
+    watts: float | None = None
+    source: str = ""
+    idle_watts: float = 0.0
+    price_kwh: float | None = None
+    cost_per_h: float | None = None
+    vms: tuple[VmPower, ...] = ()

@@ -85,6 +85,9 @@ class Vm(Answer):
     memory_mib: int = 0
     disk_gib: int = 0
     host: str = ""
+    watts: float | None = None  # its part of what its host draws; of one vm alone, not in lists
+    watts_source: str = ""
+    cost_per_h: float | None = None
     project: str = ""
     nics: tuple[Nic, ...] = ()
     bonds: tuple[Bond, ...] = ()

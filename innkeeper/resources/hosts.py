@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from innkeeper.models.host import Host
+from innkeeper.models.host import Host, HostPower
 from innkeeper.models.shape import load, part
 from innkeeper.resources.collection import Collection
 from innkeeper.transport import Call, Transport
@@ -32,3 +32,7 @@ class Hosts(Collection[Host]):
         """Make the host known; raises Conflict where the name is taken, Forbidden for those who are no admin."""
         body = self._transport.json(Call("POST", self._path, json={"name": name, "driver": driver, **more}))
         return Registered(load(Host, part(body, "host")), part(body, "agent"))
+
+    def power(self, host_id: str) -> HostPower:
+        """What the host draws now, and which vm how much of it; for administrators."""
+        return load(HostPower, self._transport.json(Call("GET", self._at(host_id, "power"))))

@@ -33,6 +33,7 @@ from services.conductor.guest_waits import GuestWaits
 from services.conductor.guests import Guests
 from services.conductor.inbox import Inbox
 from services.conductor.leadership import Leadership
+from services.conductor.power_gauges import PowerGauges
 from services.conductor.reconciler import Reconciler, repair_claims
 from services.conductor.recorder import Recorder
 from services.conductor.relay import Relay
@@ -125,6 +126,8 @@ def main() -> None:
         (600.0, lambda: forget_old(database)),
     ]
     anyone: list[tuple[float, Work]] = [(0.5, topology.keep), (5.0, lambda: gauges.refresh(database))]
+    power_gauges = PowerGauges(database)
+    anyone.append((5.0, lambda: power_gauges.refresh(time.time())))
     threads = [
         threading.Thread(target=relay.run, args=(stopping,), name="relay", daemon=True),
         threading.Thread(target=events.run, name="recorder", daemon=True),

@@ -36,6 +36,4 @@ def _host(host: Host) -> None:
     ):
         metrics.HOST_CLAIMED.labels(host.name, resource).set(used)
     if host.telemetry and host.state != HostState.DOWN:
-        source = str(host.telemetry.get("watts_source", ""))
-        metrics.HOST_WATTS.labels(host.name, source).set(float(host.telemetry.get("watts", 0)))
         metrics.HOST_CPU.labels(host.name).set(float(host.telemetry.get("cpu_percent", 0)))

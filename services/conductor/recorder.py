@@ -27,8 +27,12 @@ from services.common.store.database import Database
 from services.common.store.hosts import Host
 from services.common.store.jobs import Job
 from services.common.store.journal import SqlJournal, view_of
+from services.common.store.tables import table_of
+from services.common.store.together import How, Row, write_together
+from services.common.store.vm_loads import VmLoad
 
 log = get_logger(__name__)
+LOADS = table_of(VmLoad)
 WAITS = (OperationalError, TryAgain)
 
 
@@ -114,8 +118,9 @@ class Recorder:
             if host is None:
                 return
             told = dump(telemetry)
-            told.pop("vm_cores")  # as long as the host's list of vms, and every placement reads telemetry
+            cores = told.pop("vm_cores")  # as long as the host's list of vms, and every placement reads telemetry
             host.telemetry = {**told, "at": event.at}
+            write_together(session, [Row(LOADS, {"host_id": host.id, "cores": cores}, How.UPSERT)])
             self._alive(host)
 
     def _alive(self, host: Host) -> None:

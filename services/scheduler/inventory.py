@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from services.common.contracts.placement import HostView
+from services.common.contracts.power_shares import FRESH_S
 from services.common.store.hosts import Claim, Host
 from services.scheduler.energy import resampled
 
@@ -54,7 +55,8 @@ def load_inventory(session: Session, now: float, only: Sequence[str] = ()) -> In
 
 def _view(host: Host, vms: int, now: float) -> HostView:
     telemetry: dict[str, Any] = host.telemetry or {}
-    measured = telemetry.get("watts_source", "curve") != "curve"
+    age = None if host.heartbeat_at is None else max(0.0, now - host.heartbeat_at)
+    measured = telemetry.get("watts_source", "curve") != "curve" and age is not None and age <= FRESH_S
     return HostView(
         id=host.id,
         name=host.name,
@@ -72,7 +74,9 @@ def _view(host: Host, vms: int, now: float) -> HostView:
         vms=vms,
         cpu_percent=telemetry.get("cpu_percent"),
         watts=telemetry.get("watts") if measured else None,
-        heartbeat_age_s=None if host.heartbeat_at is None else max(0.0, now - host.heartbeat_at),
+        heartbeat_age_s=age,
+        rack=host.rack,
+        price_kwh=host.price_kwh,
         power_curve=_curve(tuple(host.power_curve or host.facts.get("power_curve", ()))),
     )
 

@@ -4,10 +4,10 @@
 import click
 
 from innkeeper.cli import options as shared
-from innkeeper.cli.output import Column, facts, show, show_one
+from innkeeper.cli.output import Column, facts, show, show_one, table
 from innkeeper.cli.session import Session
 from innkeeper.cli.words import span
-from innkeeper.models.host import Host
+from innkeeper.models.host import Host, HostPower
 
 COLUMNS = (
     Column("NAME", lambda h: h.name),
@@ -19,6 +19,15 @@ COLUMNS = (
     Column("VMS", lambda h: str(h.vms)),
     Column("CPU", lambda h: f"{h.cpu_percent:.0f}%" if h.cpu_percent is not None else ""),
     Column("WATTS", lambda h: _watts(h)),
+)
+
+VM_COLUMNS = (
+    Column("VM", lambda v: v.name or v.id),
+    Column("VCPUS", lambda v: str(v.vcpus)),
+    Column("CORES BUSY", lambda v: f"{v.cores:.2f}" if v.cores is not None else ""),
+    Column("WATTS", lambda v: f"{v.watts:.1f}"),
+    Column("OF THEM IDLE", lambda v: f"{v.idle_watts:.1f}"),
+    Column("COST/H", lambda v: _cost(v.cost_per_h)),
 )
 
 
@@ -46,6 +55,26 @@ def show_(session: Session, name: str, form: str) -> None:
         show_one(client.hosts.find(name), _details, form)
 
 
+@host.command("power")
+@click.argument("name")
+@shared.output
+@click.pass_obj
+def power(session: Session, name: str, form: str) -> None:
+    """What a host draws now, and which vm how much of it."""
+    with session.client() as client:
+        show_one(client.hosts.power(client.hosts.find(name).id), _power, form)
+
+
+def _power(p: HostPower) -> str:
+    drawn = f"{p.watts:.0f} ({p.source})" if p.watts is not None else "nothing heard of it"
+    head = facts([("host", p.name), ("watts", drawn), ("idle", f"{p.idle_watts:.0f}"), ("cost/h", _cost(p.cost_per_h))])
+    return f"{head}\n\n{table(p.vms, VM_COLUMNS)}" if p.vms else head
+
+
+def _cost(cost: float | None) -> str:
+    return f"{cost:.4f}" if cost is not None else ""
+
+
 def _details(h: Host) -> str:
     heartbeat = f"{span(h.heartbeat_age_s)} ago" if h.heartbeat_age_s is not None else ""
     cells = [(c.heading.lower(), c.cell(h)) for c in COLUMNS if c.heading not in ("NAME", "STATE", "WATTS")]
@@ -58,6 +87,7 @@ def _details(h: Host) -> str:
             ("watts", _watts(h)),
             ("accelerator", h.accelerator),
             ("zone", h.zone),
+            ("rack", h.rack),
             ("traits", ", ".join(h.traits)),
             ("heartbeat", heartbeat),
         ]

@@ -170,6 +170,8 @@ def _details(v: Vm) -> str:
         ("flavor", v.flavor),
         ("size", size),
         ("host", v.host),
+        ("watts", f"{v.watts:.1f} ({v.watts_source})" if v.watts is not None else ""),
+        ("cost/h", f"{v.cost_per_h:.4f}" if v.cost_per_h is not None else ""),
         ("project", v.project),
         ("job", v.job),
         ("labels", pairs(v.labels)),

@@ -5,18 +5,20 @@ import secrets
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from services.api import etags
 from services.api.call import Answer, Call
 from services.api.paging import Order, chosen, listed
 from services.api.views.hosts import host_view
+from services.api.views.power import host_power_view
 from services.common.contracts.errors import Conflict, Invalid, NotFound, Problem
 from services.common.contracts.ids import new_id
 from services.common.contracts.states import HOST_MOVES, HostState, moved
 from services.common.runtime.broker_admin import host_user, rabbit_password_hash
-from services.common.store.models import Claim, Host, Vm
+from services.common.store.host_power import host_powers
+from services.common.store.models import Claim, Host, Vm, VmLoad
 
 JsonDict = dict[str, Any]
 ORDER = Order(Host.id, {"name": Host.name, "created_at": Host.id, "state": Host.state})
@@ -49,6 +51,14 @@ def capabilities(call: Call, db: Session) -> JsonDict:
     }
 
 
+def power(call: Call, db: Session) -> JsonDict:
+    """What it draws now, and which vm how much of it."""
+    row = _find(call, db)
+    found = host_powers(db, call.now, [row.id])[row.id]
+    named = db.execute(select(Vm.id, Vm.name).where(Vm.id.in_(list(found.shares))))
+    return host_power_view(found, {vm_id: name for vm_id, name in named})
+
+
 def register(call: Call, db: Session) -> Answer:
     """Make a host known. The answer holds its agent's configuration, password included, this one time."""
     asked = call.body
@@ -63,6 +73,8 @@ def register(call: Call, db: Session) -> Answer:
         driver=asked["driver"],
         state=str(HostState.ENROLLED),
         zone=asked["zone"] or "",
+        rack=asked["rack"] or "",
+        price_kwh=asked["price_kwh"],
         traits=asked["traits"],
         labels=asked["labels"],
         power_curve=asked["power_curve"],
@@ -105,12 +117,12 @@ def _agent(call: Call, db: Session, row: Host, password: str) -> JsonDict:
 
 
 def change(call: Call, db: Session) -> JsonDict:
-    """Change zone, traits, labels or power curve."""
+    """Change zone, rack, traits, labels, power curve or the price of its energy."""
     row = _find(call, db)
     etags.check(call.headers.get("If-Match", ""), _views(call, db, [row])[0]["etag"], required=True)
     _check_curve(call.body.get("power_curve", []))
     for key, value in call.body.items():
-        setattr(row, key, value if value is not None else "")
+        setattr(row, key, value if value is not None or key == "price_kwh" else "")
     row.generation += 1
     row.updated_at = call.now
     db.flush()
@@ -126,6 +138,7 @@ def drop(call: Call, db: Session) -> Answer:
     if claims or vms:
         raise Conflict(f"host {row.name!r} holds {max(claims, vms)} vms; delete them first")
     db.delete(row)
+    db.execute(delete(VmLoad).where(VmLoad.host_id == row.id))
     if not call.dry_run:
         call.parts.broker.drop_host(row.id)
     return Answer(None, 204)

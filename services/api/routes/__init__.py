@@ -86,6 +86,7 @@ HOST_ROUTES = (
     Route(
         "GET", "/v1/hosts/{host_id}/capabilities", hosts.capabilities, USER, h.Capabilities(), query=READ, project=False
     ),
+    Route("GET", "/v1/hosts/{host_id}/power", hosts.power, ADMIN, h.HostPowerShape(), query=READ, project=False),
     _question("/v1/placements:explain", placements.explain, h.Explanation(), h.Explain()),
 )
 

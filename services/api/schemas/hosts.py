@@ -1,11 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hosts, and the question where a vm would be placed."""
 
+from typing import Any
+
 from marshmallow import Schema, fields, validate
 
 from services.api import grammar
 from services.api.schemas.pieces import labels, listing, moment, page_of, text, whole
 from services.common.contracts.states import HostState
+
+
+def price(**options: Any) -> fields.Float:
+    """What a kWh costs."""
+    told = {"description": "Price of a kWh of its energy, in any currency"}
+    return fields.Float(allow_none=True, validate=validate.Range(0, 1000), metadata=told, **options)
 
 
 class HostAsked(Schema):
@@ -17,6 +25,8 @@ class HostAsked(Schema):
         validate=validate.OneOf(("libvirt", "fake"), error="{input!r} is no driver -> libvirt or fake"),
     )
     zone = text(grammar.word, load_default=None, allow_none=True)
+    rack = text(grammar.word, load_default=None, allow_none=True)
+    price_kwh = price(load_default=None)
     traits = fields.List(fields.String(validate=grammar.word), validate=validate.Length(max=64), load_default=list)
     labels = labels(load_default=dict)
     power_curve = fields.List(
@@ -30,6 +40,8 @@ class HostChanges(Schema):
     """What of a host can be changed."""
 
     zone = text(grammar.word, allow_none=True)
+    rack = text(grammar.word, allow_none=True)
+    price_kwh = price()
     traits = fields.List(fields.String(validate=grammar.word), validate=validate.Length(max=64))
     labels = labels()
     power_curve = fields.List(fields.Float(validate=validate.Range(0, 100_000)))
@@ -43,6 +55,8 @@ class HostShape(Schema):
     driver = fields.String()
     state = fields.String(validate=validate.OneOf([str(s) for s in HostState]))
     zone = fields.String()
+    rack = fields.String()
+    price_kwh = fields.Float(allow_none=True)
     traits = fields.List(fields.String())
     labels = fields.Dict()
     accelerator = fields.String()
@@ -58,7 +72,7 @@ class HostShape(Schema):
     memory_used_mib = fields.Integer(allow_none=True)
     disk_used_gib = fields.Float(allow_none=True)
     watts = fields.Float(allow_none=True)
-    watts_source = fields.String(metadata={"description": "rapl, or curve: estimated from CPU load"})
+    watts_source = fields.String(metadata={"description": "redfish, ipmi, rapl; or curve: estimated from CPU load"})
     power_curve = fields.List(fields.Float())
     heartbeat_age_s = fields.Float(allow_none=True)
     created_at = moment("Registered at")
@@ -81,6 +95,33 @@ class Capabilities(Schema):
     capabilities = fields.List(fields.String())
     traits = fields.List(fields.String())
     accelerator = fields.String()
+
+
+class VmPowerShape(Schema):
+    """One vm's part of its host's watts."""
+
+    id = fields.String()
+    name = fields.String()
+    vcpus = fields.Integer()
+    cores = fields.Float(allow_none=True, metadata={"description": "Kept busy, as measured; null: not measured"})
+    watts = fields.Float()
+    idle_watts = fields.Float(metadata={"description": "Its part of what the host draws when idle, by claimed vcpus"})
+    dynamic_watts = fields.Float(metadata={"description": "Its part of the rest, by CPU time, else by claimed vcpus"})
+    cost_per_h = fields.Float(allow_none=True)
+
+
+class HostPowerShape(Schema):
+    """What a host draws, and whose it is: the vms' watts sum to the host's."""
+
+    host = fields.String()
+    name = fields.String()
+    watts = fields.Float(allow_none=True, metadata={"description": "null: nothing heard of it for a minute"})
+    source = fields.String(metadata={"description": "redfish, ipmi, rapl, or curve: estimated from CPU load"})
+    age_s = fields.Float(allow_none=True)
+    idle_watts = fields.Float()
+    price_kwh = fields.Float(allow_none=True)
+    cost_per_h = fields.Float(allow_none=True)
+    vms = fields.List(fields.Nested(VmPowerShape()))
 
 
 class Explain(Schema):

@@ -96,6 +96,13 @@ class VmChanges(Schema):
     protect = Flag()
 
 
+_WATTS = (
+    "Its part of what its host draws; null while it has none, or nothing is heard of it. Of one vm alone, not in lists"
+)
+_WATTS_SOURCE = "How its host's watts are known: redfish, ipmi, rapl, or curve. Of one vm alone"
+_COST = "Of its watts, an hour; null where its host has no price. Of one vm alone"
+
+
 class VmShape(Schema):
     """A vm."""
 
@@ -134,6 +141,9 @@ class VmShape(Schema):
     host = fields.String(metadata={"description": 'Its host, "" while it has none; masked for non-admins'})
     host_id = fields.String(metadata={"description": "Admins only"})
     power = fields.String(metadata={"description": "As its host last said: on, off, paused, crashed, absent"})
+    watts = fields.Float(allow_none=True, metadata={"description": _WATTS})
+    watts_source = fields.String(metadata={"description": _WATTS_SOURCE})
+    cost_per_h = fields.Float(allow_none=True, metadata={"description": _COST})
     job = fields.String(allow_none=True, metadata={"description": "Its one active job"})
     observed = fields.Dict(allow_none=True, metadata={"description": "Hostname, interfaces, routes, DNS from inside"})
     addresses = fields.List(fields.String(), metadata={"description": "Seen from inside, with prefix length"})

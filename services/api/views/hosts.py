@@ -9,7 +9,7 @@ from services.api.views.names import masked
 from services.common.store.models import Host
 
 JsonDict = dict[str, Any]
-EDITABLE = ("zone", "traits", "labels", "power_curve", "state")
+EDITABLE = ("zone", "rack", "price_kwh", "traits", "labels", "power_curve", "state")
 
 
 def host_view(row: Host, vms: int, unmasked: bool, now: float) -> JsonDict:
@@ -21,6 +21,8 @@ def host_view(row: Host, vms: int, unmasked: bool, now: float) -> JsonDict:
         "driver": row.driver,
         "state": row.state,
         "zone": row.zone,
+        "rack": row.rack,
+        "price_kwh": row.price_kwh,
         "traits": row.traits,
         "labels": row.labels if unmasked else {},
         "accelerator": (row.facts or {}).get("accelerator", ""),

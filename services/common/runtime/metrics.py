@@ -23,7 +23,6 @@ AGENT_EVENTS = Counter("innkeeper_agent_events_total", "Events recorded from age
 UNFORESEEN = Counter("innkeeper_unforeseen_errors_total", "Errors nobody foresaw that a thread has outlived", ["what"])
 VMS = Gauge("innkeeper_vms", "Vms by state", ["state"])
 JOBS = Gauge("innkeeper_jobs", "Unfinished jobs by state", ["state"])
-HOST_WATTS = Gauge("innkeeper_host_watts", "Power a host draws", ["host", "source"])
 HOST_CPU = Gauge("innkeeper_host_cpu_percent", "CPU in use on a host", ["host"])
 HOST_CLAIMED = Gauge("innkeeper_host_claimed", "Capacity held by claims", ["host", "resource"])
 

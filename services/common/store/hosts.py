@@ -28,6 +28,7 @@ class Host(Base):
     driver: Mapped[Word]
     state: Mapped[Word]
     zone: Mapped[Word] = mapped_column(default="")
+    rack: Mapped[Word] = mapped_column(default="", server_default="")
     traits: Mapped[JsonList] = mapped_column(default=list)
     labels: Mapped[JsonDict] = mapped_column(default=dict)
     vcpus: Mapped[int] = mapped_column(default=0)
@@ -42,6 +43,7 @@ class Host(Base):
     facts: Mapped[JsonDict] = mapped_column(default=dict)  # contracts.events.HostFacts
     telemetry: Mapped[JsonDict] = mapped_column(default=dict)  # contracts.events.Telemetry
     power_curve: Mapped[JsonList] = mapped_column(default=list)
+    price_kwh: Mapped[float | None]  # of its energy, in any currency
     broker_user: Mapped[Name] = mapped_column(default="")
     broker_password_hash: Mapped[Name] = mapped_column(default="")  # RabbitMQ's salted SHA-256
     generation: Mapped[int] = mapped_column(default=0)

@@ -10,6 +10,7 @@ from services.common.store.images import Image
 from services.common.store.jobs import Job, JobEvent, JobStep, Outbox
 from services.common.store.policies import Activation, StoredPolicy
 from services.common.store.projects import ApiToken, IdempotencyKey, Membership, Project, RevokedToken, User
+from services.common.store.vm_loads import VmLoad
 from services.common.store.vms import Vm
 
 __all__ = [
@@ -41,4 +42,5 @@ __all__ = [
     "StoredPolicy",
     "User",
     "Vm",
+    "VmLoad",
 ]

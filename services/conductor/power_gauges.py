@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Prometheus gauges of watts: every host's, every project's, and those of the thirstiest vms.
+
+A series for each of a hundred thousand vms would cost Prometheus more than it tells anybody: beyond MOST_VMS the rest
+is one sum. What has gone is taken out, so that nothing is told for ever of a host that fell silent.
+"""
+
+from collections.abc import Mapping
+from heapq import nlargest
+from typing import Any
+
+from prometheus_client import Gauge
+from sqlalchemy import select
+
+from services.common.store.database import Database
+from services.common.store.host_power import host_powers
+from services.common.store.vms import Vm
+from services.conductor import metrics
+
+MOST_VMS = 1000
+Series = Mapping[tuple[str, ...], float]
+
+
+class PowerGauges:
+    """Sets the gauges anew from time to time."""
+
+    def __init__(self, database: Database, most_vms: int = MOST_VMS):
+        self._database = database
+        self._most = most_vms
+        self._told: dict[Gauge, set[tuple[str, ...]]] = {}
+
+    def refresh(self, now: float) -> None:
+        """One pass."""
+        with self._database.read() as session:
+            powers = host_powers(session, now)
+            placed = session.execute(select(Vm.id, Vm.project_id).where(Vm.host_id.is_not(None)))
+            owners = {vm_id: project for vm_id, project in placed}
+        watts = {(vm, owners.get(vm, "")): s.watts for p in powers.values() for vm, s in p.shares.items()}
+        thirstiest = dict(nlargest(self._most, watts.items(), key=lambda item: item[1]))
+        projects: dict[tuple[str, ...], float] = {}
+        for (_, project), drawn in watts.items():
+            projects[(project,)] = projects.get((project,), 0.0) + drawn
+        hosts = {(p.name, p.source): p.watts for p in powers.values() if p.watts is not None}
+        self._set(metrics.HOST_WATTS, hosts)
+        self._set(metrics.VM_WATTS, thirstiest)
+        self._set(metrics.PROJECT_WATTS, projects)
+        metrics.OTHER_VM_WATTS.set(sum(watts.values()) - sum(thirstiest.values()))
+
+    def _set(self, gauge: Gauge, series: Mapping[Any, float]) -> None:
+        for labels, value in series.items():
+            gauge.labels(*labels).set(value)
+        for labels in self._told.get(gauge, set()) - series.keys():
+            gauge.remove(*labels)
+        self._told[gauge] = set(series)

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What hosts and vms draw, as the API tells it."""
+
+import time
+from typing import Any
+
+import pytest
+
+from services.common.contracts.power_shares import FRESH_S
+from services.common.store.models import VmLoad
+from tests.support.front_door import Api
+from tests.support.hosts import add_host, add_vm
+
+CURVE = [100.0 + 10 * n for n in range(11)]
+
+
+def telemetry(watts: float, source: str = "rapl") -> dict[str, Any]:
+    return {"watts": watts, "watts_source": source, "cpu_percent": 50.0, "at": time.time()}
+
+
+def a_host(api: Api, **values: Any) -> tuple[str, str, str]:
+    """A host of 160 W, of which 100 idle, and its two vms: a busy small one and an idle large one."""
+    with api.database.write() as session:
+        host = add_host(session, **{"telemetry": telemetry(160.0), "power_curve": CURVE, "price_kwh": 0.25, **values})
+        busy, idle = add_vm(session, host, 1), add_vm(session, host, 3)
+        session.add(VmLoad(host_id=host, cores={busy: 0.9, idle: 0.1}))
+    return host, busy, idle
+
+
+def test_every_vm_has_its_part_and_the_parts_sum_to_the_host_s_watts(api: Api) -> None:
+    host, busy, idle = a_host(api)
+    told = api.done("admin", "GET", f"/v1/hosts/{host}/power")
+    assert (told["watts"], told["source"], told["cost_per_h"]) == (160.0, "rapl", 0.04)
+    assert [(vm["id"], vm["idle_watts"], vm["dynamic_watts"]) for vm in told["vms"]] == [
+        (idle, 75.0, 6.0),
+        (busy, 25.0, 54.0),
+    ]
+    assert sum(vm["watts"] for vm in told["vms"]) == pytest.approx(told["watts"], rel=0.01)
+
+
+def test_a_vm_tells_its_own_part_and_what_it_costs(api: Api) -> None:
+    _, busy, _ = a_host(api)
+    vm = api.done("admin", "GET", f"/v1/vms/{busy}")
+    assert (vm["watts"], vm["watts_source"], vm["cost_per_h"]) == (79.0, "rapl", 0.01975)
+
+
+def test_of_a_host_that_is_silent_nothing_is_told(api: Api) -> None:
+    host, busy, _ = a_host(api, heartbeat_at=time.time() - FRESH_S - 5)
+    told = api.done("admin", "GET", f"/v1/hosts/{host}/power")
+    assert (told["watts"], told["source"], told["vms"]) == (None, "", [])
+    vm = api.done("admin", "GET", f"/v1/vms/{busy}")
+    assert (vm["watts"], vm["cost_per_h"]) == (None, None)
+
+
+def test_without_a_price_there_is_no_cost(api: Api) -> None:
+    host, busy, _ = a_host(api, price_kwh=None)
+    assert api.done("admin", "GET", f"/v1/hosts/{host}/power")["cost_per_h"] is None
+    assert api.done("admin", "GET", f"/v1/vms/{busy}")["cost_per_h"] is None
+
+
+def test_price_and_rack_can_be_changed_and_taken_away(api: Api) -> None:
+    host, _, _ = a_host(api)
+    path, any_version = f"/v1/hosts/{host}", {"If-Match": "*"}
+    told = api.done("admin", "PATCH", path, {"price_kwh": 0.5, "rack": "r7"}, headers=any_version)
+    assert (told["price_kwh"], told["rack"]) == (0.5, "r7")
+    told = api.done("admin", "PATCH", path, {"price_kwh": None, "rack": None}, headers=any_version)
+    assert (told["price_kwh"], told["rack"]) == (None, "")
