@@ -32,7 +32,7 @@ from services.conductor import gauges
 from services.conductor.guest_waits import GuestWaits
 from services.conductor.guests import Guests
 from services.conductor.inbox import Inbox
-from services.conductor.leadership import Leadership
+from services.common.store.leadership import Leadership
 from services.conductor.power_gauges import PowerGauges
 from services.conductor.reconciler import Reconciler, repair_claims
 from services.conductor.recorder import Recorder
