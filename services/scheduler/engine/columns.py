@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a policy makes of each host whatever is asked: its limits, and its power as measured."""
+"""What a policy makes of each host whatever is asked: its limits, and its power as measured; and room for the loops."""
 
 import numpy as np
 
 from services.scheduler.capacity import Capacity
 from services.scheduler.energy import POINTS, curve_of, watts_per_vcpu
+from services.scheduler.engine.loops import Desk, desk
 from services.scheduler.engine.table import Floats, HostTable, Ints
 
 
 class Columns:
     """Kept up to date by `fresh`."""
 
-    def __init__(self, table: HostTable, capacity: Capacity):
+    def __init__(self, table: HostTable, capacity: Capacity, weighers: int):
         room = len(table.present)
+        self.desk: Desk = desk(weighers, room)
+        self.turn = 0  # of the loops, counted
         self.limits: Ints = np.zeros((3, room), np.int64)
         self.watts: Floats = np.full((room, POINTS + 2), np.nan)  # the curve; watts per vcpu; CPU load in percent
         self._table = table

@@ -73,6 +73,6 @@ class Engine:
     def _forget(self) -> None:
         # The columns were made anew: what points into the old ones is worth nothing.
         self._room = len(self.table.present)
-        self._columns = Columns(self.table, self.plan.capacity)
+        self._columns = Columns(self.table, self.plan.capacity, len(self.plan.terms))
         self._shapes: OrderedDict[Key, Shape] = OrderedDict()
         self._lasting: OrderedDict[Key, Lasting] = OrderedDict()

@@ -53,38 +53,55 @@ def energy(row: int, asked: int, hosts: Hosts, half: float) -> float:
 
 
 @compiled
-def fullness(row: int, asked: Ints, hosts: Hosts, p: Floats) -> float:
-    """The weighted mean of how full the resources are."""
+def fill(first: int, last: int, asked: Ints, hosts: Hosts, shares: Floats) -> None:
+    """How full the rows `first` to `last` are with what is asked, by resource."""
     numbers, limits, _ = hosts
-    cpu = share(numbers[3, row] + asked[0], limits[0, row])
-    memory = share(numbers[4, row] + asked[1], limits[1, row])
-    disk = share(numbers[5, row] + asked[2], limits[2, row])
-    full: float = (p[1] * cpu + p[2] * memory + p[3] * disk) / p[4]
-    return full
+    for n in range(3):
+        for i in range(last - first):
+            shares[n, i] = share(numbers[3 + n, first + i] + asked[n], limits[n, first + i])
 
 
 @compiled
-def norm(code: int, p: Floats, row: int, asked: Ints, hosts: Hosts) -> float:
-    """What the weigher with this code and these parameters says of a row, 0 to 1."""
-    numbers, limits, watts = hosts
-    if code == ENERGY:
-        return energy(row, asked[0], hosts, p[1])
-    if code == PACK:
-        return fullness(row, asked, hosts, p)
-    if code == SPREAD:
-        return 1.0 - fullness(row, asked, hosts, p)
-    cpu = share(numbers[3, row] + asked[0], limits[0, row])
+def blend(code: int, p: Floats, length: int, shares: Floats) -> None:
+    """The norms, into the last row of `shares`, of weighers that look at nothing else."""
+    norms = shares[3]
     if code == BALANCE:
-        return 1.0 - abs(cpu - share(numbers[4, row] + asked[1], limits[1, row]))
-    percent = watts[row, 12]
-    return 1.0 - cpu if isnan(percent) else 1.0 - min(100.0, max(0.0, percent)) / 100
+        for i in range(length):
+            norms[i] = 1.0 - abs(shares[0, i] - shares[1, i])
+        return
+    for i in range(length):
+        norms[i] = (p[1] * shares[0, i] + p[2] * shares[1, i] + p[3] * shares[2, i]) / p[4]
+    if code == SPREAD:
+        for i in range(length):
+            norms[i] = 1.0 - norms[i]
 
 
 @compiled
-def term(n: int, row: int, ask: Ask, hosts: Hosts) -> int:
-    """What the policy's weigher n adds to a row's score, in grains."""
+def idle(first: int, last: int, hosts: Hosts, shares: Floats) -> None:
+    """The norms of the weigher that prefers processors idle now; what isn't told stays what claims leave."""
+    for i in range(last - first):
+        percent = hosts[2][first + i, 12]
+        free = 1.0 - shares[0, i]
+        shares[3, i] = free if isnan(percent) else 1.0 - min(100.0, max(0.0, percent)) / 100
+
+
+@compiled
+def weigh(span: tuple[int, int], ask: Ask, hosts: Hosts, shares: Floats, terms: Ints) -> None:
+    """What each weigher of the policy adds to the scores of a span of rows, in grains."""
+    first, last = span
     asked, codes, params = ask
-    return int(np.rint(params[n, 0] * norm(codes[n], params[n], row, asked, hosts) * GRAIN))
+    fill(first, last, asked, hosts, shares)
+    for w in range(len(codes)):
+        code, p = codes[w], params[w]
+        if code == ENERGY:
+            for i in range(last - first):
+                shares[3, i] = energy(first + i, asked[0], hosts, p[1])
+        elif code == CPU:
+            idle(first, last, hosts, shares)
+        else:
+            blend(code, p, last - first, shares)
+        for i in range(last - first):
+            terms[w, i] = int(np.rint(p[0] * shares[3, i] * GRAIN))
 
 
 @compiled

@@ -1,59 +1,91 @@
 # SPDX-License-Identifier: Apache-2.0
 """The way of a cached decision as one piece of code that compiles: settle what changed, then note the best."""
 
-from services.scheduler.engine.blocks import BITS, NEVER, VMS, head, place, top
+import numpy as np
+
+from services.scheduler.engine.blocks import BITS, BLOCK, NEVER, VMS, head, place, top
 from services.scheduler.engine.changes import MASK
-from services.scheduler.engine.formulas import Ask, Hosts, fits, term
+from services.scheduler.engine.formulas import Ask, Hosts, fits, weigh
 from services.scheduler.engine.jit import compiled
 from services.scheduler.engine.lasting import ABSENT
-from services.scheduler.engine.table import Ints
+from services.scheduler.engine.table import Floats, Ints
 
 # Bits of refusals and key by row, heads of blocks, counts of filters, Lasting.bits, HostTable.rank, the log's ring.
 Cells = tuple[Ints, Ints, Ints, Ints, Ints, Ints, Ints]
+# Room for a block's shares and norms, for its terms, and when each row was settled last.
+Desk = tuple[Floats, Ints, Ints]
+
+
+def desk(weighers: int, rows: int) -> Desk:
+    """Room to work in."""
+    return np.empty((4, BLOCK)), np.empty((weighers, BLOCK), np.int64), np.zeros(rows, np.int64)
 
 
 @compiled
-def decide(span: tuple[int, int], cells: Cells, ask: Ask, hosts: Hosts, note: Ints) -> None:
+def decide(note: Ints, cells: Cells, ask: Ask, hosts: Hosts, desk: Desk) -> None:
     """Settle the rows that the log tells in a span of positions, then write the note.
 
-    A note has how many rows are told (before: how many are wanted), the best rows, their terms, and the counts.
+    Before: how many hosts are wanted, the span, and a number no decision had before.
+    After: how many hosts there are, their rows, their terms, and the filters' counts.
     """
-    refused, key, heads, counts, lasting, rank, ring = cells
-    for position in range(span[0], span[1]):
-        row = ring[position & MASK]
-        bits = refusals(row, lasting[row], ask, hosts)
-        if bits != refused[row]:
-            count(refused[row], -1, counts)
-            count(bits, 1, counts)
-            refused[row] = bits
-        place(row, NEVER if bits else worth(row, ask, hosts), key, rank, heads)
-    kept, terms, filters = note[0], len(ask[1]), counts.shape[1]
+    kept = note[0]
+    settle((note[1], note[2], note[3]), cells, ask, hosts, desk)
+    _, key, heads, counts, _, rank, _ = cells
+    shares, terms, _ = desk
+    weighers, filters = len(ask[1]), counts.shape[1]
     found = top(key, rank, heads, note[1 : 1 + kept])
     note[0] = found
     at = 1 + kept
     for n in range(found):
-        for w in range(terms):
-            note[at + n * terms + w] = term(w, note[1 + n], ask, hosts)
-    at += kept * terms
+        weigh((note[1 + n], note[1 + n] + 1), ask, hosts, shares, terms)
+        for w in range(weighers):
+            note[at + n * weighers + w] = terms[w, 0]
+    at += kept * weighers
     for n in range(filters):
         note[at + n] = counts[0, n]
         note[at + filters + n] = counts[1, n]
 
 
 @compiled
-def build(size: int, cells: Cells, ask: Ask, hosts: Hosts) -> None:
+def settle(span: tuple[int, int, int], cells: Cells, ask: Ask, hosts: Hosts, desk: Desk) -> None:
+    """Work out the rows the log tells in a span of positions, each once."""
+    refused, key, heads, counts, lasting, rank, ring = cells
+    shares, terms, seen = desk
+    for position in range(span[0], span[1]):
+        row = ring[position & MASK]
+        if seen[row] == span[2]:
+            continue
+        seen[row] = span[2]
+        bits = refusals(row, lasting[row], ask, hosts)
+        if bits != refused[row]:
+            count(refused[row], -1, counts)
+            count(bits, 1, counts)
+            refused[row] = bits
+        new = NEVER
+        if bits == 0:
+            weigh((row, row + 1), ask, hosts, shares, terms)
+            new = worth(0, row, terms, hosts)
+        place(row, new, key, rank, heads)
+
+
+@compiled
+def build(size: int, cells: Cells, ask: Ask, hosts: Hosts, desk: Desk) -> None:
     """Work out every row anew."""
     refused, key, heads, counts, lasting, rank, _ = cells
+    shares, terms, _ = desk
     counts[:] = 0
     for row in range(size):
-        bits = refusals(row, lasting[row], ask, hosts)
-        count(bits, 1, counts)
-        refused[row] = bits
-        key[row] = NEVER if bits else worth(row, ask, hosts)
+        refused[row] = refusals(row, lasting[row], ask, hosts)
+        count(refused[row], 1, counts)
     refused[size:] = ABSENT
     key[size:] = NEVER
-    for block in range(len(heads)):
-        heads[block] = -1 if (block << BITS) >= size else head(block, key, rank, -1)
+    heads[:] = -1
+    for first in range(0, size, BLOCK):
+        last = min(size, first + BLOCK)
+        weigh((first, last), ask, hosts, shares, terms)
+        for row in range(first, last):
+            key[row] = NEVER if refused[row] else worth(row - first, row, terms, hosts)
+        heads[first >> BITS] = head(first >> BITS, key, rank, -1)
 
 
 @compiled
@@ -66,11 +98,11 @@ def refusals(row: int, lasting: int, ask: Ask, hosts: Hosts) -> int:
 
 
 @compiled
-def worth(row: int, ask: Ask, hosts: Hosts) -> int:
-    """The key of a row that nothing refuses."""
+def worth(i: int, row: int, terms: Ints, hosts: Hosts) -> int:
+    """The key of a row that nothing refuses, from its terms."""
     score = 0
-    for n in range(len(ask[1])):
-        score += term(n, row, ask, hosts)
+    for w in range(len(terms)):
+        score += terms[w, i]
     return int(score * VMS - hosts[0][6, row])
 
 

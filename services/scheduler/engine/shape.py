@@ -48,14 +48,15 @@ class CompiledShape:
         if stop - self._read > min(table.size, KEPT):
             self._build()
         note: Ints = np.empty(1 + kept + kept * len(plan.terms) + 2 * len(plan.names), np.int64)
-        note[0] = kept
-        loops.decide((self._read, stop), self._cells, self._ask, self._hosts, note)
+        self._columns.turn += 1
+        note[:4] = kept, self._read, stop, self._columns.turn
+        loops.decide(note, self._cells, self._ask, self._hosts, self._columns.desk)
         self._read = stop
         return note
 
     def _build(self) -> None:
         self._fresh()
-        loops.build(self._table.size, self._cells, self._ask, self._hosts)
+        loops.build(self._table.size, self._cells, self._ask, self._hosts, self._columns.desk)
         self._read = self._table.log.count
 
     def _fresh(self) -> None:
