@@ -1,27 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads a policy from YAML, whole: every problem is reported at once, with line and column."""
 
-from collections.abc import Collection
+import re
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
 
 from services.common.contracts.errors import Invalid, Problem
 from services.common.contracts.placement import Request
-from services.scheduler.capacity import Amounts, Capacity
-from services.scheduler.filters import ESSENTIAL, FILTERS
-from services.scheduler.filters import LATER as LATER_FILTERS
-from services.scheduler.policy import Policy, Weighted
+from services.scheduler.policy import Policy
+from services.scheduler.policy_base import Find, with_bases
+from services.scheduler.policy_parts import (
+    read_capacity,
+    read_explain,
+    read_groups,
+    read_match,
+    read_on_no_host,
+    read_power,
+    read_tie_break,
+)
+from services.scheduler.policy_rules import read_filters, read_weighers
 from services.scheduler.policy_text import MAX_BYTES, Section, parse, refused
-from services.scheduler.rule import Filter, Weigher
-from services.scheduler.units import DISK, MEMORY
-from services.scheduler.weighers import LATER as LATER_WEIGHERS
-from services.scheduler.weighers import WEIGHERS
 
 SHIPPED = Path(__file__).parent / "policies"
 DEFAULT = "balanced"
-_LATER = frozenset({"match", "groups", "on_no_host", "power"})
-_TIE_BREAK = ("fewest_vms", "host_id")
+_NAME = re.compile(r"^[a-z0-9][a-z0-9.-]{0,62}$")
 
 
 def load_policy(path: Path) -> Policy:
@@ -35,27 +38,54 @@ def load_policy(path: Path) -> Policy:
     return read_policy(text, str(path))
 
 
-def read_policy(text: str, source: str = "text") -> Policy:
-    """The policy that `text` describes; its sha256 is that of the text."""
-    root = parse(text, source)
+def shipped_text(name: str, version: int) -> str | None:
+    """The text of a shipped policy; None where it isn't shipped in that version."""
+    for file in sorted(SHIPPED.glob("*.yaml")):
+        text = file.read_text(encoding="utf-8")
+        metadata = parse(text, str(file)).peek("metadata")
+        if (metadata.peek_text("name"), metadata.peek_text("version")) == (name, str(version)):
+            return text
+    return None
+
+
+def read_policy(text: str, source: str = "text", find: Find = shipped_text) -> Policy:
+    """The policy that `text` describes; `find` has the texts it may extend.
+
+    Its sha256 is that of the text or, where it extends others, of all the texts after each other.
+    """
+    whole = with_bases(text, source, find)
+    root = whole.root
     root.text("apiVersion", choices=("scheduler/v1",))
     root.text("kind", choices=("PlacementPolicy",))
     for key in ("apiVersion", "kind", "metadata", "filters", "weighers"):
         if not root.has(key):
             root.problem("", f"{key!r} is missing", "see docs/scheduling.md for a whole policy")
     name, version = _metadata(root.section("metadata"))
-    capacity = _capacity(root.section("capacity"))
-    filters = _filters(root, capacity)
-    weighers = _weighers(root, capacity)
-    root.text("normalise", "absolute", ("absolute",))
-    if root.words("tie_break", _TIE_BREAK, _TIE_BREAK) != _TIE_BREAK:
-        root.problem("tie_break", "only one order is supported", f"write [{', '.join(_TIE_BREAK)}], or leave it out")
-    explain = root.section("explain")
-    top = int(explain.number("top", 5, 1, 50))
-    explain.finish(later={"keep"})
-    root.finish(_LATER)
+    capacity, headroom = read_capacity(root.section("capacity"))
+    groups = read_groups(root)
+    filters = read_filters(root, capacity, headroom, groups)
+    weighers = read_weighers(root, capacity, groups)
+    top, keep_s = read_explain(root.section("explain"))
+    policy = Policy(
+        name,
+        version,
+        sha256("".join(whole.texts).encode()).hexdigest(),
+        capacity,
+        filters,
+        weighers,
+        top,
+        match=read_match(root.section("match")),
+        groups=groups,
+        headroom=headroom,
+        normalise=root.text("normalise", "absolute", ("absolute", "minmax")),
+        tie_break=read_tie_break(root),
+        on_no_host=read_on_no_host(root.section("on_no_host")),
+        power=read_power(root.section("power")),
+        explain_keep_s=keep_s,
+    )
+    root.finish()
     root.problems.raise_any()
-    return Policy(name, version, sha256(text.encode()).hexdigest(), capacity, filters, weighers, top)
+    return policy
 
 
 class Shelf:
@@ -84,74 +114,13 @@ class Shelf:
 
 
 def _metadata(section: Section) -> tuple[str, int]:
-    name, version = section.text("name"), int(section.number("version", 0, 1, 1_000_000))
+    name, version = section.text("name"), section.whole("version", 0, 1, 1_000_000)
     if not section.has("name"):
         section.problem("name", "the policy has no name", "name it")
+    elif name and not _NAME.match(name):
+        section.problem("name", f"{name[:70]!r} is no name for a policy", "use up to 63 of a-z, 0-9, - and .")
     if not section.has("version"):
         section.problem("version", "the policy has no version", "number it from 1")
-    section.finish(later={"extends"})
+    section.has("extends")
+    section.finish()
     return name, version
-
-
-def _capacity(section: Section) -> Capacity:
-    over, reserve = section.section("overcommit"), section.section("reserve")
-    cpu, memory, disk = (over.number(key, 1.0, 0.1, 64) for key in ("cpu", "memory", "disk"))
-    kept = Amounts(
-        int(reserve.number("cpu", 0, 0, 4096)),
-        int(reserve.measure("memory", 0, MEMORY, 2**30)),
-        int(reserve.measure("disk", 0, DISK, 2**30)),
-    )
-    if not section.flag("allow_memory_overcommit") and memory > 1:
-        over.problem("memory", "promises more memory than there is", "use 1.0, or set allow_memory_overcommit: true")
-    over.finish()
-    reserve.finish()
-    section.finish(later={"headroom"})
-    return Capacity(cpu, memory, disk, kept)
-
-
-def _filters(root: Section, capacity: Capacity) -> tuple[Filter, ...]:
-    found: dict[str, Filter] = {}
-    for entry in root.sections("filters"):
-        kind = _type(entry, FILTERS, LATER_FILTERS, found)
-        if kind:
-            found[kind] = FILTERS[kind].read(entry, capacity)
-            entry.finish()
-    for missing in (name for name in ESSENTIAL if name not in found and root.has("filters")):
-        detail = f"the filter {missing!r} is missing: what it guards would be ignored"
-        root.problem("filters", detail, f"add - {{type: {missing}}}")
-    return tuple(found.values())
-
-
-def _weighers(root: Section, capacity: Capacity) -> tuple[Weighted, ...]:
-    found: dict[str, Weighted] = {}
-    for entry in root.sections("weighers"):
-        kind = _type(entry, WEIGHERS, LATER_WEIGHERS, found)
-        if kind:
-            multiplier = entry.number("multiplier", 1.0, -100, 100)
-            if not multiplier:
-                entry.problem("multiplier", "0 makes the weigher say nothing", "remove the weigher, or give it weight")
-            weigher: Weigher = WEIGHERS[kind].read(entry, capacity)
-            found[kind] = Weighted(multiplier, weigher)
-            entry.finish()
-    if {"pack", "spread"} <= found.keys() and found["pack"].multiplier * found["spread"].multiplier > 0:
-        root.problem("weighers", "pack and spread pull in opposite directions", "keep one of them")
-    if not found and root.has("weighers"):
-        root.problem("weighers", "there is no weigher: every host would be worth the same", "add one")
-    return tuple(found.values())
-
-
-def _type(entry: Section, known: Collection[str], later: Collection[str], found: Collection[str]) -> str:
-    """The entry's type; "" (and a problem) where it can't be used."""
-    kind = entry.text("type")
-    if kind in known and kind not in found:
-        return kind
-    choices = f"use one of: {', '.join(known)}"
-    if kind in found:
-        entry.problem("type", f"{kind!r} is listed twice", "keep one of them")
-    elif kind in later:
-        entry.problem("type", f"{kind!r} is not supported yet", choices)
-    elif kind:
-        entry.problem("type", f"{kind!r} is unknown", choices)
-    elif not entry.has("type"):
-        entry.problem("", "'type' is missing", choices)
-    return ""

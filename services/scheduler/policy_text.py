@@ -23,10 +23,11 @@ class Problems:
         self._source = source
         self._found: list[Problem] = []
 
-    def add(self, node: yaml.Node, pointer: str, detail: str, fix: str) -> None:
-        """Remember a problem at the node's position."""
+    def add(self, node: yaml.Node, pointer: str, detail: str, fix: str, at: int | None = None) -> None:
+        """Remember a problem at the node's position; `at` counts characters within its text."""
         mark = node.start_mark
-        self._found.append(Problem(pointer or "/", f"line {mark.line + 1}, column {mark.column + 1}: {detail}", fix))
+        line, column = (mark.line, mark.column) if at is None else _within(node, at)
+        self._found.append(Problem(pointer or "/", f"line {line + 1}, column {column + 1}: {detail}", fix))
 
     def raise_any(self) -> None:
         """Raise Invalid with all of them in one message, if there are any."""
@@ -70,10 +71,36 @@ class Section:
         pointer = f"{self.pointer}/{key}" if key else self.pointer
         self.problems.add(self._values.get(key, self.node), pointer, detail, fix)
 
+    def problem_within(self, key: str, at: int, detail: str, fix: str) -> None:
+        """A problem with a part of the text under `key`: the character number `at`."""
+        self.problems.add(self._values.get(key, self.node), f"{self.pointer}/{key}", detail, fix, at)
+
     def has(self, key: str) -> bool:
         """Whether the key is given; it counts as known from now on."""
         self._known.add(key)
         return key in self._values
+
+    def names(self) -> tuple[str, ...]:
+        """The keys that are given, in their order."""
+        return tuple(self._keys)
+
+    def is_list(self, key: str) -> bool:
+        """Whether a list is given under the key."""
+        return self.has(key) and isinstance(self._values[key], yaml.SequenceNode)
+
+    def peek(self, key: str) -> "Section":
+        """The mapping under the key for a look ahead: nothing becomes known, problems there are left to `section`."""
+        node = self._values.get(key)
+        if not isinstance(node, yaml.MappingNode):
+            node = yaml.MappingNode("", [], self.node.start_mark)
+        found = Section(node, f"{self.pointer}/{key}", Problems(""))
+        found.problems = self.problems
+        return found
+
+    def peek_text(self, key: str) -> str:
+        """The scalar under the key as it is written; empty where there is none."""
+        node = self._values.get(key)
+        return str(node.value) if isinstance(node, yaml.ScalarNode) else ""
 
     def section(self, key: str) -> "Section":
         """The mapping under the key; an empty one where it isn't given."""
@@ -130,7 +157,19 @@ class Section:
         ):
             self.problem(key, "a number is expected here", f"write a number from {low:g} to {high:g}")
             return default
-        return self._within(key, float(yaml.safe_load(node.value)), low, high, default)
+        try:
+            value = float(yaml.safe_load(node.value))
+        except (ValueError, TypeError, OverflowError, yaml.YAMLError):  # a tag that isn't true, or far too many digits
+            self.problem(key, f"{node.value[:30]!r} is no number", f"write a number from {low:g} to {high:g}")
+            return default
+        return self._within(key, value, low, high, default)
+
+    def whole(self, key: str, default: int, low: int, high: int) -> int:
+        """The whole number under the key, from `low` to `high`."""
+        value = self.number(key, default, low, high)
+        if value != int(value):
+            self.problem(key, f"{value:g} is not a whole number", f"write a whole number from {low} to {high}")
+        return int(value)
 
     def measure(self, key: str, default: float, units: Mapping[str, float], high: float) -> float:
         """The quantity under the key in the table's base unit, from 0 to `high`."""
@@ -144,18 +183,23 @@ class Section:
             return default
         return self._within(key, value, 0, high, default)
 
+    def numbers(self, key: str, low: float, high: float) -> dict[str, float]:
+        """The mapping under the key from any words to numbers from `low` to `high`; empty where it isn't given."""
+        found = self.section(key)
+        values = {name: found.number(name, low, low, high) for name in found.names()}
+        found.finish()
+        return values
+
     def flag(self, key: str) -> bool:
         """The true or false under the key; false where it isn't given."""
         return self.text(key, "false", ("true", "false")) == "true"
 
-    def finish(self, later: Collection[str] = ()) -> None:
-        """Report every key that nobody asked for; those in `later` as not supported yet."""
+    def finish(self) -> None:
+        """Report every key that nobody asked for."""
         for name, key in self._keys.items():
-            if name in self._known:
-                continue
-            fix = f"the keys here are: {', '.join(sorted(self._known))}"
-            detail = f"{name!r} is not supported yet" if name in later else f"unknown key {name!r}"
-            self.problems.add(key, f"{self.pointer}/{name}", detail, "remove it" if name in later else fix)
+            if name not in self._known:
+                fix = f"the keys here are: {', '.join(sorted(self._known))}"
+                self.problems.add(key, f"{self.pointer}/{name}", f"unknown key {name!r}", fix)
 
     def _within(self, key: str, value: float, low: float, high: float, default: float) -> float:
         if low <= value <= high:
@@ -183,6 +227,20 @@ def parse(text: str, source: str) -> Section:
     root = Section(node, "", problems)
     problems.raise_any()
     return root
+
+
+def _within(node: yaml.Node, at: int) -> tuple[int, int]:
+    """Line and column of the character `at` of a text, as far as YAML's folding and escapes leave it countable."""
+    mark, style = node.start_mark, node.style if isinstance(node, yaml.ScalarNode) else None
+    if style not in ("|", ">"):
+        return mark.line, mark.column + at + (style in ("'", '"'))
+    lines = (mark.buffer or "").split("\n")[mark.line + 1 :]
+    indent = next((len(line) - len(line.lstrip(" ")) for line in lines if line.strip()), 0)
+    row = 0
+    while row + 1 < len(lines) and at > len(lines[row]) - indent:
+        at -= max(0, len(lines[row]) - indent) + 1
+        row += 1
+    return mark.line + 1 + row, indent + at
 
 
 def _check_shape(text: str, source: str) -> None:

@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a filter and a weigher promise: pure, absolute, and each read from one entry of the policy."""
+"""What a filter and a weigher promise: they are pure, and say the same of a host and of its row in a table."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from services.common.contracts.placement import HostView, Request
-from services.scheduler.capacity import Capacity
-from services.scheduler.policy_text import Section
 
 if TYPE_CHECKING:
     from services.scheduler.engine.table import Bools, Floats, HostTable, Ints
@@ -37,11 +35,6 @@ class Filter(ABC):
     name: str
     fleet: bool = False
 
-    @classmethod
-    @abstractmethod
-    def read(cls, section: Section, capacity: Capacity) -> Self:
-        """The filter an entry of the policy describes; problems are added to the section's."""
-
     def among(self, request: Request, hosts: Sequence[HostView]) -> "Filter":
         """The rule that `refuse` is asked of for this request when these are all hosts; itself unless `fleet`."""
         return self
@@ -60,11 +53,6 @@ class Weigher(ABC):
 
     name: str
     fleet: bool = False
-
-    @classmethod
-    @abstractmethod
-    def read(cls, section: Section, capacity: Capacity) -> Self:
-        """The weigher an entry of the policy describes; problems are added to the section's."""
 
     def among(self, request: Request, hosts: Sequence[HostView]) -> "Weigher":
         """The rule that `norm` is asked of for this request when these are all hosts; itself unless `fleet`."""

@@ -14,8 +14,8 @@ from services.scheduler.rule import Filter, Refusal
 if TYPE_CHECKING:
     from services.scheduler.engine.table import Bools, HostTable, Ints
 
-_LEAST = {"vcpus": 1, "memory_mib": 64, "disk_gib": 1}  # a smaller vm is no help to anybody
-_WORDS = {"vcpus": "vCPUs", "memory_mib": "MiB of memory", "disk_gib": "GiB of disk"}
+LEAST = {"vcpus": 1, "memory_mib": 64, "disk_gib": 1}  # a smaller vm is no help to anybody
+WORDS = {"vcpus": "vCPUs", "memory_mib": "MiB of memory", "disk_gib": "GiB of disk"}
 
 
 def free(capacity: Capacity, host: HostView) -> dict[str, int]:
@@ -46,8 +46,8 @@ class CapacityFilter(Filter):
         lacks = {field: asked[field] - room[field] for field in asked if asked[field] > room[field]}
         if not lacks:
             return None
-        helps = all(room[field] >= _LEAST[field] for field in lacks)
-        reason = "lacks " + " and ".join(f"{amount} {_WORDS[field]}" for field, amount in lacks.items())
+        helps = all(room[field] >= LEAST[field] for field in lacks)
+        reason = "lacks " + " and ".join(f"{amount} {WORDS[field]}" for field, amount in lacks.items())
         return Refusal(reason, lacks, {field: room[field] for field in lacks} if helps else None)
 
     def passes(self, request: Request, table: "HostTable", rows: "Ints") -> "Bools":

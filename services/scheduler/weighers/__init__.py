@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The weighers by the name a policy uses."""
+"""How an entry of a policy's `weighers` becomes a weigher, by its type. Soft groups are weighers too."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+from services.scheduler.capacity import Capacity
+from services.scheduler.policy_text import Section
 from services.scheduler.rule import Weigher
 from services.scheduler.weighers.balance import BalanceWeigher
+from services.scheduler.weighers.cost import CostWeigher
 from services.scheduler.weighers.cpu import CpuWeigher
 from services.scheduler.weighers.energy import EnergyWeigher
+from services.scheduler.weighers.failures import FailuresWeigher
 from services.scheduler.weighers.pack import PackWeigher
 from services.scheduler.weighers.spread import SpreadWeigher
 
-WEIGHERS: Mapping[str, type[Weigher]] = {
-    cls.name: cls for cls in (CpuWeigher, EnergyWeigher, PackWeigher, SpreadWeigher, BalanceWeigher)
-}
-LATER = frozenset({"failures", "cost"})
+_ALL = (CpuWeigher, EnergyWeigher, PackWeigher, SpreadWeigher, BalanceWeigher, FailuresWeigher, CostWeigher)
+WEIGHERS: Mapping[str, Callable[[Section, Capacity], Weigher]] = {cls.name: cls.read for cls in _ALL}
+EITHER_WAY = frozenset({PackWeigher.name, SpreadWeigher.name})  # whose multiplier may be below 0
+AGAINST = frozenset({FailuresWeigher.name})  # whose multiplier must be
