@@ -14,6 +14,7 @@ from services.api.routes.accounts import ACCOUNT_ROUTES
 from services.api.routes.guests import GUEST_ROUTES
 from services.api.routes.images import IMAGE_ROUTES
 from services.api.routes.media import MEDIA_ROUTES
+from services.api.routes.policies import POLICY_ROUTES
 from services.api.schemas import catalogue as c
 from services.api.schemas import hosts as h
 from services.api.schemas import jobs as j
@@ -105,5 +106,6 @@ ROUTES: tuple[Route, ...] = (
     *MEDIA_ROUTES,
     *IMAGE_ROUTES,
     *HOST_ROUTES,
+    *POLICY_ROUTES,
     *OPERATION_ROUTES,
 )

@@ -28,7 +28,14 @@ ENOUGH = {
 }
 LINES = {f"{route.method} {route.path}": route for route in ROUTES}
 # No broker, no scheduler and no image builder here: a 503 is the truth.
-AWAY = ("GET /readyz", "POST /v1/placements:explain", "POST /v1/images", "POST /v1/images:preview")
+AWAY = (
+    "GET /readyz",
+    "POST /v1/placements:explain",
+    "POST /v1/images",
+    "POST /v1/images:preview",
+    "POST /v1/policies",
+    "POST /v1/policies:validate",
+)
 # Anybody may call these, for themselves alone: an id nobody has is refused. test_accounts has their own story.
 OWN = ("GET /v1/users/{user_id}", "PATCH /v1/users/{user_id}")
 # Routes whose body has a field that must be there.

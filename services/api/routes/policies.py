@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How hosts are chosen, and how each was: policies belong to nobody's project, decisions to their vm's."""
+
+from functools import partial
+
+from services.api.access import Role
+from services.api.handlers import decisions, policies
+from services.api.route import Route
+from services.api.schemas import policies as p
+from services.api.schemas.pieces import Changing, Reading
+
+USER, VIEWER, ADMIN = Role.USER, Role.VIEWER, Role.ADMIN
+READ, CHANGE = Reading(), Changing()
+_Route = partial(Route, project=False)
+
+POLICY_ROUTES: tuple[Route, ...] = (
+    _Route("GET", "/v1/policies", policies.listing, USER, p.POLICY_PAGE, query=p.POLICY_LIST),
+    _Route(
+        "POST", "/v1/policies", policies.add, ADMIN, p.PolicyShape(), p.PolicyText(), CHANGE, 201, prepare=policies.read
+    ),
+    _Route(
+        "POST",
+        "/v1/policies:validate",
+        policies.validate,
+        ADMIN,
+        p.Verdict(),
+        p.PolicyText(),
+        reads_only=True,
+        streams=True,
+        idempotent=False,
+    ),
+    _Route("POST", "/v1/policies:rollback", policies.rollback, ADMIN, p.ActivationShape(), query=CHANGE),
+    _Route("GET", "/v1/policies:history", policies.history, USER, p.ACTIVATION_PAGE, query=p.ACTIVATION_LIST),
+    _Route("GET", "/v1/policies/{policy_id}", policies.get, USER, p.PolicyShape(), query=READ),
+    _Route(
+        "POST",
+        "/v1/policies/{policy_id}/activate",
+        policies.activate,
+        ADMIN,
+        p.ActivationShape(),
+        p.Activating(),
+        CHANGE,
+    ),
+    Route("GET", "/v1/decisions", decisions.listing, VIEWER, p.DECISION_PAGE, query=p.DECISION_LIST),
+    Route("GET", "/v1/decisions/{decision_id}", decisions.get, VIEWER, p.DecisionShape(), query=READ),
+)
