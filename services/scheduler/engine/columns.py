@@ -29,15 +29,14 @@ class Columns:
             return
         rows = table.puts.since(self._read) if self._read >= 0 else None
         self._read = table.puts.count
-        for row in np.arange(table.size) if rows is None else rows:
-            if table.present[row]:
-                self._look(int(row))
+        self._look(np.arange(table.size) if rows is None else rows)
 
-    def _look(self, row: int) -> None:
-        host = self._table.view(row)
-        limits = self._capacity.limits(host)
-        self.limits[:, row] = limits.vcpus, limits.memory_mib, limits.disk_gib
-        curve, full = curve_of(host), watts_per_vcpu(host, self._capacity)
-        self.watts[row, :POINTS] = np.nan if curve is None else curve
-        self.watts[row, POINTS] = np.nan if full is None else full
-        self.watts[row, POINTS + 1] = np.nan if host.cpu_percent is None else host.cpu_percent
+    def _look(self, rows: Ints) -> None:
+        table = self._table
+        self.limits[:, rows] = self._capacity.limits_of(table, rows)
+        self.watts[rows, POINTS + 1] = table.cpu_percent[rows]
+        for row in rows[table.present[rows]].tolist():
+            host = table.view(row)
+            curve, full = curve_of(host), watts_per_vcpu(host, self._capacity)
+            self.watts[row, :POINTS] = np.nan if curve is None else curve
+            self.watts[row, POINTS] = np.nan if full is None else full

@@ -38,15 +38,15 @@ class Compact:
 
     @property
     def candidates(self) -> tuple[Scored, ...]:
-        """The best hosts with the terms that sum to their scores exactly, best first."""
+        """The best hosts with the terms that sum to their scores exactly: the choice, then the others, best first."""
         names, at = self.plan.terms, len(self.note) - 2 * len(self.plan.names)
-        kept = (at - 1) // (1 + len(names))
-        found = []
-        for n, host in enumerate(self.ids):
-            start = 1 + kept + n * len(names)
+        start, found = 1 + (at - 1) // (1 + len(names)), []
+        for host in self.ids:
             terms = dict(zip(names, (self.note[start : start + len(names)] / GRAIN).tolist(), strict=True))
             found.append(Scored(host, sum(terms.values()), terms))
-        return tuple(found)
+            start += len(names)
+        found.sort(key=lambda c: c.host != self.host)
+        return tuple(found[: self.plan.policy.top])
 
     @property
     def filters(self) -> tuple[FilterCount, ...]:

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Collection
 
 from services.common.contracts.placement import Request
+from services.scheduler.choose import pick
 from services.scheduler.engine.columns import Columns
 from services.scheduler.engine.compact import Compact
 from services.scheduler.engine.jit import COMPILES
@@ -28,14 +29,15 @@ class Engine:
 
     def decide(self, request: Request, exclude: Collection[str] = ()) -> Compact:
         """The best host that isn't in `exclude` (ids), with its runners-up."""
-        note = self.shape(request).note(self.policy.top + len(exclude))
-        views = self.table.views
-        ids = tuple([views[row].id for row in note[1 : 1 + note[0]].tolist()])
-        host = next((name for name in ids if name not in exclude), "") if exclude else ids[0] if ids else ""
-        table = self.table
-        return Compact(
-            request, self.policy.sha256, table.generation, len(table), table.row(host), host, ids, note, self.plan
-        )
+        policy, table, views = self.policy, self.table, self.table.views
+        kept = max(policy.top, policy.tie_break.among_top)
+        note = self.shape(request).note(kept + len(exclude))
+        rows = note[1 : 1 + note[0]].tolist()
+        ids = tuple([view.id for row in rows if (view := views[row]) is not None])
+        free = [n for n, name in enumerate(ids) if name not in exclude] if exclude else range(len(ids))
+        best = free[pick(request, len(free), policy)] if free else -1
+        row, host = (rows[best], ids[best]) if free else (-1, "")
+        return Compact(request, policy.sha256, table.generation, len(table), row, host, ids, note, self.plan)
 
     def shape(self, request: Request) -> Shape:
         """What is known for requests like this one."""
@@ -73,6 +75,6 @@ class Engine:
     def _forget(self) -> None:
         # The columns were made anew: what points into the old ones is worth nothing.
         self._room = len(self.table.present)
-        self._columns = Columns(self.table, self.plan.capacity, len(self.plan.terms))
+        self._columns = Columns(self.table, self.policy.capacity, len(self.plan.terms))
         self._shapes: OrderedDict[Key, Shape] = OrderedDict()
         self._lasting: OrderedDict[Key, Lasting] = OrderedDict()

@@ -8,9 +8,10 @@ import numpy as np
 from services.scheduler.engine.jit import compiled
 from services.scheduler.engine.table import Floats, Ints
 
+# Of what is asked: vcpus, memory, disk, the capacity filter's bit, and whether ties go by vms.
 # Arrays go into compiled code as plain tuples: one by one they are too many, and a tuple with names costs 3 us a call.
 Hosts = tuple[Ints, Ints, Floats]  # HostTable.numbers, Columns.limits, Columns.watts
-Ask = tuple[Ints, Ints, Floats]  # vcpus, memory, disk and the capacity filter's bit; Plan.codes; Plan.numbers
+Ask = tuple[Ints, Ints, Floats]  # what is asked; Plan.codes; Plan.numbers
 
 GIVEN, PACK, SPREAD, BALANCE, CPU, ENERGY = range(6)
 PARAMETERS = 4

@@ -51,6 +51,7 @@ def settle(span: tuple[int, int, int], cells: Cells, ask: Ask, hosts: Hosts, des
     """Work out the rows the log tells in a span of positions, each once."""
     refused, key, heads, counts, lasting, rank, ring = cells
     shares, terms, seen = desk
+    ties = ask[0][4]
     for position in range(span[0], span[1]):
         row = ring[position & MASK]
         if seen[row] == span[2]:
@@ -64,7 +65,7 @@ def settle(span: tuple[int, int, int], cells: Cells, ask: Ask, hosts: Hosts, des
         new = NEVER
         if bits == 0:
             weigh((row, row + 1), ask, hosts, shares, terms)
-            new = worth(0, row, terms, hosts)
+            new = worth(0, terms, ties * hosts[0][6, row])
         place(row, new, key, rank, heads)
 
 
@@ -73,6 +74,7 @@ def build(size: int, cells: Cells, ask: Ask, hosts: Hosts, desk: Desk) -> None:
     """Work out every row anew."""
     refused, key, heads, counts, lasting, rank, _ = cells
     shares, terms, _ = desk
+    ties = ask[0][4]
     counts[:] = 0
     for row in range(size):
         refused[row] = refusals(row, lasting[row], ask, hosts)
@@ -84,7 +86,7 @@ def build(size: int, cells: Cells, ask: Ask, hosts: Hosts, desk: Desk) -> None:
         last = min(size, first + BLOCK)
         weigh((first, last), ask, hosts, shares, terms)
         for row in range(first, last):
-            key[row] = NEVER if refused[row] else worth(row - first, row, terms, hosts)
+            key[row] = NEVER if refused[row] else worth(row - first, terms, ties * hosts[0][6, row])
         heads[first >> BITS] = head(first >> BITS, key, rank, -1)
 
 
@@ -98,12 +100,12 @@ def refusals(row: int, lasting: int, ask: Ask, hosts: Hosts) -> int:
 
 
 @compiled
-def worth(i: int, row: int, terms: Ints, hosts: Hosts) -> int:
-    """The key of a row that nothing refuses, from its terms."""
+def worth(i: int, terms: Ints, vms: int) -> int:
+    """The key of a row that nothing refuses, from its terms and, where ties go by them, its vms."""
     score = 0
     for w in range(len(terms)):
         score += terms[w, i]
-    return int(score * VMS - hosts[0][6, row])
+    return int(score * VMS - vms)
 
 
 @compiled

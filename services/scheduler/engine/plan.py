@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the engine knows of the rules of a policy: when each has to be asked again, and which have machine code.
 
-Of a rule that isn't listed here nothing is assumed: its policy is evaluated over all hosts for each request.
+A rule that isn't listed here is asked whenever anything of a host changed, and sees the whole request; with one that
+looks at other hosts too, the policy is evaluated over all hosts for each request.
 """
 
 from collections.abc import Mapping
@@ -10,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.common.contracts.placement import Request
-from services.scheduler.capacity import Capacity
 from services.scheduler.engine.formulas import BALANCE, CPU, ENERGY, GIVEN, PACK, PARAMETERS, SPREAD
 from services.scheduler.engine.jit import COMPILES
 from services.scheduler.engine.table import Floats, Ints
@@ -53,7 +53,7 @@ class Plan:
     changing: tuple[tuple[int, Filter], ...]
     cacheable: bool
     compiles: bool
-    capacity: Capacity
+    plain: bool  # rules look at nothing of a request but its size, its place and what it needs
     capacity_bit: int  # -1 where the policy has no capacity filter
     codes: Ints  # of each weigher
     numbers: Floats  # rows: multiplier, then the parameters of the weigher's formula
@@ -64,32 +64,36 @@ class Plan:
     def wishes(self, request: Request) -> Key:
         """All that lasting filters look at."""
         r = request
-        return r.hypervisor, r.host, r.zone, r.traits, r.needs
+        return (r.hypervisor, r.host, r.zone, r.traits, r.needs) if self.plain else self.shape(request)
 
     def shape(self, request: Request) -> Key:
         """All that any rule looks at: requests with the same shape are decided alike."""
         r = request
-        return r.vcpus, r.memory_mib, r.disk_gib, r.hypervisor, r.host, r.zone, r.traits, r.needs
+        key = r.vcpus, r.memory_mib, r.disk_gib, r.hypervisor, r.host, r.zone, r.traits, r.needs
+        return key if self.plain else (*key, r.os, r.project, tuple(sorted(r.labels.items())))
 
 
 def plan_of(policy: Policy, compiles: bool = COMPILES) -> Plan:
     """What can be kept between decisions of this policy, and what can be compiled."""
     filters = tuple(enumerate(policy.filters))
-    known = all(type(f) in LASTING or type(f) is CapacityFilter for f in policy.filters)
-    known = known and all(type(w.weigher) in CODES for w in policy.weighers)
-    capacity_bit = next((bit for bit, f in filters if type(f) is CapacityFilter), -1)
+    lasting = tuple((bit, f) for bit, f in filters if type(f) in LASTING or getattr(f, "lasting", False))
+    changing = tuple((bit, f) for bit, f in filters if (bit, f) not in lasting)
+    weighers = [w.weigher for w in policy.weighers]
+    fleet = any(f.fleet for f in policy.filters) or any(w.fleet for w in weighers)
+    known = all(type(f) is CapacityFilter for _, f in changing) and all(type(w) in CODES for w in weighers)
+    cacheable = not fleet and policy.normalise == "absolute"
     return Plan(
         policy,
-        lasting=tuple((bit, f) for bit, f in filters if type(f) in LASTING),
-        changing=tuple((bit, f) for bit, f in filters if type(f) not in LASTING),
-        cacheable=known,
-        compiles=known and compiles,
-        capacity=policy.capacity,
-        capacity_bit=capacity_bit,
-        codes=np.array([CODES.get(type(w.weigher), GIVEN) for w in policy.weighers], np.int64),
+        lasting,
+        changing,
+        cacheable=cacheable,
+        compiles=compiles and known and cacheable,
+        plain=known and all(type(f) in LASTING for _, f in lasting),
+        capacity_bit=next((bit for bit, f in changing if type(f) is CapacityFilter), -1),
+        codes=np.array([CODES.get(type(w), GIVEN) for w in weighers], np.int64),
         numbers=np.array([_numbers(w) for w in policy.weighers], np.float64).reshape(-1, 1 + PARAMETERS),
         names=tuple(f.name for f in policy.filters),
-        terms=tuple(w.weigher.name for w in policy.weighers),
+        terms=tuple(w.name for w in weighers),
         max_age_s=max((f.max_heartbeat_age_s for f in policy.filters if isinstance(f, StateFilter)), default=0.0),
     )
 

@@ -13,7 +13,7 @@ from services.scheduler.engine.columns import Columns
 from services.scheduler.engine.formulas import GRAIN
 from services.scheduler.engine.lasting import ABSENT, Lasting
 from services.scheduler.engine.plan import Plan
-from services.scheduler.engine.table import HostTable, Ints
+from services.scheduler.engine.table import Floats, HostTable, Ints
 
 
 class Shape(Protocol):
@@ -35,7 +35,8 @@ class CompiledShape:
         self.refused: Ints = np.empty(room, np.int64)
         key, heads = np.empty(room, np.int64), np.empty(room >> BITS, np.int64)
         counts = np.zeros((2, len(plan.names)), np.int64)
-        asked = request.vcpus, request.memory_mib, request.disk_gib, plan.capacity_bit
+        ties = "fewest_vms" in plan.policy.tie_break.order
+        asked = request.vcpus, request.memory_mib, request.disk_gib, plan.capacity_bit, ties
         self._cells = self.refused, key, heads, counts, lasting.bits, table.rank, table.log.ring
         self._ask = np.array(asked, np.int64), plan.codes, plan.numbers
         self._hosts = table.numbers, columns.limits, columns.watts
@@ -75,6 +76,7 @@ class PlainShape:
         self._key: Ints = np.full(room, NEVER, np.int64)
         self._heads: Ints = np.full(room >> BITS, -1, np.int64)
         self._read = -1
+        self._scales: list[tuple[float, float]] = []  # least and greatest norm of each weigher, where that matters
 
     def note(self, kept: int) -> Ints:
         if self._lasting is not None:
@@ -105,16 +107,24 @@ class PlainShape:
         self.refused[rows], self._key[rows] = ABSENT, NEVER
         self.refused[there] = bits
         good = there[bits == 0]
+        if self._plan.policy.normalise == "minmax":
+            self._scales = [
+                _scale(w.weigher.norms(self._request, self._table, good)) for w in self._plan.policy.weighers
+            ]
         score = np.zeros(len(good), np.int64)
         for n in range(len(self._plan.terms)):
             score += self._terms(good, n)
-        self._key[good] = score * VMS - self._table.vms[good]
+        ties = self._table.vms[good] if "fewest_vms" in self._plan.policy.tie_break.order else 0
+        self._key[good] = score * VMS - ties
         blocks = np.unique(rows >> BITS)
         self._heads[blocks] = heads_of(blocks, self._key, self._table.ranks())
 
     def _terms(self, rows: Ints, n: int) -> Ints:
         weighted = self._plan.policy.weighers[n]
         norms = weighted.weigher.norms(self._request, self._table, rows)
+        if self._scales:
+            low, high = self._scales[n]
+            norms = (norms - low) / (high - low) if high > low else np.zeros(len(rows))
         grains: Ints = np.rint(weighted.multiplier * norms * GRAIN).astype(np.int64)
         return grains
 
@@ -125,3 +135,7 @@ class PlainShape:
         alone = refused == first
         bits = [1 << n for n in range(len(self._plan.names))]
         return np.array([(first == b).sum() for b in bits] + [(alone & (first == b)).sum() for b in bits], np.int64)
+
+
+def _scale(norms: Floats) -> tuple[float, float]:
+    return (float(norms.min()), float(norms.max())) if len(norms) else (0.0, 0.0)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whatever happened before, the engine decides as the plain reference does, and as an engine that starts anew."""
 
+from dataclasses import replace
+
 import pytest
 
 from services.common.contracts.placement import Request
@@ -8,7 +10,7 @@ from services.scheduler.choose import choose
 from services.scheduler.engine.decide import Engine
 from services.scheduler.engine.jit import COMPILES
 from services.scheduler.engine.table import HostTable
-from services.scheduler.policy import Policy
+from services.scheduler.policy import Policy, TieBreak
 from services.scheduler.policy_file import read_policy
 from tests.support.placing import SHELF
 from tests.support.stream import Fleet
@@ -31,7 +33,14 @@ weighers:
   - {type: balance, multiplier: 0.7}
   - {type: cpu, multiplier: -0.2}
 """
-POLICIES = [read_policy(EVERYTHING), *(SHELF.get(name) for name in ("balanced", "energy-first", "spread-ha"))]
+SEEDED = replace(read_policy(EVERYTHING), name="seeded", tie_break=TieBreak(("host_id",), among_top=7), top=3)
+STRETCHED = replace(read_policy(EVERYTHING), name="stretched", normalise="minmax")
+POLICIES = [
+    read_policy(EVERYTHING),
+    SEEDED,
+    STRETCHED,
+    *(SHELF.get(name) for name in ("balanced", "energy-first", "spread-ha")),
+]
 MODES = [pytest.param(False, id="numpy"), pytest.param(True, id="numba")]
 
 
