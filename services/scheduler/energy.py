@@ -7,7 +7,7 @@ from services.common.contracts.placement import HostView, Request
 from services.scheduler.capacity import Capacity
 
 # A measurement further off than this says more about the meter, or about other work, than about the curve.
-_CORRECTION = (0.25, 4.0)
+CORRECTION = (0.25, 4.0)
 POINTS = 11  # of a curve: watts at 0, 10, ... 100 % of utilisation, as SPECpower publishes them
 
 
@@ -26,17 +26,18 @@ def resampled(curve: Sequence[float]) -> tuple[float, ...]:
 
 
 def curve_of(host: HostView) -> tuple[float, ...] | None:
-    """The host's power curve, scaled so that it meets the watts measured now; None where it has no curve."""
+    """The host's power curve with POINTS points, scaled to meet the watts measured now; None where it has none."""
     if len(host.power_curve) < 2:
         return None
+    curve = resampled(host.power_curve)
     if host.watts is None or host.cpu_percent is None:
-        return host.power_curve
-    expected = watts_at(host.power_curve, host.cpu_percent / 100)
+        return curve
+    expected = watts_at(curve, host.cpu_percent / 100)
     if expected <= 0 or host.watts <= 0:
-        return host.power_curve
-    low, high = _CORRECTION
+        return curve
+    low, high = CORRECTION
     factor = min(high, max(low, host.watts / expected))
-    return tuple(point * factor for point in host.power_curve)
+    return tuple(point * factor for point in curve)
 
 
 def watts_added(request: Request, host: HostView, capacity: Capacity) -> float | None:
@@ -55,3 +56,13 @@ def watts_per_vcpu(host: HostView, capacity: Capacity) -> float | None:
     """Watts of the full host for each vcpu it can give: how good a host is to wake."""
     curve, limit = curve_of(host), capacity.limits(host).vcpus
     return None if curve is None or limit <= 0 else curve[-1] / limit
+
+
+def watts_answered_for(request: Request, host: HostView, capacity: Capacity) -> float | None:
+    """Watts per vcpu that this vm answers for on a host that is awake: what it adds, and its share of the idle watts.
+
+    The share makes room on a host that draws much while idle worth little: its vms should end, and the host sleep.
+    """
+    curve, limit = curve_of(host), capacity.limits(host).vcpus
+    added = watts_added(request, host, capacity)
+    return None if curve is None or added is None else added / max(1, request.vcpus) + curve[0] / limit

@@ -91,6 +91,22 @@ def test_energy_wakes_the_host_with_the_fewest_watts_per_vcpu() -> None:
     assert norms[-1] == 0.0
 
 
+def test_energy_fills_of_two_that_are_awake_the_one_whose_room_is_worth_keeping_awake() -> None:
+    weigher = EnergyWeigher(PLAIN)
+    # The last vcpus of either add the same; but the old host draws its 100 W for 16 vcpus, the new one for 64.
+    old = a_host(vms=1, used_vcpus=1, power_curve=(100.0, 164.0))
+    new = a_host(vcpus=64, vms=1, used_vcpus=1, power_curve=(100.0, 356.0))
+    assert weigher.norm(a_request(), new) > weigher.norm(a_request(), old)
+
+
+def test_energy_counts_the_boot_of_a_host_over_the_horizon() -> None:
+    asleep = a_host(vcpus=64, power_curve=(150.0, 500.0))
+    slow, quick = EnergyWeigher(PLAIN, wake_s=600.0), EnergyWeigher(PLAIN, wake_s=60.0)
+    assert slow.norm(a_request(), asleep) < quick.norm(a_request(), asleep)
+    patient = EnergyWeigher(PLAIN, wake_s=600.0, horizon_s=30 * 86400.0)
+    assert slow.norm(a_request(), asleep) < patient.norm(a_request(), asleep)
+
+
 def test_cpu_prefers_idle_hosts_and_falls_back_to_claims() -> None:
     weigher = CpuWeigher(PLAIN)
     assert weigher.norm(a_request(), a_host(cpu_percent=25.0)) == 0.75
