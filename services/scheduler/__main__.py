@@ -11,11 +11,12 @@ from services.common.contracts.flow import Queue
 from services.common.runtime import log, metrics
 from services.common.runtime.ask import Answerer
 from services.common.runtime.settings import Settings, SettingsError
-from services.common.runtime.steps import run_worker
+from services.common.runtime.steps import Grouped, run_worker
 from services.common.store.journal import SqlJournal
 from services.scheduler import policy_questions
 from services.scheduler.explain import TOPIC, Explainer
 from services.scheduler.metrics import ClaimsCollector
+from services.scheduler.placing_together import STEP, PlacingTogether
 from services.scheduler.policy_shelf import PolicyShelf
 from services.scheduler.steps import handlers
 
@@ -42,7 +43,9 @@ def main() -> int:
         Answerer(settings.redis_url, policy_questions.TOPIC, policy_questions.check).start(),
     ]
     try:
-        run_worker(Queue.SCHEDULER, handlers(database, shelf), settings, SqlJournal(database))
+        journal = SqlJournal(database)
+        together = Grouped(STEP, lambda runner: PlacingTogether(runner, database, shelf, journal))
+        run_worker(Queue.SCHEDULER, handlers(database, shelf), settings, journal, together)
     finally:
         for answerer in answerers:
             answerer.stop()

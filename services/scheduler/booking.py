@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The end of the place step: the claim, the decision behind it and the vm's host, in one transaction or not at all."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +10,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from services.common.contracts.codec import dump
-from services.common.contracts.errors import TryAgain
+from services.common.contracts.errors import Conflict, TryAgain
 from services.common.contracts.ids import derived_id
 from services.common.contracts.journal import JobView, JsonDict
 from services.common.contracts.placement import Decision
@@ -18,7 +20,8 @@ from services.common.store.tables import table_of
 from services.common.store.together import How, Row, write_together
 from services.common.store.vms import Vm
 from services.scheduler.choose import choose
-from services.scheduler.claims import Claimant, hold
+from services.scheduler.claims import Claimant, Outcome, Wanted, hold_together
+from services.scheduler.groups import kept_apart
 from services.scheduler.inventory import Inventory, load_inventory
 from services.scheduler.metrics import CONFLICTS
 from services.scheduler.policy import Policy
@@ -51,7 +54,16 @@ class Booking:
             host = inventory.host(decision.host)
             if host is None:
                 break
-            if hold(session, claimant, decision.request, host, self.policy.capacity.limits(host)):
+            if self._held(
+                session,
+                Wanted(
+                    claimant,
+                    decision.request,
+                    host,
+                    self.policy.capacity.limits(host),
+                    kept_apart(self.policy, decision.request, host),
+                ),
+            ):
                 facts = facts_of(decision, inventory)
                 if facts != self.facts:
                     self._correct(session, facts)
@@ -60,6 +72,12 @@ class Booking:
             inventory = inventory.refreshed(load_inventory(session, self.now, only=[host.id]))
             decision = choose(decision.request, inventory.hosts, self.policy, inventory.generation)
         raise TryAgain("others took the room on every host that was tried; choosing again")
+
+    def _held(self, session: Session, wanted: Wanted) -> bool:
+        outcome = hold_together(session, [wanted])[wanted.claimant.vm]
+        if outcome == Outcome.TAKEN:
+            raise Conflict(f"vm {wanted.claimant.vm} has a claim already")
+        return outcome == Outcome.HELD
 
     def _correct(self, session: Session, facts: JsonDict) -> None:
         """Another host than told was taken: the event, still to be written, and the job, already written, must say so.
@@ -119,9 +137,29 @@ def store_decision(session: Session, job: JobView, decision: Decision, now: floa
     write_together(session, [Row(DECISIONS, row, How.UPSERT)])
 
 
+_SET_HOSTS = """
+UPDATE vms SET host_id = given.host_id, version = vms.version + 1, updated_at = %(now)s
+FROM jsonb_to_recordset(%(rows)s::jsonb) AS given(vm_id text, host_id text)
+WHERE vms.id = given.vm_id AND vms.host_id IS DISTINCT FROM given.host_id
+"""
+
+
+def set_hosts(session: Session, hosts: Mapping[str, str], now: float) -> None:
+    """Write the hosts of these vms down."""
+    if session.get_bind().dialect.name == "postgresql":
+        rows = [{"vm_id": vm, "host_id": host} for vm, host in hosts.items()]
+        session.connection().exec_driver_sql(_SET_HOSTS, {"rows": json.dumps(rows), "now": now})
+        return
+    for vm, host in hosts.items():
+        _set_host(session, vm, host, now)
+
+
 def set_host(session: Session, job: JobView, host_id: str | None, now: float) -> None:
     """Write the vm's host down, or that it has none."""
-    vm_id = job.vm.id if job.vm else ""
+    _set_host(session, job.vm.id if job.vm else "", host_id, now)
+
+
+def _set_host(session: Session, vm_id: str, host_id: str | None, now: float) -> None:
     session.execute(
         update(VMS)
         .where(VMS.c.id == vm_id, VMS.c.host_id.is_distinct_from(host_id))

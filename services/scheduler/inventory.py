@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The hosts as the scheduler sees them, read in one query."""
 
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.common.contracts.placement import HostView
@@ -44,16 +45,19 @@ class Inventory:
 
 def load_inventory(session: Session, now: float, only: Sequence[str] = ()) -> Inventory:
     """Every host, or those with the ids in `only`; `now` (epoch seconds) is what heartbeats' ages are told from."""
-    counts = select(Claim.host_id, func.count().label("vms")).group_by(Claim.host_id).subquery()
-    query = select(Host, func.coalesce(counts.c.vms, 0)).outerjoin(counts, counts.c.host_id == Host.id)
+    hosts, claims = select(Host), select(Claim.host_id, Claim.labels)
     if only:
-        query = query.where(Host.id.in_(only))
+        hosts, claims = hosts.where(Host.id.in_(only)), claims.where(Claim.host_id.in_(only))
     # A session keeps what it has read; a host is refreshed here because somebody else changed it.
-    rows = session.execute(query.execution_options(populate_existing=True)).all()
-    return Inventory(tuple(_view(host, vms, now) for host, vms in rows), sum(host.generation for host, _ in rows))
+    rows = session.scalars(hosts.execution_options(populate_existing=True)).all()
+    labels: defaultdict[str, list[dict[str, str]]] = defaultdict(list)
+    for host_id, of_vm in session.execute(claims):
+        labels[host_id].append(of_vm)
+    return Inventory(tuple(_view(host, labels[host.id], now) for host in rows), sum(host.generation for host in rows))
 
 
-def _view(host: Host, vms: int, now: float) -> HostView:
+def _view(host: Host, labels: Sequence[Mapping[str, str]], now: float) -> HostView:
+    """The host; `labels` are those of the vms that hold a claim on it."""
     telemetry: dict[str, Any] = host.telemetry or {}
     age = None if host.heartbeat_at is None else max(0.0, now - host.heartbeat_at)
     measured = telemetry.get("watts_source", "curve") != "curve" and age is not None and age <= FRESH_S
@@ -71,7 +75,8 @@ def _view(host: Host, vms: int, now: float) -> HostView:
         used_vcpus=host.used_vcpus,
         used_memory_mib=host.used_memory_mib,
         used_disk_gib=host.used_disk_gib,
-        vms=vms,
+        vms=len(labels),
+        members=Counter(f"{label}={value}" for of_vm in labels for label, value in of_vm.items()),
         cpu_percent=telemetry.get("cpu_percent"),
         watts=telemetry.get("watts") if measured else None,
         heartbeat_age_s=age,

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from services.common.catalog import systems
 from services.common.contracts.codec import dump
 from services.common.contracts.errors import NoHost
-from services.common.contracts.journal import Done, Handler, StepContext
+from services.common.contracts.journal import Done, Handler, StepContext, VmView
 from services.common.contracts.placement import Decision, Request, request_of
 from services.common.runtime.log import get_logger
 from services.common.store.database import Database
@@ -47,9 +47,7 @@ class Placer:
         if claim:
             host = claim.host_id
             return Done(facts, write=lambda s: set_host(s, context.job, host, context.now))
-        system = systems().get(context.vm.spec.os)
-        needs = system.devices.needs if system is not None else ()
-        request = request_of(context.vm.id, context.vm.project, context.vm.spec, needs)
+        request = request_for(context.vm)
         policy = self._shelf.chosen(request, context.vm.spec.policy)
         decision = timed_choice(request, inventory, policy)
         if not decision.host:
@@ -75,6 +73,12 @@ class Placer:
         # A step that fails has no transaction of its own at its end; kept twice it is the same row.
         with self._database.write() as session:
             store_decision(session, context.job, decision, context.now)
+
+
+def request_for(vm: VmView) -> Request:
+    """What the vm needs of a host, what its system can't do without included."""
+    system = systems().get(vm.spec.os)
+    return request_of(vm.id, vm.project, vm.spec, system.devices.needs if system is not None else ())
 
 
 def timed_choice(request: Request, inventory: Inventory, policy: Policy) -> Decision:

@@ -11,7 +11,8 @@ import socket
 import threading
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from celery.exceptions import SecurityWarning
@@ -23,6 +24,7 @@ from services.common.contracts.events import JobEventKind
 from services.common.contracts.flow import FLOWS, UNDO_STEPS, task_name
 from services.common.contracts.journal import Changes, Done, Handler, JobView, Journal, StepContext
 from services.common.contracts.topics import job_channel
+from services.common.runtime.batches import MOST, Act, Batches, strategy
 from services.common.runtime.celery_app import make_celery
 from services.common.runtime.failpoints import hit
 from services.common.runtime.feed import Feed
@@ -34,6 +36,7 @@ from services.common.runtime.settings import Settings
 log = get_logger(__name__)
 # An error nobody foresaw is tried this often: it may be a passing fault; after that it is the step's failure.
 UNFORESEEN_TRIES = 4
+CONCURRENCY = 4
 
 
 class Leases:
@@ -87,6 +90,10 @@ class StepRunner:
         if job is None:
             return
         hit(f"{self.queue}.after-claim")
+        self.carry_out(job)
+
+    def carry_out(self, job: JobView) -> None:
+        """Do the present step of a job that was claimed for this runner."""
         QUEUE_AGE.labels(self.queue).observe(max(0.0, time.time() - job.due_since))
         with bind(job=job.id, vm=job.vm.id if job.vm else None, step=job.step):
             self.leases.hold(job)
@@ -167,8 +174,16 @@ def _leave_out_what_is_not_ours() -> None:
     warnings.filterwarnings("ignore", category=SecurityWarning)
 
 
+@dataclass(frozen=True)
+class Grouped:
+    """A step that is done for many jobs at once: its name, and what does it, made once for a runner."""
+
+    step: str
+    act: Callable[[StepRunner], Act]
+
+
 def run_worker(
-    queue: str, handlers: Mapping[str, Handler], settings: Settings, journal: Journal, concurrency: int = 4
+    queue: str, handlers: Mapping[str, Handler], settings: Settings, journal: Journal, grouped: Grouped | None = None
 ) -> None:
     """Be the Celery worker of a queue until SIGTERM; what is in hand is finished first."""
     missing = set(steps_of(queue)) ^ set(handlers)
@@ -178,16 +193,25 @@ def run_worker(
     app = make_celery(settings.broker_url)
     _leave_out_what_is_not_ours()
 
+    batches = Batches(grouped.act(runner)) if grouped else None
+
     def ring(job_id: str) -> None:
         runner.run(job_id)
 
     for step in [*UNDO_STEPS.values(), *(s for flow in FLOWS.values() for s in flow.steps)]:
         if step.queue == queue and task_name(step) not in app.tasks:
-            app.task(name=task_name(step), max_retries=0)(ring)
+            together = (
+                {"Strategy": staticmethod(strategy(batches))}
+                if batches and grouped and step.name == grouped.step
+                else {}
+            )
+            app.task(name=task_name(step), max_retries=0, **together)(ring)
+    if batches:
+        app.conf.worker_prefetch_multiplier = 2 * MOST // CONCURRENCY  # one batch in hand, one that gathers
     options: dict[str, Any] = {
         "queues": [queue],
         "pool": "threads",
-        "concurrency": concurrency,
+        "concurrency": CONCURRENCY,
         "hostname": f"{queue}@{socket.gethostname()}",
         "without_gossip": True,
         "without_mingle": True,
@@ -196,3 +220,5 @@ def run_worker(
     }
     log.info("worker starts", queue=queue, steps=sorted(handlers))
     app.Worker(**options).start()
+    if batches:
+        batches.stop()

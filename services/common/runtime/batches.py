@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bells that are answered in batches: Celery receives them, one thread gathers those that lie there, and acts once.
+
+While a batch is worked on the next one gathers, so batches grow with the load and a lone bell waits only a moment.
+A bell is acknowledged after its batch; one that is lost with the process is delivered again, or rung by the sweeper.
+"""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from celery.exceptions import InvalidTaskError
+
+from services.common.runtime.going_on import going_on
+from services.common.runtime.log import get_logger
+
+log = get_logger(__name__)
+PLAIN_LOG = logging.getLogger(__name__)  # as Celery's own acknowledging writes to it
+MOST = 128  # bells a batch
+GATHER_S = 0.002
+Act = Callable[[Sequence[str]], None]
+
+
+@dataclass(frozen=True)
+class Bell:
+    """One message: the job it names, and how it is acknowledged and told to Flower."""
+
+    job: str
+    ack: Callable[[], None]
+    tell: Callable[..., None]
+
+
+class Batches:
+    """Hands jobs to `act` in batches, from a thread of its own. `act` bears a job that is named twice."""
+
+    def __init__(self, act: Act):
+        self._act = act
+        self._bells: queue.SimpleQueue[Bell | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="batches", daemon=True)
+        self._thread.start()
+
+    def put(self, bell: Bell) -> None:
+        """Have it done with the next batch."""
+        self._bells.put(bell)
+
+    def stop(self) -> None:
+        """Finish the batch in hand and what lies there, then end."""
+        self._bells.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        going = True
+        while going:
+            first = self._bells.get()
+            if first is None:
+                return
+            batch, going = self._gathered(first)
+            begun = time.perf_counter()
+            # Whatever it raises, the bells are answered: the sweeper rings again for jobs that were left.
+            with going_on(log, "a batch was left to the sweeper", jobs=len(batch)) as course:
+                self._act([bell.job for bell in batch])
+            took = (time.perf_counter() - begun) / len(batch)
+            for bell in batch:
+                bell.ack()
+                bell.tell("task-failed" if course.broke else "task-succeeded", took)
+
+    def _gathered(self, first: Bell) -> tuple[list[Bell], bool]:
+        batch, until = [first], time.monotonic() + GATHER_S
+        while len(batch) < MOST:
+            try:
+                bell = self._bells.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                break
+            if bell is None:
+                return batch, False
+            batch.append(bell)
+        return batch, True
+
+
+def strategy(batches: Batches) -> Callable[[Any, Any, Any], Callable[..., None]]:
+    """The Strategy of a Celery task, its hook for what becomes of a message: they go to `batches`, past the pool."""
+
+    def connected(task: Any, _app: Any, consumer: Any) -> Callable[..., None]:
+        events = consumer.event_dispatcher
+        tells = bool(events and events.enabled and task.send_events)
+
+        def received(message: Any, _body: Any, ack: Any, _reject: Any, _callbacks: Any) -> None:
+            uuid = message.headers.get("id", "")
+
+            def tell(kind: str, took: float) -> None:
+                if tells:
+                    said = {"result": "None"} if kind == "task-succeeded" else {"exception": "see the log"}
+                    consumer.call_soon(events.send, kind, uuid=uuid, runtime=took, **said)
+
+            if tells:
+                events.send("task-received", uuid=uuid, name=task.name, args=message.headers.get("argsrepr", ""))
+                events.send("task-started", uuid=uuid)
+            batches.put(Bell(_job(message), partial(ack, PLAIN_LOG, consumer.connection_errors), tell))
+
+        return received
+
+    return connected
+
+
+def _job(message: Any) -> str:
+    """The job a bell names; InvalidTaskError, which makes Celery reject the message, where it names none."""
+    body = message.payload
+    args = body[0] if isinstance(body, list | tuple) and body else None
+    if not isinstance(args, list | tuple) or len(args) != 1 or not isinstance(args[0], str):
+        raise InvalidTaskError("a bell names one job")
+    return args[0]
