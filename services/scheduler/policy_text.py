@@ -210,7 +210,7 @@ class Section:
 
 def parse(text: str, source: str) -> Section:
     """The text's outermost section. Raises Invalid for what isn't YAML, too large, or full of aliases."""
-    if len(text.encode()) > MAX_BYTES:
+    if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
         raise refused(source, [Problem("/", f"larger than {MAX_BYTES} bytes", "a policy is a page, not a book")])
     problems = Problems(source)
     try:
@@ -244,13 +244,15 @@ def _within(node: yaml.Node, at: int) -> tuple[int, int]:
 
 
 def _check_shape(text: str, source: str) -> None:
-    """Refuse alias bombs and bottomless nesting before anything is built."""
+    """Refuse alias bombs, bottomless nesting and tags before anything is built."""
     aliases = depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         aliases += isinstance(event, yaml.AliasEvent)
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if aliases > MAX_ALIASES or depth > MAX_DEPTH:
+        tag = getattr(event, "tag", None)
+        if aliases > MAX_ALIASES or depth > MAX_DEPTH or tag:
             mark = event.start_mark
             at = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
             what = f"more than {MAX_ALIASES} aliases" if aliases > MAX_ALIASES else f"nested deeper than {MAX_DEPTH}"
+            what = f"the tag {tag!r} is not admitted" if tag else what
             raise refused(source, [Problem("/", f"{at}{what}", "write it out plainly")])

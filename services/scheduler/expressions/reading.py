@@ -2,7 +2,9 @@
 """Reads a condition: Python's grammar, of which a small part is admitted, and nothing is ever evaluated by Python."""
 
 import ast
+import tokenize
 from collections.abc import Mapping, Sequence
+from io import StringIO
 
 from services.scheduler.expressions.tree import Call, Literal, Node, Word
 from services.scheduler.expressions.words import HOST, LABELS, VM, Kind
@@ -33,16 +35,27 @@ def read_condition(text: str) -> Node:
         raise Misread(f"longer than {MAX_LENGTH} characters", "split it into several filters")
     flat = "".join(" " if c in "\r\n" else c for c in text)
     try:
+        _refuse_comments(flat)
         tree = ast.parse(flat.lstrip(), mode="eval")
-    except SyntaxError as error:
-        at = len(flat) - len(flat.lstrip()) + (error.offset or 1) - 1
-        raise Misread(f"can't be read: {error.msg}", "write a condition such as vm.vcpus <= 8", at) from error
+    except (SyntaxError, tokenize.TokenError) as error:
+        offset = error.offset if isinstance(error, SyntaxError) else None
+        at = min(len(flat), len(flat) - len(flat.lstrip()) + (offset or 1) - 1)
+        what = error.msg if isinstance(error, SyntaxError) else error.args[0]
+        raise Misread(f"can't be read: {what}", "write a condition such as vm.vcpus <= 8", at) from error
     except (ValueError, MemoryError, RecursionError) as error:
         raise Misread("can't be read: too deeply nested, or full of strange characters", "make it simpler") from error
     node = _Reader(flat).read(tree.body, 0)
     if node.kind is not Kind.TRUTH:
         raise Misread(f"is {node.kind}, not a condition", "compare it with something", _at(flat, tree.body))
     return node
+
+
+def _refuse_comments(flat: str) -> None:
+    # Lines are joined to one, so a comment would take all that follows along.
+    for token in tokenize.generate_tokens(StringIO(flat.lstrip()).readline):
+        if token.type == tokenize.COMMENT:
+            at = len(flat) - len(flat.lstrip()) + token.start[1]
+            raise Misread("has a comment within it", "put comments above it, on lines of their own", at)
 
 
 def _at(flat: str, node: ast.expr) -> int:
