@@ -40,17 +40,17 @@ def frugality(watts: float, half: float) -> float:
 
 
 @compiled
-def energy(row: int, asked: int, hosts: Hosts, half: float) -> float:
-    """The upper half for hosts that run vms anyway, the lower for those that could sleep."""
+def energy(row: int, asked: int, hosts: Hosts, p: Floats) -> float:
+    """The upper half for hosts that run vms anyway, the lower for those that could sleep; p[1] watts are the middle."""
     numbers, limits, watts = hosts
     used, limit = numbers[3, row], limits[0, row]
     if numbers[6, row] == 0:
-        return frugality(watts[row, 11], half)
+        return frugality(watts[row, 11] * p[2], p[1])
     if limit <= 0 or isnan(watts[row, 0]):
         return 0.5
     curve = watts[row, :11]
     added = watts_at(curve, (used + asked) / limit) - watts_at(curve, used / limit)
-    return 0.5 + frugality(added / max(1, asked), half)
+    return 0.5 + frugality(added / max(1, asked) + curve[0] / limit, p[1])
 
 
 @compiled
@@ -96,7 +96,7 @@ def weigh(span: tuple[int, int], ask: Ask, hosts: Hosts, shares: Floats, terms: 
         code, p = codes[w], params[w]
         if code == ENERGY:
             for i in range(last - first):
-                shares[3, i] = energy(first + i, asked[0], hosts, p[1])
+                shares[3, i] = energy(first + i, asked[0], hosts, p)
         elif code == CPU:
             idle(first, last, hosts, shares)
         else:

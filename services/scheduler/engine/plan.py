@@ -104,5 +104,5 @@ def _numbers(weighted: Weighted) -> tuple[float, ...]:
     if isinstance(weigher, FullnessWeigher):
         given = (*weigher.weights, sum(weigher.weights))
     if isinstance(weigher, EnergyWeigher):
-        given = (weigher.half,)
+        given = (weigher.half, weigher.waking)
     return (weighted.multiplier, *given, *(0.0,) * (PARAMETERS - len(given)))
