@@ -4,12 +4,14 @@
 from collections import OrderedDict
 from collections.abc import Collection
 
-from services.common.contracts.placement import Request
-from services.scheduler.choose import pick
+from services.common.contracts.placement import Decision, Request
+from services.scheduler.choose import choose, pick
 from services.scheduler.engine.columns import Columns
 from services.scheduler.engine.compact import Compact
+from services.scheduler.engine.explain import explained
 from services.scheduler.engine.jit import COMPILES
 from services.scheduler.engine.lasting import Lasting
+from services.scheduler.engine.nearest import knows
 from services.scheduler.engine.plan import Key, plan_of
 from services.scheduler.engine.shape import CompiledShape, PlainShape, Shape
 from services.scheduler.engine.table import HostTable
@@ -29,15 +31,14 @@ class Engine:
 
     def decide(self, request: Request, exclude: Collection[str] = ()) -> Compact:
         """The best host that isn't in `exclude` (ids), with its runners-up."""
-        policy, table, views = self.policy, self.table, self.table.views
-        kept = max(policy.top, policy.tie_break.among_top)
-        note = self.shape(request).note(kept + len(exclude))
-        rows = note[1 : 1 + note[0]].tolist()
-        ids = tuple([view.id for row in rows if (view := views[row]) is not None])
-        free = [n for n, name in enumerate(ids) if name not in exclude] if exclude else range(len(ids))
-        best = free[pick(request, len(free), policy)] if free else -1
-        row, host = (rows[best], ids[best]) if free else (-1, "")
-        return Compact(request, policy.sha256, table.generation, len(table), row, host, ids, note, self.plan)
+        return self._told(request, self.shape(request), exclude)
+
+    def explain(self, request: Request) -> Decision:
+        """The decision with its whole explanation, equal to what choose() says of all hosts."""
+        if not knows(self.plan):
+            return choose(request, self.table.hosts(), self.policy, self.table.generation)
+        shape = self.shape(request)
+        return explained(self._told(request, shape, ()), self.table, shape.refused)
 
     def shape(self, request: Request) -> Shape:
         """What is known for requests like this one."""
@@ -54,6 +55,17 @@ class Engine:
             self._shapes[key] = found
         self._shapes.move_to_end(key)
         return found
+
+    def _told(self, request: Request, shape: Shape, exclude: Collection[str]) -> Compact:
+        policy, table, views = self.policy, self.table, self.table.views
+        kept = max(policy.top, policy.tie_break.among_top)
+        note = shape.note(kept + len(exclude))
+        rows = note[1 : 1 + note[0]].tolist()
+        ids = tuple([view.id for row in rows if (view := views[row]) is not None])
+        free = [n for n, name in enumerate(ids) if name not in exclude] if exclude else range(len(ids))
+        best = free[pick(request, len(free), policy)] if free else -1
+        row, host = (rows[best], ids[best]) if free else (-1, "")
+        return Compact(request, policy.sha256, table.generation, len(table), row, host, ids, note, self.plan)
 
     def _new_shape(self, request: Request) -> Shape:
         lasting = self._lasting_for(request)

@@ -100,6 +100,10 @@ class HostTable:
         members = {group: int(counts[row]) for group, counts in self._members.items() if counts[row]}
         return replace(host, **used, heartbeat_age_s=age, members=members)
 
+    def hosts(self) -> list[HostView]:
+        """All hosts as they are now, in the order of their rows."""
+        return [self.view(row) for row in range(self.size) if self.present[row]]
+
     def put(self, host: HostView, now: float) -> int:
         """Add the host, or bring its row up to date; its row. `now` is when its heartbeat's age was told."""
         row = self._rows.get(host.id, -1)

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How far each refused row is from taking a vm, and what would have to change, for all rows at once.
+
+The rows found here are then judged one by one, as the plain reference judges all: words are made for few.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from services.common.contracts.placement import Request
+from services.scheduler.engine.plan import Plan
+from services.scheduler.engine.table import Bools, Floats, HostTable, Ints
+from services.scheduler.filters.capacity import LEAST, CapacityFilter
+from services.scheduler.filters.expression import ExpressionFilter
+from services.scheduler.filters.hypervisor import HypervisorFilter
+from services.scheduler.filters.load import LoadFilter
+from services.scheduler.filters.named_host import NamedHostFilter
+from services.scheduler.filters.state import StateFilter
+from services.scheduler.filters.traits import TraitsFilter
+from services.scheduler.filters.zone import ZoneFilter
+from services.scheduler.rule import Filter
+
+_HOPELESS = StateFilter, LoadFilter, ExpressionFilter  # no change of a request helps against these
+_KNOWN = (*_HOPELESS, NamedHostFilter, ZoneFilter, HypervisorFilter, TraitsFilter, CapacityFilter)
+
+
+def knows(plan: Plan) -> bool:
+    """Whether the way from a refusal to what would help is known for every filter of the policy."""
+    return all(type(f) in _KNOWN for f in plan.policy.filters)
+
+
+class Refused:
+    """The refused rows of a table: how many refusals each has, how many of them hopeless, and what is given up."""
+
+    def __init__(self, table: HostTable, plan: Plan, request: Request, refused: Ints):
+        self.rows: Ints = np.flatnonzero(table.present[: table.size] & (refused[: table.size] != 0))
+        self._table, self._plan, self._request = table, plan, request
+        bits = refused[self.rows]
+        self.refusals: Ints = np.zeros(len(self.rows), np.int64)
+        self.hopeless: Ints = np.zeros(len(self.rows), np.int64)
+        self.short: Floats = np.zeros(len(self.rows))
+        self.cost: Floats = np.zeros(len(self.rows))
+        self.fields: Ints = np.zeros(len(self.rows), np.int64)  # bits of the fields of the request to change
+        for n, rule in enumerate(plan.policy.filters):
+            at = np.flatnonzero(bits & (1 << n))
+            self.refusals[at] += 1
+            if isinstance(rule, CapacityFilter):
+                self._capacity(rule, at)
+            elif len(at):
+                self._wish(rule, n, at)
+
+    def nearest(self, count: int) -> list[int]:
+        """The rows nearest to taking the vm; equally near ones by their hosts' ids."""
+        order = self.hopeless * 64 + self.refusals
+        ranks = self._table.ranks()[self.rows]
+        return [int(row) for row in self.rows[least(count, (order, self.short, ranks))]]
+
+    def cheapest(self) -> list[int]:
+        """For each set of fields whose change would help, the row for which least is given up."""
+        ranks, helped = self._table.ranks()[self.rows], self.hopeless == 0
+        found = []
+        for fields in np.unique(self.fields[helped]):
+            at = np.flatnonzero(helped & (self.fields == fields))
+            found.append(int(self.rows[at[least(1, (self.cost[at], ranks[at]))[0]]]))
+        return found
+
+    def _capacity(self, rule: CapacityFilter, at: Ints) -> None:
+        table, rows = self._table, self.rows[at]
+        cpu, memory, disk = rule.capacity.limits_of(table, rows)
+        room = (
+            np.minimum(cpu - table.used_vcpus[rows], table.vcpus[rows]),
+            memory - table.used_memory_mib[rows],
+            disk - table.used_disk_gib[rows],
+        )
+        helps = np.ones(len(at), np.bool_)
+        for n, (field, free) in enumerate(zip(LEAST, room, strict=True)):
+            asked = getattr(self._request, field)
+            lacks = asked > free
+            helps &= ~lacks | (free >= LEAST[field])
+            self.short[at] += np.where(lacks, (asked - free) / max(1, asked), 0.0)
+            self.cost[at] += np.where(lacks, (asked - free) / max(1, asked), 0.0)
+            self.fields[at] |= np.where(lacks, 1 << (40 + n), 0)
+        self.hopeless[at] += ~helps
+
+    def _wish(self, rule: Filter, n: int, at: Ints) -> None:
+        """One wish of another kind is given up whole; of traits some may stay."""
+        hopeless, cost = self._given_up(rule, self.rows[at])
+        self.hopeless[at] += hopeless
+        self.cost[at] += cost
+        self.fields[at] |= 1 << n
+
+    def _given_up(self, rule: Filter, rows: Ints) -> tuple[Bools, Floats | float]:
+        table, request, none = self._table, self._request, np.zeros(len(rows), np.bool_)
+        if isinstance(rule, HypervisorFilter) and rule.any_of:
+            return ~np.isin(table.driver[rows], [table.code(word) for word in rule.any_of]), 1.0
+        if isinstance(rule, TraitsFilter):
+            for need in request.needs:
+                none |= ~table.having("capabilities", need)[rows]
+            kept = sum(table.having("traits", trait)[rows].astype(np.int64) for trait in request.traits)
+            return none, 1 - kept / max(1, len(request.traits))
+        return np.full(len(rows), isinstance(rule, _HOPELESS)), 1.0
+
+
+def least(count: int, keys: Sequence[Ints | Floats]) -> Ints:
+    """The places of the smallest `count` by the first key, then the second, and so on; in that order."""
+    sure: list[Ints] = []
+    open_ = np.arange(len(keys[0]))
+    for key in keys:
+        if count >= len(open_):
+            break
+        border = np.partition(key[open_], count - 1)[count - 1]
+        below = open_[key[open_] < border]
+        sure.append(below)
+        open_, count = open_[key[open_] == border], count - len(below)
+    places = np.concatenate([*sure, open_])
+    ordered: Ints = places[np.lexsort([key[places] for key in reversed(keys)])]
+    return ordered
