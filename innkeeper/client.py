@@ -18,7 +18,8 @@ from innkeeper.resources.hosts import Hosts
 from innkeeper.resources.images import Images
 from innkeeper.resources.jobs import Jobs
 from innkeeper.resources.media import MediaLibrary
-from innkeeper.resources.placements import Placements
+from innkeeper.resources.placements import Decisions, Placements
+from innkeeper.resources.policies import Policies
 from innkeeper.resources.vms import Vms
 from innkeeper.retry import RetryPolicy
 from innkeeper.transport import Call, Transport
@@ -60,6 +61,8 @@ class Client:
         self.users = Users(self._transport)
         self.projects = Projects(self._transport)
         self.placements = Placements(self._transport)
+        self.decisions = Decisions(self._transport)
+        self.policies = Policies(self._transport)
         self.images = Images(self._transport)
         self.events = Events(self._transport)
 
