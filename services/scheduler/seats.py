@@ -54,7 +54,7 @@ def decision_row(seat: Seat, now: float) -> Row:
         compact.policy_sha,
         compact.generation,
         compact.host,
-        candidates=compact.candidates[: policy.top],
+        candidates=tuple(c for c in compact.candidates if c.host not in seat.tried)[: policy.top],
         filters=compact.filters,
         watts=seat.watts,
     )

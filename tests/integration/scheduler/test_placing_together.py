@@ -30,13 +30,14 @@ UNUSED = ("DATABASE_URL", "BROKER_URL", "KEYS_DIR", "STATE_DIR")
 class Service:
     """A scheduler without its queue."""
 
-    def __init__(self, database: Database, shelf: Shelf = SHELF):
+    def __init__(self, database: Database, shelf: Shelf = SHELF, lease_s: float = 8.0):
         self.database = database
         self.inn = Inn(database)
         settings = {f"INNKEEPER_{name}": "unused" for name in UNUSED} | {"INNKEEPER_REDIS_URL": "redis://127.0.0.1:1"}
+        settings["INNKEEPER_LEASE_S"] = str(lease_s)
         journal = SqlJournal(database)
-        runner = StepRunner("scheduler", handlers(database, shelf), journal, Settings.from_env(settings))
-        self.place = PlacingTogether(runner, database, shelf, journal)
+        self.runner = StepRunner("scheduler", handlers(database, shelf), journal, Settings.from_env(settings))
+        self.place = PlacingTogether(self.runner, database, shelf, journal)
 
     def jobs(self, count: int, **spec: Any) -> list[str]:
         return [self.inn.add_vm(f"vm-{n}", **spec)[1] for n in range(count)]

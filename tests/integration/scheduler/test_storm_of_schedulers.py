@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many schedulers want the same jobs at once and are killed the hard way in between: the books balance all the same."""
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from services.common.store.database import Database
+from services.common.store.hosts import Claim, Host
+from services.common.store.jobs import Job, JobEvent
+from tests.integration.scheduler.test_placing_together import Service
+from tests.support.inn import Inn
+from tests.support.waiting import until
+
+HOSTS, ROOM, JOBS = 6, 8, 60  # 48 vms fit
+# It rings for random jobs, over and over, until none is left to be placed. "inside": killed with claims not committed.
+SCHEDULER = """
+import os, random, signal, sys
+from sqlalchemy import select
+from services.common.store.database import Database
+from services.common.store.jobs import Job
+from services.scheduler import placing_together
+from tests.integration.scheduler.test_placing_together import Service
+url, seed, killed = sys.argv[1:]
+service, rng = Service(Database(url), lease_s=1.5), random.Random(seed)
+if killed == "inside":
+    placing_together.set_hosts = lambda *given: os.kill(os.getpid(), signal.SIGKILL)
+while True:
+    with service.database.read() as session:
+        jobs = list(session.scalars(select(Job.id).where(Job.step == "place")))
+    if not jobs:
+        break
+    service.place([rng.choice(jobs) for _ in range(rng.randint(1, 30))])
+"""
+MOMENTS = ("", "inside", "scheduler.after-claim", "scheduler.place.before-commit:2", "scheduler.place.after-commit")
+
+
+def started(url: str, number: int, moment: str, log: Path) -> subprocess.Popen[bytes]:
+    """A scheduler that is killed at this moment ("": never)."""
+    environment = {**os.environ, "PYTHONPATH": os.getcwd(), "INNKEEPER_FAILPOINT": moment}
+    words = [sys.executable, "-c", SCHEDULER, url, str(number), moment]
+    with log.open("ab") as out:
+        return subprocess.Popen(words, env=environment, stdout=out, stderr=out)
+
+
+def balanced(inn: Inn) -> bool:
+    """Whether every host's count is exactly what its claims hold."""
+    claimed = inn.claimed()
+    return all(used == claimed.get(host, (0, 0, 0)) for host, used in inn.used().items())
+
+
+@pytest.mark.parametrize("schedulers", [2, 16])
+def test_killed_and_competing_schedulers_overcommit_nothing_and_place_each_vm_once(
+    database: Database, tmp_path: Path, schedulers: int
+) -> None:
+    service = Service(database)
+    inn = service.inn
+    for n in range(HOSTS):
+        inn.add_host(f"h{n}", vcpus=64, memory_mib=512 + ROOM * 256)
+    jobs = service.jobs(JOBS)
+    url, log = database.url.render_as_string(hide_password=False), tmp_path / "schedulers.log"
+    rng = random.Random(schedulers)
+    moments = [MOMENTS[(n + 1) % len(MOMENTS)] for n in range(schedulers)]
+    running = [started(url, n, moment, log) for n, moment in enumerate(rng.sample(moments, schedulers))]
+    try:
+        codes = {child.wait(120) for child in running}
+        assert codes <= {0, -9}, log.read_text()
+        assert -9 in codes
+        running.append(started(url, 99, "", log))  # takes up what the dead left, once their leases are over
+        assert running[-1].wait(120) == 0, log.read_text()
+    finally:
+        for child in running:
+            child.kill()
+            child.wait()
+    until(lambda: balanced(inn), 10, "PostgreSQL to take back what the dead had not committed")
+    with database.read() as session:
+        claims = session.execute(select(Claim.host_id, func.count()).group_by(Claim.host_id)).all()
+        steps = [session.get_one(Job, job).step for job in jobs]
+        finished = select(JobEvent.job_id).where(JobEvent.kind == "step.finished", JobEvent.step == "place")
+        told = list(session.scalars(finished))
+        assert all(h.used_memory_mib <= ROOM * 256 for h in session.scalars(select(Host)))
+    assert sorted(count for _, count in claims) == [ROOM] * HOSTS
+    assert sorted(steps) == ["build"] * ROOM * HOSTS + ["release"] * (JOBS - ROOM * HOSTS)
+    assert len(told) == len(set(told)) == ROOM * HOSTS
+
+
+def test_what_a_batch_claimed_is_given_back_by_undo(database: Database) -> None:
+    service = Service(database)
+    inn = service.inn
+    inn.add_host("h1")
+    jobs = service.jobs(3)
+    service.place(jobs)
+    runner = service.runner
+    with database.write() as session:
+        for job in jobs:
+            row = session.get_one(Job, job)
+            row.state, row.step, row.queue, row.undo, row.due_at = "undoing", "release", "scheduler", ["release"], 0.0
+    for job in jobs:
+        runner.run(job)
+    assert inn.used() == {"id-h1": (0, 0, 0)}
+    assert inn.claimed() == {}
+    assert {inn.job(job).state for job in jobs} == {"failed"}
