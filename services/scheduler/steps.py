@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from services.common.catalog import systems
 from services.common.contracts.codec import dump
-from services.common.contracts.errors import NoHost
+from services.common.contracts.errors import NoHost, NotYet
 from services.common.contracts.journal import Done, Handler, StepContext, VmView
 from services.common.contracts.placement import Decision, Request, request_of
 from services.common.runtime.log import get_logger
@@ -39,7 +39,10 @@ class Placer:
         self._shelf = shelf
 
     def place(self, context: StepContext) -> Done:
-        """Choose and claim. A vm that holds a claim keeps its host. Raises NoHost with the explanation."""
+        """Choose and claim. A vm that holds a claim keeps its host.
+
+        Raises NoHost with the explanation; NotYet while the policy lets the vm wait for room.
+        """
         with self._database.ask() as session:  # claims are compared and swapped: no need to see one moment
             claim = held(session, context.vm.id)
             facts = facts_again(session, claim) if claim else {}
@@ -52,6 +55,9 @@ class Placer:
         decision = timed_choice(request, inventory, policy)
         if not decision.host:
             self._keep(context, decision)
+            until = context.job.created_at + policy.on_no_host.deadline_s
+            if policy.on_no_host.retry and context.now < until:
+                raise NotYet(f"no host can take {context.vm.name!r} yet; it waits for room", until)
             raise no_host(context.vm.name, request, inventory, policy)
         facts = facts_of(decision, inventory)
         log.info("host chosen", host=decision.host, score=facts["score"], policy=policy.name)

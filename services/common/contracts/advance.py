@@ -8,7 +8,7 @@ A job with undos left (`job.undo`) is walking back; its present step is the firs
 from dataclasses import replace
 
 from services.common.contracts.deploying import deploy_plan, networks_of
-from services.common.contracts.errors import IllegalMove, InnkeeperError, NoHost
+from services.common.contracts.errors import IllegalMove, InnkeeperError, NoHost, NotYet
 from services.common.contracts.events import JobEventKind as K
 from services.common.contracts.flow import FLOWS, Flow, Step, task_name, undo_path
 from services.common.contracts.journal import Bell, Changes, Done, JobView, JsonDict, NewEvent, Park
@@ -109,7 +109,8 @@ def failed(job: JobView, error: InnkeeperError) -> Changes:
 
 def again(job: JobView, error: InnkeeperError, now: float) -> Changes:
     """The step can't be done now: try later, until its deadline is over."""
-    if job.deadline_at is not None and now > job.deadline_at:
+    deadline_at = error.until if isinstance(error, NotYet) else job.deadline_at
+    if deadline_at is not None and now > deadline_at:
         return failed(job, error)
     attempt = job.attempt + 1
     pause = min(LONGEST_PAUSE_S, 0.2 * 2 ** min(attempt - 1, 10))
@@ -121,7 +122,7 @@ def again(job: JobView, error: InnkeeperError, now: float) -> Changes:
         step=job.step,
         attempt=attempt,
         due_at=now + pause,
-        deadline_at=job.deadline_at,
+        deadline_at=deadline_at,
         events=(event,) if told else (),
     )
 

@@ -134,5 +134,13 @@ class TryAgain(InnkeeperError):
     code, status, title, again = "unavailable", 503, "Not available right now", True
 
 
+class NotYet(TryAgain):
+    """What is missing may come: the step may be tried until then (epoch seconds), whatever its deadline was."""
+
+    def __init__(self, detail: str, until: float):
+        super().__init__(detail)
+        self.until = until
+
+
 class LostLease(TryAgain):
     code, title = "lost-lease", "Another worker holds this job"

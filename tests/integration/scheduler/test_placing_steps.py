@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from sqlalchemy import select
 
 from services.common.contracts import advance
 from services.common.contracts.codec import load
-from services.common.contracts.errors import Invalid, NoHost, TryAgain
+from services.common.contracts.errors import Invalid, NoHost, NotYet, TryAgain
 from services.common.contracts.ids import new_id
 from services.common.contracts.journal import Done, JobView, StepContext
 from services.common.contracts.placement import Decision
@@ -22,9 +23,10 @@ from services.common.store.database import Database
 from services.common.store.hosts import StoredDecision
 from services.common.store.jobs import JobEvent
 from services.common.store.journal import SqlJournal
+from services.scheduler.policy_file import Shelf
 from services.scheduler.steps import Placer
 from tests.support.inn import NOW, Inn
-from tests.support.placing import SHELF
+from tests.support.placing import PLAIN, SHELF
 
 
 class Desk:
@@ -191,6 +193,28 @@ def test_the_job_of_who_names_a_host_tells_about_it_by_a_mask_and_the_decision_b
     assert host not in raised.value.detail + str(raised.value.extra)
     (stored,) = desk.decisions()
     assert stored.explanation["misses"][0]["reason"].startswith("h1 is maintenance")
+
+
+def test_a_policy_lets_a_vm_wait_for_room_until_its_deadline(desk: Desk, tmp_path: Path) -> None:
+    patient = tmp_path / "patient.yaml"
+    waits = "on_no_host: {retry: {after: capacity_change, deadline: 10m}}\n"
+    patient.write_text(PLAIN.replace("WEIGHER", "spread").lstrip() + waits)
+    desk.placer = Placer(desk.database, Shelf(patient))
+    _, job_id = desk.inn.add_vm("web")
+    job = desk.claim(job_id)
+
+    def after(seconds: float) -> StepContext:
+        return StepContext(job, lambda _percent, _text: None, job.created_at + seconds)
+
+    with pytest.raises(NotYet) as raised:
+        desk.placer.place(after(1))
+    put_off = advance.again(job, raised.value, job.created_at + 60)  # long after what the step itself is given
+    assert (put_off.step, put_off.deadline_at) == ("place", job.created_at + 600)
+    assert desk.journal.apply(job, put_off)
+    with pytest.raises(NoHost):
+        desk.placer.place(after(601))
+    host = desk.inn.add_host("h1")
+    assert desk.placer.place(after(2)).facts["host"] == host
 
 
 def test_without_any_host_the_way_out_is_named(desk: Desk) -> None:
