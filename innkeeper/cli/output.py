@@ -23,6 +23,8 @@ STATE_COLOURS: Mapping[str, str] = {
     "draining": "yellow",
     "collected": "yellow",
     "maintenance": "yellow",
+    "falling-asleep": "yellow",
+    "waking": "yellow",
     "network-mismatch": "red",
     "missing": "red",
     "failed": "red",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from innkeeper.models.host import Host, HostPower
+from innkeeper.models.job import Job
 from innkeeper.models.shape import load, part
 from innkeeper.resources.collection import Collection
 from innkeeper.transport import Call, Transport
@@ -36,3 +37,7 @@ class Hosts(Collection[Host]):
     def power(self, host_id: str) -> HostPower:
         """What the host draws now, and which vm how much of it; for administrators."""
         return load(HostPower, self._transport.json(Call("GET", self._at(host_id, "power"))))
+
+    def act(self, host_id: str, verb: str) -> Job:
+        """Have the host do `verb` (sleep, wake); the job that does it. Raises Conflict where it can't now."""
+        return load(Job, part(self._transport.json(Call("POST", self._at(host_id, verb))), "job"))

@@ -26,13 +26,13 @@ from services.common.store.database import Database
 from services.common.store.evidence import Evidence
 from services.common.store.guests import GuestToken
 from services.common.store.journal import SqlJournal
+from services.common.store.leadership import Leadership
 from services.common.store.projects import IdempotencyKey, RevokedToken
 from services.common.store.vms import Vm
 from services.conductor import gauges
 from services.conductor.guest_waits import GuestWaits
 from services.conductor.guests import Guests
 from services.conductor.inbox import Inbox
-from services.common.store.leadership import Leadership
 from services.conductor.power_gauges import PowerGauges
 from services.conductor.reconciler import Reconciler, repair_claims
 from services.conductor.recorder import Recorder

@@ -24,6 +24,7 @@ from services.common.runtime.going_on import going_on
 from services.common.runtime.log import get_logger
 from services.common.runtime.metrics import AGENT_EVENTS
 from services.common.store.database import Database
+from services.common.store.host_states import move_host
 from services.common.store.hosts import Host
 from services.common.store.jobs import Job
 from services.common.store.journal import SqlJournal, view_of
@@ -32,6 +33,7 @@ from services.common.store.together import How, Row, write_together
 from services.common.store.vm_loads import VmLoad
 
 log = get_logger(__name__)
+DOZES_OFF_S = 15.0
 LOADS = table_of(VmLoad)
 WAITS = (OperationalError, TryAgain)
 
@@ -107,7 +109,7 @@ class Recorder:
             host.traits = sorted({*host.traits, *facts.traits})
             if facts.power_curve and not host.power_curve:
                 host.power_curve = list(facts.power_curve)
-            self._alive(host)
+            self._alive(session, host, spoke_first=True)
         log.info("host is up", host=event.host, driver=facts.driver)
         self._on_hello(event.host)
 
@@ -121,13 +123,19 @@ class Recorder:
             cores = told.pop("vm_cores")  # as long as the host's list of vms, and every placement reads telemetry
             host.telemetry = {**told, "at": event.at}
             write_together(session, [Row(LOADS, {"host_id": host.id, "cores": cores}, How.UPSERT)])
-            self._alive(host)
+            self._alive(session, host)
 
-    def _alive(self, host: Host) -> None:
+    def _alive(self, session: Session, host: Host, spoke_first: bool = False) -> None:
         host.heartbeat_at = time.time()
-        if host.state == HostState.DOWN or (host.state == HostState.ENROLLED and host.vcpus):
-            host.state = str(HostState.UP)
-            host.generation += 1
+        session.flush()
+        silent = [HostState.DOWN, HostState.WAKING]
+        if host.vcpus:
+            silent.append(HostState.ENROLLED)
+        # The last heartbeats before it slept may come late; later ones, or a hello, mean that it is awake.
+        if spoke_first or time.time() - host.updated_at > DOZES_OFF_S:
+            silent.append(HostState.ASLEEP)
+        if host.state in silent:
+            move_host(session, host.id, HostState.UP, silent)
 
     def _progress(self, event: AgentEvent) -> None:
         told = {

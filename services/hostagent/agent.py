@@ -2,6 +2,7 @@
 """The agent wired: one function builds its parts and hands them down."""
 
 import threading
+from collections.abc import Callable
 from functools import partial
 
 from services.common.contracts.commands import Command, Verb
@@ -19,6 +20,7 @@ from services.hostagent.drivers.vm_files import VmFiles
 from services.hostagent.guest_channels import GuestChannels
 from services.hostagent.ledger import Ledger
 from services.hostagent.masters import Masters
+from services.hostagent.nap import Nap
 from services.hostagent.power_board import PowerBoard
 from services.hostagent.power_meter_settings import power_meter
 from services.hostagent.power_meters import MeterWatch
@@ -48,7 +50,9 @@ class Agent:
         self._meter = MeterWatch(outside) if outside is not None else None
         # A fake host draws what its curve says; the machine under it is none of its business.
         meter = PowerMeter(config.power_curve, None if driver.name == "fake" else POWERCAP, outside=self._meter)
-        self._pulse = Pulse(Sources(driver, self._ledger, meter, self._reports, self._found, config.zone))
+        self._nap = nap_of(driver, config, self._silence)
+        sources = Sources(driver, self._ledger, meter, self._reports, self._found, config.zone, self._nap.wake)
+        self._pulse = Pulse(sources)
         verify = partial(_verify, config)
         self.commands = Commands(verify, self._ledger, self._reports, self._after)
         self.commands.use(
@@ -61,6 +65,7 @@ class Agent:
                 yields=self.commands.yields,
                 tell_all=self._tell_all,
                 show=self._reports.evidence,
+                sleep=self._nap.prepare,
             )
         )
 
@@ -72,6 +77,16 @@ class Agent:
         self._pulse.start()
         self._masters.start()
 
+    @property
+    def asleep(self) -> bool:
+        """Whether this (fake) host sleeps: it says nothing and hears nothing."""
+        return self._pulse.silent
+
+    def take(self, token: str) -> None:
+        """Accept a command; one that comes while the host sleeps is lost, and will be sent again."""
+        if not self.asleep:
+            self.commands.take(token)
+
     def stop(self) -> None:
         """Finish what is in hand and let go of everything; vms keep running."""
         if not self.commands.drain(_DRAIN_S):
@@ -80,6 +95,7 @@ class Agent:
         self._pulse.stop()
         if self._meter is not None:
             self._meter.stop()
+        self._nap.close()
         self._guests.close()
         self.driver.close()
         self._artifacts.close()
@@ -102,6 +118,13 @@ class Agent:
         # After the report, so that nobody hears a guest before its start is known to be done.
         if command.verb in _ASKS_AFTER:
             self._guests.watch(command.vm)
+        if command.verb is Verb.SLEEP:
+            self._nap.begin()
+
+    def _silence(self, asleep: bool) -> None:
+        self._pulse.pause(asleep)
+        if not asleep:
+            self._tell_all()
 
     def _tell_all(self) -> None:
         self._pulse.hello()
@@ -116,12 +139,22 @@ def run(config: AgentConfig, stopping: threading.Event) -> None:
     bus = AgentBus(config.broker_url, config.host_id)
     agent = Agent(config, driver, bus.publish)
     agent.start()
-    reader = threading.Thread(target=bus.consume, args=(agent.commands.take,), name="commands", daemon=True)
+    reader = threading.Thread(target=bus.consume, args=(agent.take,), name="commands", daemon=True)
     reader.start()
     stopping.wait()
     log.info("ending: finishing what is in hand")
     agent.stop()
     bus.stop()
+
+
+def nap_of(driver: Driver, config: AgentConfig, silence: Callable[[bool], None]) -> Nap:
+    """How this host sleeps: a fake one in its own way, a real one by the configured command."""
+    if driver.name != "fake":
+        return Nap(config.sleep)
+    from services.hostagent.drivers.fake.faults import read_habits
+    from services.hostagent.drivers.fake.nap import FakeNap
+
+    return FakeNap(config.host_id, read_habits(config.fake), silence)
 
 
 def _open_patiently(config: AgentConfig, stopping: threading.Event) -> Driver | None:

@@ -13,13 +13,14 @@ import yaml
 from services.hostagent.drivers import DRIVERS
 from services.hostagent.drivers.base import Capacity
 from services.hostagent.drivers.vm_files import path_too_long
+from services.hostagent.nap import sleep_problems
 from services.hostagent.power_meter_settings import power_meter_problems
 from services.hostagent.watts import CURVE_POINTS, default_curve
 
 VARIABLE = "INNKEEPER_AGENT_CONFIG"
 _ACCELERATORS = ("auto", "kvm", "tcg")
 _REQUIRED = ("host_id", "platform", "driver", "broker_url", "command_public_key", "directory")
-_POWER = ("power_curve", "power_meter")
+_POWER = ("power_curve", "power_meter", "sleep")
 _OPTIONAL = ("libvirt_uri", "accelerator", *_POWER, "zone", "capacity", "metrics_port", "masters_keep_h", "fake")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -42,6 +43,7 @@ class AgentConfig:
     accelerator: str = "auto"
     power_curve: tuple[float, ...] = ()
     power_meter: Mapping[str, Any] = field(default_factory=dict)
+    sleep: Mapping[str, Any] = field(default_factory=dict)
     zone: str = ""
     capacity: Capacity = field(default_factory=Capacity)
     metrics_port: int = 0
@@ -87,6 +89,7 @@ def config_problems(data: Mapping[str, Any]) -> list[str]:
     problems += _directory_problems(data["directory"])
     problems += _curve_problems(data.get("power_curve"))
     problems += power_meter_problems(data.get("power_meter"))
+    problems += sleep_problems(data.get("sleep"))
     problems += _capacity_problems(data.get("capacity"))
     port = data.get("metrics_port", 0)
     if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port < 65536:
@@ -154,6 +157,7 @@ def _made(data: Mapping[str, Any]) -> AgentConfig:
         accelerator=data.get("accelerator", "auto"),
         power_curve=tuple(map(float, curve)) if curve else default_curve(os.cpu_count() or 1),
         power_meter=data.get("power_meter") or {},
+        sleep=data.get("sleep") or {},
         zone=data.get("zone", ""),
         capacity=Capacity(**capacity),
         metrics_port=data.get("metrics_port", 0),

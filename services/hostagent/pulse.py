@@ -3,8 +3,9 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from services.common.contracts.errors import InnkeeperError
 from services.common.contracts.events import InventoryItem, Telemetry
@@ -33,6 +34,7 @@ class Sources:
     reports: Reports
     found: Callable[[list[InventoryItem]], None]
     zone: str = ""
+    wake: Mapping[str, Any] = field(default_factory=dict)  # how the host is woken
 
 
 class Pulse:
@@ -43,6 +45,7 @@ class Pulse:
         self._stopping = threading.Event()
         self._hurry = threading.Event()
         self._cpu_times = CpuTimes()
+        self.silent = False
         self._threads = [
             threading.Thread(target=self._beat, name="heartbeat", daemon=True),
             threading.Thread(target=self._list, name="inventory", daemon=True),
@@ -56,7 +59,7 @@ class Pulse:
 
     def hello(self) -> None:
         """Tell what the host is."""
-        facts = self._sources.driver.facts()
+        facts = replace(self._sources.driver.facts(), wake=dict(self._sources.wake))
         if self._sources.zone:
             facts = replace(facts, traits=(*facts.traits, f"zone:{self._sources.zone}"))
         self._sources.reports.hello(facts)
@@ -94,6 +97,10 @@ class Pulse:
         """Tell the inventory at once: changes may have been missed."""
         self._hurry.set()
 
+    def pause(self, silent: bool) -> None:
+        """Say nothing for as long as the host sleeps."""
+        self.silent = silent
+
     def stop(self) -> None:
         """Fall silent."""
         self._stopping.set()
@@ -104,13 +111,15 @@ class Pulse:
 
     def _beat(self) -> None:
         while not self._stopping.is_set():
-            _attempt(self.heartbeat)
+            if not self.silent:
+                _attempt(self.heartbeat)
             self._stopping.wait(HEARTBEAT_S)
 
     def _list(self) -> None:
         while not self._stopping.is_set():
             self._hurry.clear()
-            _attempt(self.inventory)
+            if not self.silent:
+                _attempt(self.inventory)
             self._hurry.wait(INVENTORY_S)
 
 

@@ -33,6 +33,7 @@ class Hands:
     yields: Callable[[Command], bool]
     tell_all: Callable[[], None]
     show: Callable[[Command, Facts], None]
+    sleep: Callable[[], None]  # once this command is reported; HostFailed where the host can't
 
 
 def _deploy(hands: Hands, command: Command) -> Facts:
@@ -106,6 +107,18 @@ def _evidence(hands: Hands, command: Command) -> Facts:
     return {}
 
 
+def _sleep(hands: Hands, command: Command) -> Facts:
+    # Its answer may be lost when the host sleeps at once; sent again after it has woken, it must not sleep again.
+    if hands.ledger.rebooted(command.vm, command.id):
+        return {"slept": True}
+    running = hands.driver.usage().running_vms
+    if running:
+        raise HostFailed(f"{running} vms run on this host")
+    hands.sleep()
+    hands.ledger.note_reboot(command.vm, command.id)
+    return {"slept": True}
+
+
 def _press_until_off(hands: Hands, command: Command) -> None:
     """Press the power button every few seconds until the guest has shut down."""
     deadline, press_at, presses = time.monotonic() + command.timeout_s, 0.0, 0
@@ -137,4 +150,5 @@ VERBS: Mapping[Verb, Callable[[Hands, Command], Facts]] = {
     Verb.ERASE: _erase,
     Verb.INVENTORY: _inventory,
     Verb.EVIDENCE: _evidence,
+    Verb.SLEEP: _sleep,
 }

@@ -7,6 +7,7 @@ from services.common.runtime import log, metrics
 from services.common.runtime.settings import settings_or_exit
 from services.common.runtime.steps import run_worker
 from services.common.store.journal import SqlJournal
+from services.worker.host_power import HostPower
 from services.worker.steps import HostSteps
 
 
@@ -16,7 +17,8 @@ def main() -> None:
     log.setup("worker", settings.log_level)
     metrics.serve(settings.metrics_port)
     database = open_database(settings)
-    run_worker(Queue.WORKER, HostSteps(database).handlers(), settings, SqlJournal(database))
+    handlers = {**HostSteps(database).handlers(), **HostPower(database).handlers()}
+    run_worker(Queue.WORKER, handlers, settings, SqlJournal(database))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import click
 from innkeeper.cli import options as shared
 from innkeeper.cli.output import Column, facts, show, show_one, table
 from innkeeper.cli.session import Session
+from innkeeper.cli.wait import followed
 from innkeeper.cli.words import span
 from innkeeper.models.host import Host, HostPower
 
@@ -63,6 +64,29 @@ def power(session: Session, name: str, form: str) -> None:
     """What a host draws now, and which vm how much of it."""
     with session.client() as client:
         show_one(client.hosts.power(client.hosts.find(name).id), _power, form)
+
+
+def _action(verb: str, text: str) -> click.Command:
+    @click.command(verb, help=text)
+    @click.argument("names", nargs=-1, required=True, metavar="NAME...")
+    @shared.waiting
+    @shared.output
+    @click.pass_obj
+    def act(session: Session, names: tuple[str, ...], wait: bool, timeout: float | None, form: str) -> None:
+        with session.client() as client:
+            found = [client.hosts.find(name) for name in names]
+            jobs = {client.hosts.act(h.id, verb).id: h.name for h in found}
+            if not wait:
+                click.echo("\n".join(jobs))
+                return
+            followed(client, jobs, form, timeout)
+            show([client.hosts.get(h.id) for h in found], COLUMNS, form)
+
+    return act
+
+
+host.add_command(_action("sleep", "Put empty hosts to sleep; they can be woken again."))
+host.add_command(_action("wake", "Wake hosts that sleep, or are down, and wait until they speak."))
 
 
 def _power(p: HostPower) -> str:

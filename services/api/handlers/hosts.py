@@ -2,6 +2,7 @@
 """Hosts: register them, look at them, take them out of use, remove them."""
 
 import secrets
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -12,17 +13,21 @@ from services.api import etags
 from services.api.call import Answer, Call
 from services.api.paging import Order, chosen, listed
 from services.api.views.hosts import host_view
+from services.api.views.jobs import tagged as tagged_job
 from services.api.views.power import host_power_view
-from services.common.contracts.errors import Conflict, Invalid, NotFound, Problem
+from services.common.contracts.errors import Conflict, IllegalMove, Invalid, NotFound, Problem
 from services.common.contracts.ids import new_id
 from services.common.contracts.states import HOST_MOVES, HostState, moved
 from services.common.runtime.broker_admin import host_user, rabbit_password_hash
 from services.common.store.host_power import host_powers
-from services.common.store.models import Claim, Host, Vm, VmLoad
+from services.common.store.host_states import move_host
+from services.common.store.models import Claim, Host, Job, Vm, VmLoad
+from services.common.store.sleeping import Asker, put_to_sleep, wake_up
 
 JsonDict = dict[str, Any]
 ORDER = Order(Host.id, {"name": Host.name, "created_at": Host.id, "state": Host.state})
 CURVE_POINTS = 11
+_SLEEP = (HostState.FALLING_ASLEEP, HostState.ASLEEP, HostState.WAKING)
 
 
 def listing(call: Call, db: Session) -> JsonDict:
@@ -156,15 +161,33 @@ def maintenance(call: Call, db: Session) -> JsonDict:
 
 def activate(call: Call, db: Session) -> JsonDict:
     """Use it again; should its agent be silent, it is found down."""
+    if HostState(_find(call, db).state) in _SLEEP:
+        raise IllegalMove("the host sleeps or is on its way; wake it")
     return _moved(call, db, HostState.UP)
+
+
+def sleep(call: Call, db: Session) -> Answer:
+    """Put an empty host to sleep: a job, which its agent answers before it sleeps."""
+    return _dozing(call, db, put_to_sleep)
+
+
+def wake(call: Call, db: Session) -> Answer:
+    """Call a host that sleeps, or is down, until it speaks: a job, which fails when the host never does."""
+    return _dozing(call, db, wake_up)
+
+
+def _dozing(call: Call, db: Session, begin: Callable[[Session, str, Asker], Job]) -> Answer:
+    job = begin(db, _find(call, db).id, Asker(call.project.id, call.who.id, call.trace_id))
+    body = {"host": _views(call, db, [_find(call, db)])[0], "job": tagged_job(call, db, job)}
+    return Answer(body, 202, {"Location": f"/v1/jobs/{job.id}"})
 
 
 def _moved(call: Call, db: Session, target: HostState) -> JsonDict:
     row = _find(call, db)
-    row.state = str(moved(HOST_MOVES, HostState(row.state), target))
-    row.generation += 1
-    row.updated_at = call.now
-    db.flush()
+    old = HostState(row.state)
+    if moved(HOST_MOVES, old, target) != old and not move_host(db, row.id, target, [old]):
+        raise Conflict(f"host {row.name!r} changed its state in this moment; look at it and try again")
+    db.refresh(row)
     return _views(call, db, [row])[0]
 
 

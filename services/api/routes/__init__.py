@@ -84,6 +84,8 @@ HOST_ROUTES = (
     _host("drain", hosts.drain),
     _host("maintenance", hosts.maintenance),
     _host("activate", hosts.activate),
+    Route("POST", "/v1/hosts/{host_id}/sleep", hosts.sleep, ADMIN, h.HostAndJob(), query=CHANGE, status=202),
+    Route("POST", "/v1/hosts/{host_id}/wake", hosts.wake, ADMIN, h.HostAndJob(), query=CHANGE, status=202),
     Route(
         "GET", "/v1/hosts/{host_id}/capabilities", hosts.capabilities, USER, h.Capabilities(), query=READ, project=False
     ),

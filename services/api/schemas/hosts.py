@@ -6,6 +6,7 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from services.api import grammar
+from services.api.schemas.jobs import JobShape
 from services.api.schemas.pieces import labels, listing, moment, page_of, text, whole
 from services.common.contracts.states import HostState
 
@@ -85,6 +86,14 @@ class Enrolment(Schema):
     host = fields.Nested(HostShape())
     agent = fields.Dict(metadata={"description": "The agent's configuration; holds a password"})
     dry_run = fields.Boolean()
+
+
+class HostAndJob(Schema):
+    """What putting a host to sleep, or waking it, answers."""
+
+    host = fields.Nested(HostShape())
+    job = fields.Nested(JobShape())
+    dry_run = fields.Boolean(metadata={"description": "Only with ?dry_run=true"})
 
 
 class Capabilities(Schema):

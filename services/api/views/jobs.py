@@ -36,6 +36,9 @@ FIRST_GUESS_S = {
     "discard": 0.1,
     "release": 0.1,
     "import": 60.0,
+    "fall-asleep": 5.0,
+    "asleep": 0.1,
+    "wake": 120.0,
 }
 
 

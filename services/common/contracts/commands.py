@@ -22,6 +22,7 @@ class Verb(StrEnum):
     REBOOT = "reboot"
     ERASE = "erase"  # domain, volumes, everything; leaves a tombstone
     INVENTORY = "inventory"  # tell all you have, now; not fenced
+    SLEEP = "sleep"  # the host itself; refused while a vm runs. `vm` is the host's id, for order and fence
     EVIDENCE = "evidence"  # tell what can be seen of the vm from outside, now; not fenced
 
 

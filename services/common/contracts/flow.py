@@ -70,7 +70,11 @@ _RELEASE = Step("release", Queue.SCHEDULER, 30)
 _DISCARD = Step("discard", Queue.IMAGEBUILDER, 30)
 _DROP_MEDIA = Step("drop-media", Queue.IMAGEBUILDER, 60)
 
-UNDO_STEPS: Mapping[str, Step] = {s.name: s for s in (_ERASE, _RELEASE, _DISCARD, _DROP_MEDIA)}
+_STAY_AWAKE = Step("stay-awake", Queue.WORKER, 30)
+_GIVE_UP_WAKING = Step("give-up-waking", Queue.WORKER, 30)
+
+_UNDOS = (_ERASE, _RELEASE, _DISCARD, _DROP_MEDIA, _STAY_AWAKE, _GIVE_UP_WAKING)
+UNDO_STEPS: Mapping[str, Step] = {s.name: s for s in _UNDOS}
 
 FLOWS: Mapping[str, Flow] = {
     flow.kind: flow
@@ -123,6 +127,15 @@ FLOWS: Mapping[str, Flow] = {
             during=V.REBOOTING,
             after=V.READY,
         ),
+        Flow(
+            "host.sleep",
+            (
+                Step("fall-asleep", Queue.WORKER, 60, undo="stay-awake", parks=True, resend_s=10),
+                Step("asleep", Queue.WORKER, 30),
+            ),
+        ),
+        # The call is repeated until the host speaks or the time is up.
+        Flow("host.wake", (Step("wake", Queue.WORKER, 300, undo="give-up-waking"),)),
         Flow("media.import", (Step("import", Queue.IMAGEBUILDER, 7200, undo="drop-media"),)),
     )
 }

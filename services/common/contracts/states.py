@@ -51,6 +51,9 @@ class HostState(StrEnum):
     DOWN = "down"  # its agent's heartbeat is overdue
     DRAINING = "draining"
     MAINTENANCE = "maintenance"
+    FALLING_ASLEEP = "falling-asleep"  # empty, and told to sleep
+    ASLEEP = "asleep"
+    WAKING = "waking"  # was called, and has not spoken yet
 
 
 class MediaState(StrEnum):
@@ -96,10 +99,13 @@ VM_MOVES: Mapping[VmState, frozenset[VmState]] = {
 
 HOST_MOVES: Mapping[HostState, frozenset[HostState]] = {
     H.ENROLLED: frozenset({H.UP, H.MAINTENANCE}),
-    H.UP: frozenset({H.DOWN, H.DRAINING, H.MAINTENANCE}),
-    H.DOWN: frozenset({H.UP, H.MAINTENANCE}),
+    H.UP: frozenset({H.DOWN, H.DRAINING, H.MAINTENANCE, H.FALLING_ASLEEP}),
+    H.DOWN: frozenset({H.UP, H.MAINTENANCE, H.WAKING}),
     H.DRAINING: frozenset({H.UP, H.MAINTENANCE, H.DOWN}),
     H.MAINTENANCE: frozenset({H.UP, H.DOWN}),
+    H.FALLING_ASLEEP: frozenset({H.ASLEEP, H.UP, H.DOWN}),
+    H.ASLEEP: frozenset({H.WAKING, H.UP, H.MAINTENANCE}),
+    H.WAKING: frozenset({H.UP, H.DOWN}),
 }
 
 MEDIA_MOVES: Mapping[MediaState, frozenset[MediaState]] = {

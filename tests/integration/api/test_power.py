@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from services.common.contracts.power_shares import FRESH_S
+from services.common.contracts.states import HostState
+from services.common.store.host_states import move_host
 from services.common.store.models import VmLoad
 from tests.support.front_door import Api
 from tests.support.hosts import add_host, add_vm
@@ -65,3 +67,30 @@ def test_price_and_rack_can_be_changed_and_taken_away(api: Api) -> None:
     assert (told["price_kwh"], told["rack"]) == (0.5, "r7")
     told = api.done("admin", "PATCH", path, {"price_kwh": None, "rack": None}, headers=any_version)
     assert (told["price_kwh"], told["rack"]) == (None, "")
+
+
+WAKE = {"wake": {"mac": "52:54:00:12:34:56"}}
+
+
+def test_an_admin_puts_an_empty_host_to_sleep_and_wakes_it_by_jobs(api: Api) -> None:
+    with api.database.write() as session:
+        host = add_host(session, facts=WAKE)
+    answer = api.ask("admin", "POST", f"/v1/hosts/{host}/sleep", headers={"Idempotency-Key": host})
+    told = answer.get_json()
+    assert (answer.status_code, told["host"]["state"]) == (202, "falling-asleep")
+    assert (told["job"]["kind"], told["job"]["vm"]) == ("host.sleep", None)
+    assert api.done("admin", "GET", answer.headers["Location"])["state"] == "queued"
+    for verb, state in (("wake", "falling-asleep"), ("activate", "falling-asleep"), ("drain", "falling-asleep")):
+        refused = api.ask("admin", "POST", f"/v1/hosts/{host}/{verb}")
+        assert (refused.status_code, api.done("admin", "GET", f"/v1/hosts/{host}")["state"]) == (409, state)
+    with api.database.write() as session:
+        assert move_host(session, host, HostState.ASLEEP)
+    woken = api.done("admin", "POST", f"/v1/hosts/{host}/wake")
+    assert (woken["host"]["state"], woken["job"]["kind"]) == ("waking", "host.wake")
+
+
+def test_a_dry_run_of_sleeping_leaves_the_host_awake(api: Api) -> None:
+    with api.database.write() as session:
+        host = add_host(session, facts=WAKE)
+    assert api.ask("admin", "POST", f"/v1/hosts/{host}/sleep?dry_run=true").status_code == 200
+    assert api.done("admin", "GET", f"/v1/hosts/{host}")["state"] == "up"

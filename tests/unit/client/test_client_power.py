@@ -44,3 +44,12 @@ def test_a_vm_shows_its_watts_and_where_they_are_from(api: CannedApi, command: I
     shown = lines(command("vm", "show", "web-1").stdout)
     assert ["watts", "12.3", "(rapl)"] in shown
     assert ["cost/h", "0.0031"] in shown
+
+
+@pytest.mark.parametrize("verb", ["sleep", "wake"])
+def test_a_host_is_put_to_sleep_and_woken_by_name(api: CannedApi, command: Inn, verb: str) -> None:
+    api.on("GET /v1/hosts", Reply(200, {"items": [HOST], "next": None}))
+    job = {"id": "j1", "kind": f"host.{verb}", "state": "queued"}
+    api.on(f"POST /v1/hosts/{HOST_ID}/{verb}", Reply(202, {"host": HOST, "job": job}))
+    outcome = command("host", verb, "alpha", "--async")
+    assert (outcome.exit_code, outcome.stdout) == (0, "j1\n")

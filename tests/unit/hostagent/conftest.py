@@ -52,7 +52,9 @@ class Desk:
 
     def open(self) -> Agent:
         """A fresh agent on the same directory, as after a restart."""
-        config = AgentConfig(HOST, PLATFORM, "fake", "amqp://", PUBLIC, self.directory, power_curve=default_curve(4))
+        config = AgentConfig(
+            HOST, PLATFORM, "fake", "amqp://", PUBLIC, self.directory, power_curve=default_curve(4), fake=self.habits
+        )
         settings = DriverSettings(self.directory, PLATFORM, power_curve=config.power_curve, fake=self.habits)
         agent = Agent(config, open_driver("fake", settings), self.publish)
         self.agents.append(agent)

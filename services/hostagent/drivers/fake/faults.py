@@ -14,6 +14,8 @@ INSTALL_FAILS = "install-fails"  # its installer reports a failure, half-way
 INSTALL_HANGS = "install-hangs"  # its installer falls silent, half-way
 IGNORES_ACPI = "ignores-acpi"  # its guest doesn't react to the power button
 CRASHES = "crashes"  # dies half a boot after its start
+SLEEP_FAILS = "sleep-fails"  # the host itself: says that it sleeps, and doesn't
+WAKE_FAILS = "wake-fails"  # the host itself: never hears a magic packet
 WRONG_NETWORK = "wrong-network"  # comes up without its first address
 FAULTS = frozenset(
     {
@@ -27,6 +29,8 @@ FAULTS = frozenset(
         IGNORES_ACPI,
         CRASHES,
         WRONG_NETWORK,
+        SLEEP_FAILS,
+        WAKE_FAILS,
     }
 )
 
@@ -41,9 +45,14 @@ class Habits:
     install_s: float = 0.0
     stop_s: float = 0.0
     heartbeat_s: float = 10.0
+    sleep_s: float = 0.0
+    wake_s: float = 0.0
     faults: tuple[str, ...] = field(default=())
 
-    SECONDS: ClassVar[tuple[str, ...]] = ("deploy_s", "start_s", "boot_s", "install_s", "stop_s", "heartbeat_s")
+    SECONDS: ClassVar[tuple[str, ...]] = (
+        *("deploy_s", "start_s", "boot_s", "install_s", "stop_s", "heartbeat_s"),
+        *("sleep_s", "wake_s"),
+    )
 
     def has(self, fault: str, vm_name: str) -> bool:
         """Whether this vm has that fault."""
