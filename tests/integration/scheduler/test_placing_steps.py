@@ -225,8 +225,8 @@ def test_without_any_host_the_way_out_is_named(desk: Desk) -> None:
 
 def test_the_policy_a_vm_asks_for_is_used_and_an_unknown_one_refused(desk: Desk) -> None:
     desk.inn.add_host("h1", memory_mib=65536)
-    _, job_id = desk.inn.add_vm("web", policy="spread-ha")
-    assert desk.place(desk.claim(job_id)).facts["policy"] == "spread-ha"
+    _, job_id = desk.inn.add_vm("web", policy="energy-first")
+    assert desk.place(desk.claim(job_id)).facts["policy"] == "energy-first"
     _, job_id = desk.inn.add_vm("web2", policy="best")
     with pytest.raises(Invalid, match="no policy 'best'"):
         desk.place(desk.claim(job_id))

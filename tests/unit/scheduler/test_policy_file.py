@@ -26,7 +26,7 @@ def problems(text: str) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("name", ["balanced", "energy-first", "spread-ha"])
+@pytest.mark.parametrize("name", ["balanced", "energy-first", "licence-pool", "spread-ha"])
 def test_shipped_policies_are_good_and_named_as_their_files(name: str) -> None:
     policy = load_policy(SHIPPED / f"{name}.yaml")
     assert policy.name == name

@@ -12,7 +12,7 @@ from services.scheduler.groups import kept_apart
 from services.scheduler.matching import check_side_by_side, select
 from services.scheduler.policy import OnNoHost, Policy, Power
 from services.scheduler.policy_file import read_policy
-from tests.support.placing import PLAIN, a_host, a_request
+from tests.support.placing import PLAIN, SHELF, a_host, a_request
 
 BASE = PLAIN.replace("WEIGHER", "spread").lstrip()
 APP = "groups: [{selector: {label: app}, rule: RULE, scope: SCOPE, mode: MODE}]\n"
@@ -235,3 +235,27 @@ def test_policies_that_extend_each_other_in_a_circle_are_refused() -> None:
 def test_a_shipped_policy_can_be_extended() -> None:
     policy = read_policy(CHILD.replace("plain@1", "balanced@1"))
     assert policy.capacity.cpu == 8.0
+
+
+def test_spread_ha_keeps_room_for_a_lost_host_and_parts_of_a_group_apart() -> None:
+    policy = SHELF.get("spread-ha")
+    one = [a_host("a", rack="r1")]
+    assert choose(a_request(), one, policy, 0).host == ""  # it could not survive the loss of the only host
+    two = [a_host("a", rack="r1"), a_host("b", rack="r2", used_memory_mib=30000)]
+    assert choose(a_request(), two, policy, 0).host == "id-a"
+    db = a_request(labels={"ha-group": "db"})
+    two[0] = a_host("a", rack="r1", members={"ha-group=db": 1})
+    assert choose(db, two, policy, 0).host == "id-b"
+    web, racks = a_request(labels={"app": "web"}), [a_host("a", rack="r1"), two[1]]
+    assert choose(web, [a_host("w", rack="r1", members={"app=web": 1}), *racks], policy, 0).host == "id-b"
+
+
+def test_licence_pool_puts_windows_on_licensed_hosts_and_leaves_half_of_them_to_it() -> None:
+    policy, windows = SHELF.get("licence-pool"), a_request(os="windows-11", memory_mib=8192)
+    licensed, plain = a_host("l", traits=("windows-licence",), used_memory_mib=30000), a_host("p")
+    assert choose(windows, [licensed, plain], policy, 0).host == "id-l"
+    assert choose(windows, [plain], policy, 0).misses[0].reason.startswith("p doesn't meet windows-where-licensed")
+    other = a_request(os="debian-12", memory_mib=8192)
+    assert choose(other, [licensed, plain], policy, 0).host == "id-p"
+    emptier = a_host("l", traits=("windows-licence",), used_memory_mib=20000)
+    assert choose(other, [emptier, plain], policy, 0).host == "id-l"  # fuller than the plain one, and room to spare
