@@ -14,7 +14,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from services.api.tokens import ACCESS, ALGORITHM, AUDIENCE, ISSUER, LIFETIME_S, REFRESH, Claims, Tokens
 from services.common.contracts.errors import Unauthenticated
 
-NOW = float(int(time.time()))
+
+def now() -> float:
+    """Whole seconds since the epoch. Asked for by each test: a run of all of them outlasts a token."""
+    return float(int(time.time()))
+
+
 OURS, OLD, THEIRS = b"o" * 32, b"r" * 32, b"t" * 32
 TOKENS = Tokens("new", {"new": OURS, "old": OLD})
 CLAIMS = Claims("user-1", "", ACCESS, "family-1", 3, 0.0, "project-1", ("read", "write"))
@@ -27,8 +32,8 @@ def body(**changed: Any) -> dict[str, Any]:
         "aud": AUDIENCE,
         "sub": "user-1",
         "jti": "jti-1",
-        "iat": int(NOW),
-        "exp": int(NOW) + 3600,
+        "iat": int(now()),
+        "exp": int(now()) + 3600,
         "typ": ACCESS,
         "fam": "family-1",
         "epoch": 0,
@@ -54,7 +59,8 @@ def with_another_body(token: str) -> str:
 
 
 def test_an_issued_token_says_the_same_when_it_is_read() -> None:
-    read = TOKENS.read(TOKENS.issue(CLAIMS, NOW), ACCESS)
+    issued = now()
+    read = TOKENS.read(TOKENS.issue(CLAIMS, issued), ACCESS)
     assert (read.sub, read.family, read.epoch, read.project, read.scopes) == (
         "user-1",
         "family-1",
@@ -62,20 +68,20 @@ def test_an_issued_token_says_the_same_when_it_is_read() -> None:
         "project-1",
         ("read", "write"),
     )
-    assert read.exp == NOW + LIFETIME_S[ACCESS]
+    assert read.exp == issued + LIFETIME_S[ACCESS]
     assert read.jti
 
 
 def test_every_token_has_an_id_of_its_own() -> None:
-    ids = {TOKENS.read(TOKENS.issue(CLAIMS, NOW), ACCESS).jti for _ in range(50)}
+    ids = {TOKENS.read(TOKENS.issue(CLAIMS, now()), ACCESS).jti for _ in range(50)}
     assert len(ids) == 50
 
 
 def test_a_token_of_an_earlier_key_is_good_while_the_key_is_kept() -> None:
     before = Tokens("old", {"old": OLD})
-    assert TOKENS.read(before.issue(CLAIMS, NOW), ACCESS).sub == "user-1"
+    assert TOKENS.read(before.issue(CLAIMS, now()), ACCESS).sub == "user-1"
     with pytest.raises(Unauthenticated, match="not signed by a key of this installation"):
-        Tokens("new", {"new": OURS}).read(before.issue(CLAIMS, NOW), ACCESS)
+        Tokens("new", {"new": OURS}).read(before.issue(CLAIMS, now()), ACCESS)
 
 
 ATTACKS: dict[str, tuple[Callable[[], str], str]] = {
@@ -97,12 +103,12 @@ ATTACKS: dict[str, tuple[Callable[[], str], str]] = {
         lambda: jwt.encode(body(), THEIRS, ALGORITHM, headers={"kid": "new", "jwk": {"kty": "oct", "k": "dHR0"}}),
         "not valid",
     ),
-    "a changed body": (lambda: with_another_body(TOKENS.issue(CLAIMS, NOW)), "not valid"),
+    "a changed body": (lambda: with_another_body(TOKENS.issue(CLAIMS, now())), "not valid"),
     "another audience": (lambda: signed(body(aud="somebody-else")), "not valid"),
     "no audience": (lambda: signed(body(aud=None)), "not valid"),
     "another issuer": (lambda: signed(body(iss="somebody-else")), "not valid"),
     "no issuer": (lambda: signed(body(iss=None)), "not valid"),
-    "issued tomorrow": (lambda: signed(body(iat=int(NOW) + 86400, exp=int(NOW) + 90000)), "not valid"),
+    "issued tomorrow": (lambda: signed(body(iat=int(now()) + 86400, exp=int(now()) + 90000)), "not valid"),
     "no exp": (lambda: signed(body(exp=None)), "not valid"),
     "an exp that is a text": (lambda: signed(body(exp="tomorrow")), "not valid"),
     "no iat": (lambda: signed(body(iat=None)), "not valid"),
@@ -136,4 +142,4 @@ def test_the_token_that_the_attacks_change_is_good() -> None:
 
 def test_an_access_token_is_no_refresh_token() -> None:
     with pytest.raises(Unauthenticated, match="this needs a refresh token"):
-        TOKENS.read(TOKENS.issue(CLAIMS, NOW), REFRESH)
+        TOKENS.read(TOKENS.issue(CLAIMS, now()), REFRESH)
