@@ -17,6 +17,7 @@ class Policy(Answer):
     version: int = 0
     sha256: str = ""
     shipped: bool = False
+    matched: bool = False  # for the vms that it says, beside others
     active: bool = False
     canary_percent: float = 0.0
     created_by: str = ""
@@ -58,6 +59,7 @@ class Activation(Answer):
     canary: str = ""
     canary_version: int = 0
     canary_percent: float = 0.0
+    beside: tuple[str, ...] = ()  # "name@version" of those that decide for the vms they match
     restores: int = 0
     by: str = ""
     at: datetime | None = None

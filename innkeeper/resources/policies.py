@@ -36,6 +36,10 @@ class Policies(Collection[Policy]):
         body = {"canary_percent": canary_percent}
         return load(Activation, self._transport.json(Call("POST", self._at(policy_id, "activate"), json=body)))
 
+    def deactivate(self, policy_id: str) -> Activation:
+        """Take away a canary, or what stands beside the policy of everybody else."""
+        return load(Activation, self._transport.json(Call("POST", self._at(policy_id, "deactivate"))))
+
     def rollback(self) -> Activation:
         """Back to what was in force before."""
         return load(Activation, self._transport.json(Call("POST", f"{self._path}:rollback")))

@@ -17,6 +17,7 @@ from services.scheduler import policy_questions
 from services.scheduler.explain import TOPIC, Explainer
 from services.scheduler.metrics import ClaimsCollector
 from services.scheduler.placing_together import STEP, PlacingTogether
+from services.scheduler.policy_questions import PolicyQuestions
 from services.scheduler.policy_shelf import PolicyShelf
 from services.scheduler.steps import handlers
 
@@ -40,7 +41,7 @@ def main() -> int:
         return 2
     answerers = [
         Answerer(settings.redis_url, TOPIC, Explainer(database, shelf).answer).start(),
-        Answerer(settings.redis_url, policy_questions.TOPIC, policy_questions.check).start(),
+        Answerer(settings.redis_url, policy_questions.TOPIC, PolicyQuestions(database, shelf).answer).start(),
     ]
     try:
         journal = SqlJournal(database)

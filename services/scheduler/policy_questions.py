@@ -1,19 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers "is this text a policy?": the API stores none that its scheduler could not use."""
+"""Answers "is this text a policy?" and "could this version come into force?", which the API asks first."""
 
 from typing import Any
 
 from services.common.contracts.errors import Invalid, Problem
+from services.common.store.database import Database
 from services.scheduler.policy_file import read_policy
+from services.scheduler.policy_shelf import PolicyShelf
+from services.scheduler.policy_texts import texts_of
 
 TOPIC = "policy"
 JsonDict = dict[str, Any]
 
 
-def check(payload: JsonDict) -> JsonDict:
-    """{name, version, sha256} of {"text"}; raises Invalid with everything wrong in it, each with line and column."""
-    text = payload.get("text")
-    if not isinstance(text, str):
-        raise Invalid("there is no text", [Problem("/text", "there is no text", "send the policy's YAML as text")])
-    policy = read_policy(text)
-    return {"name": policy.name, "version": policy.version, "sha256": policy.sha256}
+class PolicyQuestions:
+    """A question is {"text"} or {"stand": the id of a stored version}."""
+
+    def __init__(self, database: Database, shelf: PolicyShelf):
+        self._find = texts_of(database)
+        self._shelf = shelf
+
+    def answer(self, payload: JsonDict) -> JsonDict:
+        """What was read in the text, or {} for a version; raises Invalid with everything that is wrong."""
+        if "stand" in payload:
+            self._shelf.would_stand(str(payload["stand"]))
+            return {}
+        text = payload.get("text")
+        if not isinstance(text, str):
+            raise Invalid("there is no text", [Problem("/text", "there is no text", "send the policy's YAML as text")])
+        policy = read_policy(text, find=self._find)
+        return {
+            "name": policy.name,
+            "version": policy.version,
+            "sha256": policy.sha256,
+            "matched": policy.match.given,
+        }

@@ -14,17 +14,20 @@ from pathlib import Path
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.common.contracts.errors import Invalid, Problem
+from services.common.contracts.errors import Invalid, NotFound, Problem
 from services.common.contracts.placement import Request
 from services.common.runtime.going_on import going_on
 from services.common.runtime.log import get_logger
 from services.common.store.database import Database
 from services.common.store.policies import Activation, StoredPolicy, current
 from services.scheduler.canary import tries
+from services.scheduler.matching import check_side_by_side
+from services.scheduler.matching import select as select_matching
 from services.scheduler.metrics import POLICY_PROBLEM, POLICY_SEQ
 from services.scheduler.policy import Policy
 from services.scheduler.policy_file import Shelf, read_policy
 from services.scheduler.policy_start import settle
+from services.scheduler.policy_texts import texts_of
 
 log = get_logger(__name__)
 EVERY_S = 1.0
@@ -39,6 +42,7 @@ class Standing:
     active: Policy
     canary: Policy | None = None
     percent: float = 0.0
+    beside: tuple[Policy, ...] = ()  # for the vms that they match
 
 
 class PolicyShelf(Shelf):
@@ -56,6 +60,7 @@ class PolicyShelf(Shelf):
         self._seen: Seen = (0, 0)
         self._standing = Standing(0, self.active)
         self._read: dict[str, Policy] = {policy.sha256: policy for policy in (self.active, *self._by_name.values())}
+        self._find = texts_of(database)
         self._newest: dict[str, str] = {}  # "name" and "name@version" -> id
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="policies", daemon=True)
@@ -93,11 +98,22 @@ class PolicyShelf(Shelf):
         return super().get(name)
 
     def chosen(self, request: Request, name: str = "") -> Policy:
-        """The policy that decides for this request: the one it names, else the active one or its canary."""
+        """The policy that decides for this request: named, a canary, a matching one, or the active one."""
         now = self._standing
-        if not name and now.canary is not None and tries(request.id, now.canary.sha256, now.percent):
-            return now.canary
-        return self.get(name)
+        if name:
+            return self.get(name)
+        canary = now.canary
+        if canary is not None and _meant(canary, request) and tries(request.id, canary.sha256, now.percent):
+            return canary
+        return select_matching(now.beside, request) or now.active
+
+    def would_stand(self, policy_id: str) -> None:
+        """Raise Invalid where this version can't be used, or is for the same vms as another that is in force."""
+        with self._database.read() as session:
+            at = current(session)
+        new = self._stored(policy_id)
+        others = [self._stored(one) for one in at.beside] if at is not None else []
+        check_side_by_side([new, *(other for other in others if other.name != new.name)])
 
     def refresh(self) -> None:
         """Look at the pointer, and use what it points to."""
@@ -121,8 +137,10 @@ class PolicyShelf(Shelf):
     def _take(self, at: Activation) -> None:
         try:
             canary = self._stored(at.canary_id) if at.canary_id else None
-            new = Standing(at.seq, self._stored(at.policy_id), canary, at.canary_percent)
-        except Invalid as error:
+            beside = tuple(self._stored(one) for one in at.beside)
+            check_side_by_side(beside)
+            new = Standing(at.seq, self._stored(at.policy_id), canary, at.canary_percent, beside)
+        except (Invalid, NotFound) as error:
             log.error("the policy in force can't be used; the one that ran goes on", seq=at.seq, reason=error.detail)
             POLICY_PROBLEM.set(1)
             with self._database.write() as session:
@@ -135,9 +153,11 @@ class PolicyShelf(Shelf):
 
     def _stored(self, policy_id: str) -> Policy:
         with self._database.read() as session:
-            row = session.get_one(StoredPolicy, policy_id)
+            row = session.get(StoredPolicy, policy_id)
+        if row is None:
+            raise NotFound(f"there is no policy {policy_id}")
         if row.sha256 not in self._read:
-            policy = read_policy(row.text, f"{row.name} version {row.version}")
+            policy = read_policy(row.text, f"{row.name} version {row.version}", self._find)
             if policy.sha256 != row.sha256:
                 detail = f"the text stored as {row.name!r} version {row.version} is not the one that was stored first"
                 raise Invalid(detail, [Problem("/", detail, "restore the row, or roll back")])
@@ -154,3 +174,7 @@ class PolicyShelf(Shelf):
             self.refresh()
         except SQLAlchemyError as error:
             log.warning("the policies can't be looked up now", reason=type(error).__name__)
+
+
+def _meant(canary: Policy, request: Request) -> bool:
+    return not canary.match.given or canary.match.fits(request)

@@ -63,7 +63,7 @@ def _ship(session: Session, now: float) -> StoredPolicy | None:
 
 def draft_of(policy: Policy, text: str, shipped: bool = False) -> Draft:
     """The text with what was read of it."""
-    return Draft(policy.name, policy.version, policy.sha256, text, shipped)
+    return Draft(policy.name, policy.version, policy.sha256, text, shipped, policy.match.given)
 
 
 def _point(session: Session, kind: Kind, row: StoredPolicy, now: float) -> None:
@@ -74,4 +74,6 @@ def _point(session: Session, kind: Kind, row: StoredPolicy, now: float) -> None:
         return
     if kind == Kind.START and last is not None and (last.kind != str(Kind.START) or last.policy_id == row.id):
         return
-    move(session, Activation(kind=str(kind), policy_id=row.id, canary_percent=0.0, by="", at=now, problem=""))
+    beside = list(last.beside) if last is not None else []
+    to = Activation(kind=str(kind), policy_id=row.id, canary_percent=0.0, beside=beside, by="", at=now, problem="")
+    move(session, to)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""inn policy list | show | check | push | activate | rollback | history"""
+"""inn policy list | show | check | push | activate | deactivate | rollback | history"""
 
 from datetime import UTC, datetime
 from typing import BinaryIO
@@ -25,6 +25,7 @@ MOVES = (
     Column("SEQ", lambda a: str(a.seq)),
     Column("KIND", lambda a: f"{a.kind} to {a.restores}" if a.restores else a.kind),
     Column("POLICY", lambda a: f"{a.policy}@{a.version}"),
+    Column("BESIDE", lambda a: ", ".join(a.beside)),
     Column("CANARY", lambda a: _canary(a)),
     Column("AGE", lambda a: age(a.at, datetime.now(UTC))),
     Column("PROBLEM", lambda a: a.problem.partition("\n")[0]),
@@ -107,6 +108,15 @@ def activate(session: Session, name: str, canary: float) -> None:
 
 
 @policy.command()
+@click.argument("name", metavar="NAME[@VERSION]")
+@click.pass_obj
+def deactivate(session: Session, name: str) -> None:
+    """Take away a canary, or a policy that decides only for the vms it matches."""
+    with session.client() as client:
+        click.echo(_moved(client.policies.deactivate(client.policies.find(name).id)))
+
+
+@policy.command()
 @click.pass_obj
 def rollback(session: Session) -> None:
     """Go back to what was in force before."""
@@ -140,7 +150,7 @@ def _at(name: str, problem: PolicyProblem) -> str:
 
 def _share(found: Policy) -> str:
     if found.active:
-        return "active"
+        return "for its match" if found.matched else "active"
     return f"{found.canary_percent:g}%" if found.canary_percent else ""
 
 
@@ -150,7 +160,8 @@ def _canary(found: Activation) -> str:
 
 def _moved(found: Activation) -> str:
     beside = f", and {_canary(found)} of the vms" if found.canary else ""
-    return f"in force: {found.policy}@{found.version}{beside}"
+    others = f", beside it {', '.join(found.beside)}" if found.beside else ""
+    return f"in force: {found.policy}@{found.version}{others}{beside}"
 
 
 def _told(found: Policy) -> str:

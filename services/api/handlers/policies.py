@@ -53,7 +53,7 @@ def read(call: Call) -> store.Draft:
     found = _read(call)
     if "error" in found:
         raise _of_the_body(refusal(found["error"]))
-    return store.Draft(found["name"], found["version"], found["sha256"], call.body["text"])
+    return store.Draft(found["name"], found["version"], found["sha256"], call.body["text"], matched=found["matched"])
 
 
 def add(call: Call, db: Session) -> Answer:
@@ -63,10 +63,24 @@ def add(call: Call, db: Session) -> Answer:
     return Answer(view, 201 if new else 200, {"Location": f"/v1/policies/{row.id}"})
 
 
+def could_stand(call: Call) -> None:
+    """Raise Invalid where the scheduler can't use the version now, or another one is for the same vms."""
+    with call.parts.database.read() as db:
+        _find(call, db)
+    found = ask(call.parts.settings.redis_url, TOPIC, {"stand": call.path["policy_id"]}, PATIENCE_S)
+    if "error" in found:
+        raise refusal(found["error"])
+
+
 def activate(call: Call, db: Session) -> JsonDict:
-    """Put a version in force within seconds, for every vm or for a share of them that is always the same."""
+    """Put a version in force within seconds: for every vm, for those it matches, or for a share that stays the same."""
     row = _find(call, db)
     return _shown(db, [store.activate(db, row, call.body["canary_percent"], call.who.id, call.now)])[0]
+
+
+def deactivate(call: Call, db: Session) -> JsonDict:
+    """Take a canary away, or what stands beside the policy of everybody else."""
+    return _shown(db, [store.deactivate(db, _find(call, db), call.who.id, call.now)])[0]
 
 
 def rollback(call: Call, db: Session) -> JsonDict:
@@ -103,6 +117,6 @@ def _find(call: Call, db: Session) -> StoredPolicy:
 
 
 def _shown(db: Session, rows: Sequence[Activation]) -> list[JsonDict]:
-    ids = {one for row in rows for one in (row.policy_id, row.canary_id) if one}
+    ids = {one for row in rows for one in (row.policy_id, row.canary_id, *row.beside) if one}
     found = {row.id: row for row in db.scalars(select(StoredPolicy).where(StoredPolicy.id.in_(ids)))}
     return [activation_view(row, found) for row in rows]

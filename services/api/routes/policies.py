@@ -40,6 +40,10 @@ POLICY_ROUTES: tuple[Route, ...] = (
         p.ActivationShape(),
         p.Activating(),
         CHANGE,
+        prepare=policies.could_stand,
+    ),
+    _Route(
+        "POST", "/v1/policies/{policy_id}/deactivate", policies.deactivate, ADMIN, p.ActivationShape(), query=CHANGE
     ),
     Route("GET", "/v1/decisions", decisions.listing, VIEWER, p.DECISION_PAGE, query=p.DECISION_LIST),
     Route("GET", "/v1/decisions/{decision_id}", decisions.get, VIEWER, p.DecisionShape(), query=READ),

@@ -23,6 +23,7 @@ class PolicyShape(Schema):
     version = fields.Integer()
     sha256 = fields.String(metadata={"description": "Of the text; decisions refer to it"})
     shipped = fields.Boolean()
+    matched = fields.Boolean(metadata={"description": "It says for which vms it is, and stands beside others"})
     active = fields.Boolean(metadata={"description": "Whether it decides now, for the vms that name no policy"})
     canary_percent = fields.Float(metadata={"description": "The share of vms it decides for beside the active one"})
     created_by = fields.String(metadata={"description": "A user's id; empty: it came with the platform, or a file"})
@@ -46,6 +47,7 @@ class Verdict(Schema):
     name = fields.String()
     version = fields.Integer()
     sha256 = fields.String()
+    matched = fields.Boolean()
     errors = fields.List(fields.Nested(PolicyProblem))
 
 
@@ -72,6 +74,7 @@ class ActivationShape(Schema):
     canary_version = fields.Integer(allow_none=True)
     canary_id = fields.String(allow_none=True)
     canary_percent = fields.Float()
+    beside = fields.List(fields.String(), metadata={"description": "Those that decide for the vms they match"})
     restores = fields.Integer(allow_none=True, metadata={"description": "The seq that a rollback went back to"})
     by = fields.String()
     at = moment("Moved at")

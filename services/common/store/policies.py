@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from services.common.contracts.errors import Conflict, IllegalMove, Problem
 from services.common.contracts.ids import new_id
-from services.common.store.base import Base, Id, Key, Long, Name, Word
+from services.common.store.base import Base, Id, JsonList, Key, Long, Name, Word
 
 WHOLE = 100.0  # percent
 
@@ -32,12 +32,16 @@ class StoredPolicy(Base):
     sha256: Mapped[Word]
     text: Mapped[Long]
     shipped: Mapped[bool] = mapped_column(default=False)
+    matched: Mapped[bool] = mapped_column(default=False)  # it says for which vms it is: it stands beside others
     created_by: Mapped[Id] = mapped_column(default="")
     created_at: Mapped[float]
 
 
 class Activation(Base):
-    """From here on this version decides, and another one for a share of the vms. `seq` has no gaps."""
+    """From here on this version decides, those beside it for the vms they match, and a canary for a share.
+
+    `seq` has no gaps.
+    """
 
     __tablename__ = "policy_activations"
     __table_args__ = (UniqueConstraint("seq", name="uq_policy_activations_seq"),)
@@ -47,6 +51,7 @@ class Activation(Base):
     policy_id: Mapped[Id] = mapped_column(ForeignKey("policies.id"))
     canary_id: Mapped[Id | None] = mapped_column(ForeignKey("policies.id"))
     canary_percent: Mapped[float] = mapped_column(default=0.0)
+    beside: Mapped[JsonList] = mapped_column(default=list)  # ids
     restores: Mapped[int | None]  # the seq that a rollback went back to
     by: Mapped[Id] = mapped_column(default="")  # a user; nobody where the scheduler did it at its start
     at: Mapped[float]
@@ -59,6 +64,7 @@ class Kind(StrEnum):
     START = "start"  # nobody had chosen: the shipped default
     FILE = "file"  # INNKEEPER_POLICY_FILE
     ACTIVATE = "activate"
+    DEACTIVATE = "deactivate"
     ROLLBACK = "rollback"
 
 
@@ -71,6 +77,7 @@ class Draft:
     sha256: str
     text: str
     shipped: bool = False
+    matched: bool = False
 
 
 def publish(session: Session, draft: Draft, by: str, now: float) -> tuple[StoredPolicy, bool]:
@@ -87,6 +94,7 @@ def publish(session: Session, draft: Draft, by: str, now: float) -> tuple[Stored
         sha256=draft.sha256,
         text=draft.text,
         shipped=draft.shipped,
+        matched=draft.matched,
         created_by=by,
         created_at=now,
     )
@@ -123,24 +131,38 @@ def move(session: Session, to: Activation) -> Activation:
 
 
 def activate(session: Session, policy: StoredPolicy, percent: float, by: str, now: float) -> Activation:
-    """Put a version in force, or give it a share beside the one that is. Raises Conflict where nothing would change."""
-    last = current(session)
-    if percent >= WHOLE or last is None:
-        to = Activation(policy_id=policy.id, canary_id=None, canary_percent=0.0)
+    """Put a version in force, beside others where it says for which vms it is, or as a canary for a share.
+
+    Raises Conflict where nothing would change, IllegalMove where nothing is in force yet.
+    """
+    last = _last(session)
+    to = _like(last, Kind.ACTIVATE, by, now)
+    if percent < WHOLE:
+        if policy.id in (last.policy_id, *last.beside):
+            raise Conflict(f"{_called(policy)} is in force already; there is nothing to try")
+        to.canary_id, to.canary_percent = policy.id, percent
+        return _moved(session, last, to, policy)
+    if policy.matched:
+        older = select(StoredPolicy.id).where(StoredPolicy.name == policy.name)
+        same = set(session.scalars(older))
+        to.beside = [*(one for one in last.beside if one not in same), policy.id]
     else:
-        to = Activation(policy_id=last.policy_id, canary_id=policy.id, canary_percent=percent)
-    if last is not None and (last.policy_id, last.canary_id, last.canary_percent) == (
-        to.policy_id,
-        to.canary_id,
-        to.canary_percent,
-    ):
-        raise Conflict(f"that is so already: {policy.name!r} version {policy.version} has this share of the vms")
-    if to.canary_id == to.policy_id:
-        raise Conflict(
-            f"{policy.name!r} version {policy.version} decides for every vm; there is nothing to try beside it"
-        )
-    to.kind, to.by, to.at, to.problem = str(Kind.ACTIVATE), by, now, ""
-    return move(session, to)
+        to.policy_id = policy.id
+    if not policy.matched or last.canary_id == policy.id:
+        to.canary_id, to.canary_percent = None, 0.0
+    return _moved(session, last, to, policy)
+
+
+def deactivate(session: Session, policy: StoredPolicy, by: str, now: float) -> Activation:
+    """Take away a canary, or what stands beside the one that decides for everybody else."""
+    last = _last(session)
+    to = _like(last, Kind.DEACTIVATE, by, now)
+    if policy.id == last.policy_id:
+        raise IllegalMove(f"{_called(policy)} decides for everybody else; activate another one instead")
+    to.beside = [one for one in last.beside if one != policy.id]
+    if last.canary_id == policy.id:
+        to.canary_id, to.canary_percent = None, 0.0
+    return _moved(session, last, to, policy)
 
 
 def roll_back(session: Session, by: str, now: float) -> Activation:
@@ -151,18 +173,45 @@ def roll_back(session: Session, by: str, now: float) -> Activation:
         before = _at(session, before.restores)
     if before is None:
         raise IllegalMove("there is nothing to go back to: this is the first policy that was in force here")
-    to = Activation(
-        policy_id=before.policy_id,
-        canary_id=before.canary_id,
-        canary_percent=before.canary_percent,
-        kind=str(Kind.ROLLBACK),
-        restores=before.seq,
-        by=by,
-        at=now,
-        problem="",
-    )
+    to = _like(before, Kind.ROLLBACK, by, now)
+    to.restores = before.seq
     return move(session, to)
 
 
 def _at(session: Session, seq: int) -> Activation | None:
     return session.scalars(select(Activation).where(Activation.seq == seq)).first()
+
+
+def _last(session: Session) -> Activation:
+    last = current(session)
+    if last is None:
+        raise IllegalMove("nothing is in force yet: no scheduler has ever run here")
+    return last
+
+
+def _like(last: Activation, kind: Kind, by: str, now: float) -> Activation:
+    """The same once more, to be changed."""
+    return Activation(
+        policy_id=last.policy_id,
+        canary_id=last.canary_id,
+        canary_percent=last.canary_percent,
+        beside=list(last.beside),
+        kind=str(kind),
+        by=by,
+        at=now,
+        problem="",
+    )
+
+
+def _moved(session: Session, last: Activation, to: Activation, policy: StoredPolicy) -> Activation:
+    if _standing(last) == _standing(to):
+        raise Conflict(f"nothing would change: {_called(policy)} has this part in the decisions already")
+    return move(session, to)
+
+
+def _standing(at: Activation) -> tuple[str, str | None, float, list[str]]:
+    return at.policy_id, at.canary_id, at.canary_percent, at.beside
+
+
+def _called(policy: StoredPolicy) -> str:
+    return f"{policy.name!r} version {policy.version}"

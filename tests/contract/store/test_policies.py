@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Versions of policies never change, and the pointer to the one in force goes forth and back; on both databases."""
 
+from dataclasses import replace
 from hashlib import sha256
 
 import pytest
@@ -9,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from services.common.contracts.errors import Conflict, IllegalMove
 from services.common.store.database import Database
-from services.common.store.policies import Activation, Draft, StoredPolicy, activate, current, publish, roll_back
+from services.common.store.policies import Activation, Draft, StoredPolicy, activate, current, move, publish, roll_back
 
 
 def draft(name: str, version: int = 1, text: str = "", shipped: bool = False) -> Draft:
@@ -23,8 +24,12 @@ def stored(database: Database, *drafts: Draft) -> list[StoredPolicy]:
 
 
 def put_in_force(database: Database, policy: StoredPolicy, percent: float = 100.0) -> None:
+    """As a scheduler does it at its start, where nothing is in force."""
     with database.write() as session:
-        activate(session, policy, percent, "ada", 2.0)
+        if current(session) is None:
+            move(session, Activation(kind="start", policy_id=policy.id, canary_percent=0.0, beside=[], at=1.0))
+        else:
+            activate(session, policy, percent, "ada", 2.0)
 
 
 def back(database: Database) -> None:
@@ -105,9 +110,27 @@ def test_what_would_change_nothing_is_a_conflict(database: Database, percent: fl
 def test_two_moves_at_the_same_moment_do_not_both_win(database: Database) -> None:
     a, b = stored(database, draft("a"), draft("b"))
     put_in_force(database, a)
-    late = Activation(id="late", seq=1, kind="activate", policy_id=b.id, canary_percent=0.0, at=1.0)
+    late = Activation(id="late", seq=1, kind="activate", policy_id=b.id, canary_percent=0.0, beside=[], at=1.0)
     with database.write() as session:
         session.add(late)
         with pytest.raises(IntegrityError):
             session.flush()
         session.rollback()
+
+
+def test_before_a_scheduler_ran_nothing_can_be_put_in_force(database: Database) -> None:
+    (a,) = stored(database, draft("a"))
+    with database.write() as session, pytest.raises(IllegalMove, match="no scheduler has ever run"):
+        activate(session, a, 100.0, "ada", 2.0)
+
+
+def test_a_new_version_takes_the_place_of_the_old_one_beside_the_others(database: Database) -> None:
+    a, *some = stored(
+        database, draft("a"), *(replace(draft(name, n), matched=True) for name, n in (("x", 1), ("y", 1), ("x", 2)))
+    )
+    for policy in (a, *some):
+        put_in_force(database, policy)
+    with database.read() as session:
+        at = current(session)
+    assert at is not None
+    assert (at.policy_id, at.beside) == (a.id, [some[1].id, some[2].id])

@@ -12,8 +12,9 @@ from services.common.contracts.codec import dump
 from services.common.contracts.ids import new_id
 from services.common.runtime.ask import Answerer
 from services.common.store.models import Activation, StoredDecision, StoredPolicy
-from services.scheduler import policy_questions
+from services.common.store.policies import activate
 from services.scheduler.choose import choose
+from services.scheduler.policy_questions import PolicyQuestions
 from services.scheduler.policy_shelf import PolicyShelf
 from tests.support.front_door import Api
 from tests.support.placing import PLAIN, SHELF, a_host, a_request
@@ -25,9 +26,9 @@ GOOD = PLAIN.replace("WEIGHER", "cpu").lstrip()
 @pytest.fixture
 def scheduler(api: Api) -> Iterator[PolicyShelf]:
     """What the scheduler does about policies: it answers for texts and follows the pointer (here, when told to)."""
-    answerer = Answerer(api.settings.redis_url, TOPIC, policy_questions.check).start()
     shelf = PolicyShelf(api.database)
     shelf.refresh()
+    answerer = Answerer(api.settings.redis_url, TOPIC, PolicyQuestions(api.database, shelf).answer).start()
     yield shelf
     answerer.stop()
     with api.database.write() as db:
@@ -133,14 +134,61 @@ def test_only_admins_read_texts(api: Api, scheduler: PolicyShelf) -> None:
     assert api.done("member", "GET", f"/v1/policies/{mine['id']}")["text"] is None
 
 
-def test_a_policy_nobody_can_use_is_shown_with_its_problem(api: Api, scheduler: PolicyShelf) -> None:
+def test_a_version_that_cannot_be_used_any_more_is_not_put_in_force(api: Api, scheduler: PolicyShelf) -> None:
     mine = pushed(api, "mine")
     with api.database.write() as db:
         db.get_one(StoredPolicy, mine["id"]).text = "kind: Sandwich\n"
-    api.done("admin", "POST", f"/v1/policies/{mine['id']}/activate")
+    found = problem(api.ask("admin", "POST", f"/v1/policies/{mine['id']}/activate"), 422, "invalid")
+    assert "'Sandwich' is unknown" in found["detail"]
+    with api.database.write() as db:  # as somebody would who goes around the API
+        activate(db, db.get_one(StoredPolicy, mine["id"]), 100, "", 1.0)
     scheduler.refresh()
     assert scheduler.get().name == "balanced"
     assert "'Sandwich' is unknown" in api.done("viewer", "GET", "/v1/policies:history")["items"][0]["problem"]
+
+
+def test_policies_for_some_vms_stand_beside_the_one_for_all_others(api: Api, scheduler: PolicyShelf) -> None:
+    ids = {}
+    for name, match in (
+        ("lab", "{labels: {tier: [lab]}}"),
+        ("lab2", "{labels: {tier: [lab]}}"),
+        ("win", "{labels: {tier: [win]}}"),
+    ):
+        text = written(name)["text"] + f"match: {match}\n"
+        ids[name] = api.done("admin", "POST", "/v1/policies", {"text": text})["id"]
+    for name in ("lab", "win"):
+        moved = api.done("admin", "POST", f"/v1/policies/{ids[name]}/activate")
+    assert (moved["policy"], moved["beside"]) == ("balanced", ["lab@1", "win@1"])
+    answer = api.ask("admin", "POST", f"/v1/policies/{ids['lab2']}/activate")
+    assert "'lab2' and 'lab' are for the same requests" in problem(answer, 422, "invalid")["detail"]
+    scheduler.refresh()
+    labels = ({"tier": "lab"}, {"tier": "win"}, {"tier": "prod"})
+    assert [scheduler.chosen(a_request(labels=some)).name for some in labels] == ["lab", "win", "balanced"]
+    assert api.done("admin", "POST", f"/v1/policies/{ids['lab']}/deactivate")["beside"] == ["win@1"]
+    assert api.done("admin", "POST", "/v1/policies:rollback")["beside"] == ["lab@1", "win@1"]
+    active = [p["name"] for p in api.done("admin", "GET", "/v1/policies")["items"] if p["active"]]
+    assert active == ["balanced", "lab", "win"]
+
+
+def test_who_decides_for_everybody_else_can_only_be_replaced(api: Api, scheduler: PolicyShelf) -> None:
+    (balanced,) = [p for p in api.done("admin", "GET", "/v1/policies?name=balanced")["items"] if p["active"]]
+    path = f"/v1/policies/{balanced['id']}/deactivate"
+    problem(api.ask("admin", "POST", path), 409, "illegal-state")
+
+
+def test_a_policy_may_extend_a_stored_version(api: Api, scheduler: PolicyShelf) -> None:
+    pushed(api, "mine")
+    child = """apiVersion: scheduler/v1
+kind: PlacementPolicy
+metadata: {name: child, version: 1, extends: mine@1}
+explain: {top: 7}
+"""
+    found = api.done("admin", "POST", "/v1/policies", {"text": child})
+    api.done("admin", "POST", f"/v1/policies/{found['id']}/activate")
+    scheduler.refresh()
+    assert (scheduler.get().name, scheduler.get().top) == ("child", 7)
+    orphan = child.replace("mine@1", "mine@9").replace("child", "orphan")
+    problem(api.ask("admin", "POST", "/v1/policies", {"text": orphan}), 422, "invalid")
 
 
 def stored_decision(api: Api, hosts: int = 2) -> str:

@@ -101,6 +101,12 @@ def test_a_canary_is_given_its_share(stored: CannedApi, command: Inn) -> None:
     assert outcome.stdout == "in force: mine@2, and mine@3 5% of the vms\n"
 
 
+def test_what_stands_beside_is_named_and_taken_away(stored: CannedApi, command: Inn) -> None:
+    path = f"POST /v1/policies/{IDS[2]}/deactivate"
+    stored.on(path, Reply(200, MOVE | {"beside": ["lab@1", "win@4"]}))
+    assert command("policy", "deactivate", "mine").stdout == "in force: mine@2, beside it lab@1, win@4\n"
+
+
 def test_rollback_says_what_is_in_force_and_a_refusal_is_told(api: CannedApi, command: Inn) -> None:
     api.on(
         "POST /v1/policies:rollback", Reply(200, MOVE), problem(409, "illegal-state", "there is nothing to go back to")
@@ -116,7 +122,7 @@ def test_the_history_shows_what_could_not_be_used(api: CannedApi, command: Inn) 
     back = MOVE | {"seq": 3, "kind": "rollback", "restores": 1}
     api.on("GET /v1/policies:history", Reply(200, {"items": [back, broken], "next": None}))
     lines = command("policy", "history").stdout.splitlines()
-    assert lines[1].split() == ["3", "rollback", "to", "1", "mine@2", "-", "-", "-"]
+    assert lines[1].split() == ["3", "rollback", "to", "1", "mine@2", "-", "-", "-", "-"]
     assert lines[2].endswith("policy mine has 1 problem(s):")
 
 
