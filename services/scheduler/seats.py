@@ -2,11 +2,11 @@
 """A choice on its way into the database, and what is kept of it."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
-from services.common.contracts.codec import dump
 from services.common.contracts.ids import derived_id
 from services.common.contracts.journal import JobView, JsonDict
-from services.common.contracts.placement import Decision, HostView
+from services.common.contracts.placement import HostView
 from services.common.store.hosts import StoredDecision
 from services.common.store.tables import table_of
 from services.common.store.together import How, Row
@@ -27,7 +27,7 @@ class Seat:
     host: HostView
     tried: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def watts(self) -> float | None:
         """What the vm is expected to add."""
         added = watts_added(self.compact.request, self.host, self.policy.capacity)
@@ -45,19 +45,27 @@ def facts_of_seat(seat: Seat) -> JsonDict:
     }
 
 
+def explanation(seat: Seat) -> JsonDict:
+    """dump() of the Decision, made by hand: it is on every vm's way."""
+    compact, policy = seat.compact, seat.policy
+    candidates = [vars(c) for c in compact.candidates if c.host not in seat.tried]
+    return {
+        "request": {name: list(v) if isinstance(v, tuple) else v for name, v in vars(compact.request).items()},
+        "policy": policy.name,
+        "policy_sha": compact.policy_sha,
+        "generation": compact.generation,
+        "host": compact.host,
+        "candidates": candidates[: policy.top],
+        "filters": [vars(count) for count in compact.filters],
+        "misses": [],
+        "relaxations": [],
+        "watts": seat.watts,
+    }
+
+
 def decision_row(seat: Seat, now: float) -> Row:
     """The decision as it is kept; the same try of the same job keeps one, the last."""
     compact, policy = seat.compact, seat.policy
-    decision = Decision(
-        compact.request,
-        policy.name,
-        compact.policy_sha,
-        compact.generation,
-        compact.host,
-        candidates=tuple(c for c in compact.candidates if c.host not in seat.tried)[: policy.top],
-        filters=compact.filters,
-        watts=seat.watts,
-    )
     values = {
         "id": derived_id(seat.job.id, "decision", seat.job.fence),
         "project_id": seat.job.project,
@@ -67,7 +75,7 @@ def decision_row(seat: Seat, now: float) -> Row:
         "policy": policy.name,
         "policy_sha": compact.policy_sha,
         "generation": compact.generation,
-        "explanation": dump(decision),
+        "explanation": explanation(seat),
         "created_at": now,
     }
     return Row(DECISIONS, values, How.UPSERT)

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from services.common.contracts.codec import load
+from services.common.contracts.codec import dump, load
 from services.common.contracts.placement import Decision
 from services.common.runtime.settings import Settings
 from services.common.runtime.steps import StepRunner
@@ -65,6 +65,7 @@ def test_a_batch_is_placed_claimed_and_explained(service: Service) -> None:
     with service.database.read() as session:
         for row in session.scalars(select(StoredDecision)):
             told, facts = load(Decision, row.explanation), service.inn.job(row.job_id).facts["place"]
+            assert dump(told) == row.explanation
             assert (told.host, told.candidates[0].score, told.watts) == (row.host_id, facts["score"], facts["watts"])
             assert told.request.id == row.vm_id
             assert service.inn.vm(row.vm_id).host_id == row.host_id

@@ -107,4 +107,5 @@ def test_a_message_that_names_no_job_is_refused(payload: Any) -> None:
     with pytest.raises(InvalidTaskError):
         connection.receive(batches, payload)
     batches.stop()
-    assert desk.batches == connection.acks == []
+    assert not desk.batches
+    assert not connection.acks
