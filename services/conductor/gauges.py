@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Prometheus gauges of what the database holds, refreshed every few seconds."""
 
+from collections import Counter
+
 from sqlalchemy import func, select
 
 from services.common.contracts.states import JOB_ACTIVE, HostState, JobState, VmState
@@ -10,6 +12,7 @@ from services.common.store.database import Database
 from services.common.store.hosts import Host
 from services.common.store.jobs import Job
 from services.common.store.vms import Vm
+from services.conductor.metrics import HOSTS
 
 
 def refresh(database: Database) -> None:
@@ -24,6 +27,9 @@ def refresh(database: Database) -> None:
     for job_state in JobState:
         if job_state in JOB_ACTIVE:
             metrics.JOBS.labels(job_state).set(jobs.get(job_state, 0))
+    states = Counter(host.state for host in hosts)
+    for host_state in HostState:
+        HOSTS.labels(host_state).set(states[str(host_state)])
     for host in hosts:
         _host(host)
 

@@ -9,3 +9,4 @@ HOST_WATTS = Gauge("innkeeper_host_watts", "Power a host draws", ["host", "sourc
 VM_WATTS = Gauge("innkeeper_vm_watts", "A vm's part of what its host draws, of the thirstiest ones", ["vm", "project"])
 OTHER_VM_WATTS = Gauge("innkeeper_other_vm_watts", "What the vms that are not told one by one draw together")
 PROJECT_WATTS = Gauge("innkeeper_project_watts", "What a project's vms draw together", ["project"])
+HOSTS = Gauge("innkeeper_hosts", "Hosts by state", ["state"])

@@ -16,6 +16,7 @@ from services.common.store.journal import SqlJournal
 from services.scheduler import policy_questions
 from services.scheduler.explain import TOPIC, Explainer
 from services.scheduler.metrics import ClaimsCollector
+from services.scheduler.night_watch import NightWatch
 from services.scheduler.placing_together import STEP, PlacingTogether
 from services.scheduler.policy_questions import PolicyQuestions
 from services.scheduler.policy_shelf import PolicyShelf
@@ -43,11 +44,13 @@ def main() -> int:
         Answerer(settings.redis_url, TOPIC, Explainer(database, shelf).answer).start(),
         Answerer(settings.redis_url, policy_questions.TOPIC, PolicyQuestions(database, shelf).answer).start(),
     ]
+    watch = NightWatch(database, shelf.get).start()
     try:
         journal = SqlJournal(database)
         together = Grouped(STEP, lambda runner: PlacingTogether(runner, database, shelf, journal))
         run_worker(Queue.SCHEDULER, handlers(database, shelf), settings, journal, together)
     finally:
+        watch.stop()
         for answerer in answerers:
             answerer.stop()
         shelf.stop()
