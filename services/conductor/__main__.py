@@ -33,6 +33,7 @@ from services.conductor import gauges
 from services.conductor.guest_waits import GuestWaits
 from services.conductor.guests import Guests
 from services.conductor.inbox import Inbox
+from services.conductor.old_decisions import forget_decisions
 from services.conductor.power_gauges import PowerGauges
 from services.conductor.reconciler import Reconciler, repair_claims
 from services.conductor.recorder import Recorder
@@ -124,6 +125,7 @@ def main() -> None:
         (2.0, lambda: sweeper.mark_silent_hosts(settings.host_timeout_s)),
         (30.0, lambda: repair_claims(database)),
         (600.0, lambda: forget_old(database)),
+        (600.0, lambda: forget_decisions(database)),
     ]
     anyone: list[tuple[float, Work]] = [(0.5, topology.keep), (5.0, lambda: gauges.refresh(database))]
     power_gauges = PowerGauges(database)

@@ -34,4 +34,5 @@ class PolicyQuestions:
             "version": policy.version,
             "sha256": policy.sha256,
             "matched": policy.match.given,
+            "keep_s": policy.explain_keep_s,
         }

@@ -63,7 +63,7 @@ def _ship(session: Session, now: float) -> StoredPolicy | None:
 
 def draft_of(policy: Policy, text: str, shipped: bool = False) -> Draft:
     """The text with what was read of it."""
-    return Draft(policy.name, policy.version, policy.sha256, text, shipped, policy.match.given)
+    return Draft(policy.name, policy.version, policy.sha256, text, shipped, policy.match.given, policy.explain_keep_s)
 
 
 def _point(session: Session, kind: Kind, row: StoredPolicy, now: float) -> None:

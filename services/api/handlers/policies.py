@@ -53,7 +53,14 @@ def read(call: Call) -> store.Draft:
     found = _read(call)
     if "error" in found:
         raise _of_the_body(refusal(found["error"]))
-    return store.Draft(found["name"], found["version"], found["sha256"], call.body["text"], matched=found["matched"])
+    return store.Draft(
+        found["name"],
+        found["version"],
+        found["sha256"],
+        call.body["text"],
+        matched=found["matched"],
+        keep_s=found["keep_s"],
+    )
 
 
 def add(call: Call, db: Session) -> Answer:

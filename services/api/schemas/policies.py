@@ -24,6 +24,7 @@ class PolicyShape(Schema):
     sha256 = fields.String(metadata={"description": "Of the text; decisions refer to it"})
     shipped = fields.Boolean()
     matched = fields.Boolean(metadata={"description": "It says for which vms it is, and stands beside others"})
+    keep_s = fields.Float(metadata={"description": "How long its decisions are kept"})
     active = fields.Boolean(metadata={"description": "Whether it decides now, for the vms that name no policy"})
     canary_percent = fields.Float(metadata={"description": "The share of vms it decides for beside the active one"})
     created_by = fields.String(metadata={"description": "A user's id; empty: it came with the platform, or a file"})
@@ -48,6 +49,7 @@ class Verdict(Schema):
     version = fields.Integer()
     sha256 = fields.String()
     matched = fields.Boolean()
+    keep_s = fields.Float(metadata={"description": "How long its decisions are kept"})
     errors = fields.List(fields.Nested(PolicyProblem))
 
 

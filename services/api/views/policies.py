@@ -23,6 +23,7 @@ def policy_view(row: StoredPolicy, at: Activation | None, text: bool = False) ->
         "sha256": row.sha256,
         "shipped": row.shipped,
         "matched": row.matched,
+        "keep_s": row.keep_s,
         "active": at is not None and row.id in (at.policy_id, *at.beside),
         "canary_percent": at.canary_percent if at is not None and at.canary_id == row.id else 0.0,
         "created_by": row.created_by,

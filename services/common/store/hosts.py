@@ -81,7 +81,11 @@ class StoredDecision(Base):
     """Why a host was chosen, or none: the whole explanation (contracts.placement.Decision)."""
 
     __tablename__ = "decisions"
-    __table_args__ = (Index("ix_decisions_job_id", "job_id"),)
+    __table_args__ = (
+        Index("ix_decisions_job_id", "job_id"),
+        Index("ix_decisions_vm_id", "vm_id"),
+        Index("ix_decisions_policy_sha_created_at", "policy_sha", "created_at"),
+    )
     id: Mapped[Key]
     project_id: Mapped[Id]
     job_id: Mapped[Id]

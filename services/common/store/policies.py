@@ -16,6 +16,7 @@ from services.common.contracts.ids import new_id
 from services.common.store.base import Base, Id, JsonList, Key, Long, Name, Word
 
 WHOLE = 100.0  # percent
+KEEP_S = 30 * 86400.0
 
 
 class StoredPolicy(Base):
@@ -33,6 +34,7 @@ class StoredPolicy(Base):
     text: Mapped[Long]
     shipped: Mapped[bool] = mapped_column(default=False)
     matched: Mapped[bool] = mapped_column(default=False)  # it says for which vms it is: it stands beside others
+    keep_s: Mapped[float] = mapped_column(default=KEEP_S)  # how long its decisions are kept (explain.keep)
     created_by: Mapped[Id] = mapped_column(default="")
     created_at: Mapped[float]
 
@@ -78,6 +80,7 @@ class Draft:
     text: str
     shipped: bool = False
     matched: bool = False
+    keep_s: float = KEEP_S
 
 
 def publish(session: Session, draft: Draft, by: str, now: float) -> tuple[StoredPolicy, bool]:
@@ -95,6 +98,7 @@ def publish(session: Session, draft: Draft, by: str, now: float) -> tuple[Stored
         text=draft.text,
         shipped=draft.shipped,
         matched=draft.matched,
+        keep_s=draft.keep_s,
         created_by=by,
         created_at=now,
     )

@@ -7,9 +7,11 @@ from sqlalchemy import select, update
 
 from services.common.contracts.ids import new_id
 from services.common.store.guests import token_row, vm_of_token
-from services.common.store.models import Evidence, GuestToken, Vm
+from services.common.store.models import Evidence, GuestToken, StoredDecision, Vm
+from services.common.store.policies import Draft, publish
 from services.common.store.together import write_together
 from services.conductor.__main__ import EVIDENCE_KEPT_S, LOOKS_KEPT_S, forget_old
+from services.conductor.old_decisions import forget_decisions
 from tests.integration.conductor.conftest import HOST, Room
 
 
@@ -41,3 +43,33 @@ def test_a_guest_s_token_goes_with_its_vm(room: Room) -> None:
     with room.database.read() as session:
         assert vm_of_token(session, "t") is None
         assert session.scalars(select(GuestToken)).all() == []
+
+
+def test_decisions_live_as_long_as_their_policy_says(room: Room) -> None:
+    day = 86400.0
+    with room.database.write() as session:
+        draft = Draft("brief", 1, "a" * 64, "brief", keep_s=day)
+        publish(session, draft, "", 0.0)
+        for sha, age_s in (("a" * 64, 0.9 * day), ("a" * 64, 1.1 * day), ("b" * 64, 29 * day), ("b" * 64, 31 * day)):
+            session.add(_decision(sha, time.time() - age_s))
+    assert forget_decisions(room.database) == 2
+    with room.database.read() as session:
+        ages = sorted(
+            round((time.time() - made) / day, 1) for made in session.scalars(select(StoredDecision.created_at))
+        )
+    assert ages == [0.9, 29.0]
+
+
+def _decision(sha: str, made: float) -> StoredDecision:
+    return StoredDecision(
+        id=new_id(),
+        project_id="p",
+        job_id="j",
+        vm_id="v",
+        host_id=None,
+        policy="brief",
+        policy_sha=sha,
+        generation=0,
+        explanation={},
+        created_at=made,
+    )
