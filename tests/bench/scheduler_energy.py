@@ -2,7 +2,8 @@
 """How much power placement saves: the shipped energy-first against spread and PABFD, on the same hosts and vms.
 
 `python -m tests.bench.scheduler_energy [--json] [--load 0.6]`. Every policy has the same limits, nothing
-overcommitted, and the same hosts that sleep when they have been empty for 20 minutes, take 120 s to wake and fail to in 5 of 100 cases.
+overcommitted, and the same hosts: they sleep when they have been empty for 20 minutes, take 120 s to wake, and fail to
+in 5 of 100 cases.
 """
 
 from collections.abc import Callable
@@ -84,14 +85,14 @@ def pabfd(use: float) -> Score:
     def score(table: HostTable, request: Request) -> Floats:
         n = table.size
         curves, threads, used = table.curve[:n], table.vcpus[:n], table.used_vcpus[:n]
-        before = np.where(table.vms[:n] > 0, _watts(curves, used * use, threads), 0.0)
-        return before - _watts(curves, (used + request.vcpus) * use, threads)
+        before = np.where(table.vms[:n] > 0, _watts(curves, np.multiply(used, use), threads), 0.0)
+        return before - _watts(curves, np.multiply(used + request.vcpus, use), threads)
 
     return score
 
 
 def _watts(curves: Floats, busy: Floats, threads: Ints) -> Floats:
-    return watts_at_each(curves, busy / threads)
+    return watts_at_each(curves, np.asarray(busy / threads, np.float64))
 
 
 def run(load: float) -> dict[str, Outcome]:
