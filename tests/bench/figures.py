@@ -24,14 +24,14 @@ def median_ratio(ours: Sequence[float], floor: Sequence[float]) -> float:
     return statistics.median(ours) / statistics.median(floor)
 
 
-def show(figures: Mapping[str, float], as_json: bool, notes: Mapping[str, Any] | None = None) -> None:
-    """Print the one object, or a table for people."""
-    rounded = {key: round(value, 4) for key, value in figures.items()}
+def show(figures: Mapping[str, float | None], as_json: bool, notes: Mapping[str, Any] | None = None) -> None:
+    """Print the one object, or a table for people. None: it couldn't be measured, and the notes say why."""
+    rounded = {key: None if value is None else round(value, 4) for key, value in figures.items()}
     if as_json:
         where = {"machine": f"{os.cpu_count()} x {platform.machine()}", "date": time.strftime("%Y-%m-%d")}
         click.echo(json.dumps({"figures": rounded, "where": where, "notes": dict(notes or {})}))
         return
     for key, value in rounded.items():
-        click.echo(f"{key:20} {value:>12}")
+        click.echo(f"{key:20} {'-' if value is None else value:>12}")
     for key, note in (notes or {}).items():
         click.echo(f"  {key}: {note}")
