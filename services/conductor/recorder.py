@@ -24,6 +24,7 @@ from services.common.runtime.going_on import going_on
 from services.common.runtime.log import get_logger
 from services.common.runtime.metrics import AGENT_EVENTS
 from services.common.store.database import Database
+from services.common.store.host_failures import count_failure
 from services.common.store.host_states import move_host
 from services.common.store.hosts import Host
 from services.common.store.jobs import Job
@@ -160,6 +161,8 @@ class Recorder:
                     self._later(session, job)
                 else:
                     self._journal.apply_in(session, view, changes)
+                    if event.kind == K.FAILED and view.vm is not None:
+                        count_failure(session, event.host, time.time())
 
     def _waiting(self, session: Session, event: AgentEvent) -> Job | None:
         job = session.get(Job, event.job)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hosts as the scheduler sees them, read in one query."""
+"""The hosts as the scheduler sees them, read in a few queries."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from services.common.contracts.placement import HostView
 from services.common.contracts.power_shares import FRESH_S
+from services.common.store.host_failures import failures
 from services.common.store.hosts import Claim, Host
 from services.scheduler.energy import resampled
 
@@ -53,7 +54,9 @@ def load_inventory(session: Session, now: float, only: Sequence[str] = ()) -> In
     labels: defaultdict[str, list[dict[str, str]]] = defaultdict(list)
     for host_id, of_vm in session.execute(claims):
         labels[host_id].append(of_vm)
-    return Inventory(tuple(_view(host, labels[host.id], now) for host in rows), sum(host.generation for host in rows))
+    failed = failures(session, now)
+    views = (replace(_view(host, labels[host.id], now), failures=failed.get(host.id, 0.0)) for host in rows)
+    return Inventory(tuple(views), sum(host.generation for host in rows))
 
 
 def _view(host: Host, labels: Sequence[Mapping[str, str]], now: float) -> HostView:

@@ -5,6 +5,7 @@ from services.common.store.base import Base
 from services.common.store.catalogue import AddressLease, Flavor, Media, Network
 from services.common.store.evidence import Evidence
 from services.common.store.guests import GuestMessage, GuestToken
+from services.common.store.host_failures import HostFailure
 from services.common.store.hosts import Claim, ClaimGroup, Host, Installation, Leader, StoredDecision
 from services.common.store.images import Image
 from services.common.store.jobs import Job, JobEvent, JobStep, Outbox
@@ -25,6 +26,7 @@ __all__ = [
     "GuestMessage",
     "GuestToken",
     "Host",
+    "HostFailure",
     "IdempotencyKey",
     "Image",
     "Installation",
