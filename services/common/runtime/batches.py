@@ -28,11 +28,14 @@ Act = Callable[[Sequence[str]], None]
 
 @dataclass(frozen=True)
 class Bell:
-    """One message: the job it names, and how it is acknowledged and told to Flower."""
+    """One message: the job it names, and what acknowledges it and tells Flower, in Celery's own thread.
+
+    `soon(action)` has an action done there.
+    """
 
     job: str
-    ack: Callable[[], None]
-    tell: Callable[..., None]
+    answer: Callable[[str, float], None]
+    soon: Callable[[Callable[[], None]], Any]
 
 
 class Batches:
@@ -65,9 +68,7 @@ class Batches:
             with going_on(log, "a batch was left to the sweeper", jobs=len(batch)) as course:
                 self._act([bell.job for bell in batch])
             took = (time.perf_counter() - begun) / len(batch)
-            for bell in batch:
-                bell.ack()
-                bell.tell("task-failed" if course.broke else "task-succeeded", took)
+            first.soon(partial(_answered, batch, "task-failed" if course.broke else "task-succeeded", took))
 
     def _gathered(self, first: Bell) -> tuple[list[Bell], bool]:
         batch, until = [first], time.monotonic() + GATHER_S
@@ -82,6 +83,11 @@ class Batches:
         return batch, True
 
 
+def _answered(batch: Sequence[Bell], kind: str, took: float) -> None:
+    for bell in batch:
+        bell.answer(kind, took)
+
+
 def strategy(batches: Batches) -> Callable[[Any, Any, Any], Callable[..., None]]:
     """The Strategy of a Celery task, its hook for what becomes of a message: they go to `batches`, past the pool."""
 
@@ -92,15 +98,16 @@ def strategy(batches: Batches) -> Callable[[Any, Any, Any], Callable[..., None]]
         def received(message: Any, _body: Any, ack: Any, _reject: Any, _callbacks: Any) -> None:
             uuid = message.headers.get("id", "")
 
-            def tell(kind: str, took: float) -> None:
+            def answer(kind: str, took: float) -> None:
+                ack(PLAIN_LOG, consumer.connection_errors)
                 if tells:
                     said = {"result": "None"} if kind == "task-succeeded" else {"exception": "see the log"}
-                    consumer.call_soon(events.send, kind, uuid=uuid, runtime=took, **said)
+                    events.send(kind, uuid=uuid, runtime=took, **said)
 
+            job = _job(message)
             if tells:
                 events.send("task-received", uuid=uuid, name=task.name, args=message.headers.get("argsrepr", ""))
-                events.send("task-started", uuid=uuid)
-            batches.put(Bell(_job(message), partial(ack, PLAIN_LOG, consumer.connection_errors), tell))
+            batches.put(Bell(job, answer, consumer.call_soon))
 
         return received
 
