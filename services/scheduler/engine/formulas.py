@@ -15,6 +15,7 @@ Ask = tuple[Ints, Ints, Floats]  # what is asked; Plan.codes; Plan.numbers
 
 GIVEN, PACK, SPREAD, BALANCE, CPU, ENERGY = range(6)
 PARAMETERS = 4
+ABSENT = 1 << 62  # the bit of a row without a host
 GRAIN = 2.0**20  # terms are whole multiples of 1/GRAIN
 
 
@@ -25,12 +26,12 @@ def share(used: int, limit: int) -> float:
 
 
 @compiled
-def watts_at(curve: Floats, utilisation: float) -> float:
-    """Watts at a utilisation of 0 to 1."""
-    position = min(1.0, max(0.0, utilisation)) * (len(curve) - 1)
-    left = min(int(position), len(curve) - 2)
-    watts: float = curve[left] + (curve[left + 1] - curve[left]) * (position - left)
-    return watts
+def watts_at(watts: Floats, row: int, utilisation: float) -> float:
+    """Watts of the row's host at a utilisation of 0 to 1."""
+    position = min(1.0, max(0.0, utilisation)) * 10
+    left = min(int(position), 9)
+    found: float = watts[row, left] + (watts[row, left + 1] - watts[row, left]) * (position - left)
+    return found
 
 
 @compiled
@@ -40,17 +41,21 @@ def frugality(watts: float, half: float) -> float:
 
 
 @compiled
-def energy(row: int, asked: int, hosts: Hosts, p: Floats) -> float:
-    """The upper half for hosts that run vms anyway, the lower for those that could sleep; p[1] watts are the middle."""
+def energy(span: tuple[int, int], asked: Ints, hosts: Hosts, p: Floats, shares: Floats) -> None:
+    """The norms of the weigher of watts: p[1] are its middle, p[2] is how many times a host counts that must wake."""
     numbers, limits, watts = hosts
-    used, limit = numbers[3, row], limits[0, row]
-    if numbers[6, row] == 0:
-        return frugality(watts[row, 11] * p[2], p[1])
-    if limit <= 0 or isnan(watts[row, 0]):
-        return 0.5
-    curve = watts[row, :11]
-    added = watts_at(curve, (used + asked) / limit) - watts_at(curve, used / limit)
-    return 0.5 + frugality(added / max(1, asked) + curve[0] / limit, p[1])
+    first, last = span
+    cpu, half, waking = asked[0], p[1], p[2]
+    for i in range(last - first):
+        row = first + i
+        limit = limits[0, row]
+        if numbers[6, row] == 0:
+            shares[3, i] = frugality(watts[row, 11] * waking, half)
+        elif limit <= 0 or isnan(watts[row, 0]):
+            shares[3, i] = 0.5
+        else:
+            added = watts_at(watts, row, shares[0, i]) - watts_at(watts, row, numbers[3, row] / limit)
+            shares[3, i] = 0.5 + frugality(added / max(1, cpu) + watts[row, 0] / limit, half)
 
 
 @compiled
@@ -95,8 +100,7 @@ def weigh(span: tuple[int, int], ask: Ask, hosts: Hosts, shares: Floats, terms: 
     for w in range(len(codes)):
         code, p = codes[w], params[w]
         if code == ENERGY:
-            for i in range(last - first):
-                shares[3, i] = energy(first + i, asked[0], hosts, p)
+            energy(span, asked, hosts, p, shares)
         elif code == CPU:
             idle(first, last, hosts, shares)
         else:
@@ -106,10 +110,13 @@ def weigh(span: tuple[int, int], ask: Ask, hosts: Hosts, shares: Floats, terms: 
 
 
 @compiled
-def fits(row: int, asked: Ints, hosts: Hosts) -> bool:
-    """Whether the row has room for what is asked."""
+def refuse(span: tuple[int, int], lasting: Ints, asked: Ints, hosts: Hosts, bits: Ints) -> None:
+    """The bits of the filters that refuse each of a span of rows: the lasting ones, and that of capacity."""
     numbers, limits, _ = hosts
-    within = asked[0] <= numbers[0, row]
-    for n in range(3):
-        within = within and asked[n] <= limits[n, row] - numbers[3 + n, row]
-    return bool(within)
+    cpu, memory, disk = asked[0], asked[1], asked[2]
+    own = 1 << asked[3] if asked[3] >= 0 else 0
+    for i in range(span[1] - span[0]):
+        row = span[0] + i
+        fits = (cpu <= numbers[0, row]) & (cpu <= limits[0, row] - numbers[3, row])
+        fits &= (memory <= limits[1, row] - numbers[4, row]) & (disk <= limits[2, row] - numbers[5, row])
+        bits[i] = lasting[row] if fits or lasting[row] == ABSENT else lasting[row] | own

@@ -4,10 +4,10 @@
 import numpy as np
 
 from services.common.contracts.placement import Request
+from services.scheduler.engine.formulas import ABSENT
 from services.scheduler.engine.plan import Plan
 from services.scheduler.engine.table import HostTable, Ints
 
-ABSENT = 1 << 62  # the bit of a row without a host
 _SLACK_S = 0.001  # an age near its limit is asked once too often rather than too late
 
 

@@ -5,20 +5,19 @@ import numpy as np
 
 from services.scheduler.engine.blocks import BITS, BLOCK, NEVER, VMS, head, place, top
 from services.scheduler.engine.changes import MASK
-from services.scheduler.engine.formulas import Ask, Hosts, fits, weigh
+from services.scheduler.engine.formulas import ABSENT, Ask, Hosts, refuse, weigh
 from services.scheduler.engine.jit import compiled
-from services.scheduler.engine.lasting import ABSENT
 from services.scheduler.engine.table import Floats, Ints
 
 # Bits of refusals and key by row, heads of blocks, counts of filters, Lasting.bits, HostTable.rank, the log's ring.
 Cells = tuple[Ints, Ints, Ints, Ints, Ints, Ints, Ints]
-# Room for a block's shares and norms, for its terms, and when each row was settled last.
-Desk = tuple[Floats, Ints, Ints]
+# Room for a block's shares and norms, for its terms, when each row was settled last, and for the refusals of a row.
+Desk = tuple[Floats, Ints, Ints, Ints]
 
 
 def desk(weighers: int, rows: int) -> Desk:
     """Room to work in."""
-    return np.empty((4, BLOCK)), np.empty((weighers, BLOCK), np.int64), np.zeros(rows, np.int64)
+    return np.empty((4, BLOCK)), np.empty((weighers, BLOCK), np.int64), np.zeros(rows, np.int64), np.empty(1, np.int64)
 
 
 @compiled
@@ -31,7 +30,7 @@ def decide(note: Ints, cells: Cells, ask: Ask, hosts: Hosts, desk: Desk) -> None
     kept = note[0]
     settle((note[1], note[2], note[3]), cells, ask, hosts, desk)
     _, key, heads, counts, _, rank, _ = cells
-    shares, terms, _ = desk
+    shares, terms, _, _ = desk
     weighers, filters = len(ask[1]), counts.shape[1]
     found = top(key, rank, heads, note[1 : 1 + kept])
     note[0] = found
@@ -50,14 +49,15 @@ def decide(note: Ints, cells: Cells, ask: Ask, hosts: Hosts, desk: Desk) -> None
 def settle(span: tuple[int, int, int], cells: Cells, ask: Ask, hosts: Hosts, desk: Desk) -> None:
     """Work out the rows the log tells in a span of positions, each once."""
     refused, key, heads, counts, lasting, rank, ring = cells
-    shares, terms, seen = desk
+    shares, terms, seen, blocked = desk
     ties = ask[0][4]
     for position in range(span[0], span[1]):
         row = ring[position & MASK]
         if seen[row] == span[2]:
             continue
         seen[row] = span[2]
-        bits = refusals(row, lasting[row], ask, hosts)
+        refuse((row, row + 1), lasting, ask[0], hosts, blocked)
+        bits = blocked[0]
         if bits != refused[row]:
             count(refused[row], -1, counts)
             count(bits, 1, counts)
@@ -73,11 +73,11 @@ def settle(span: tuple[int, int, int], cells: Cells, ask: Ask, hosts: Hosts, des
 def build(size: int, cells: Cells, ask: Ask, hosts: Hosts, desk: Desk) -> None:
     """Work out every row anew."""
     refused, key, heads, counts, lasting, rank, _ = cells
-    shares, terms, _ = desk
+    shares, terms, _, _ = desk
     ties = ask[0][4]
     counts[:] = 0
+    refuse((0, size), lasting, ask[0], hosts, refused)
     for row in range(size):
-        refused[row] = refusals(row, lasting[row], ask, hosts)
         count(refused[row], 1, counts)
     refused[size:] = ABSENT
     key[size:] = NEVER
@@ -88,15 +88,6 @@ def build(size: int, cells: Cells, ask: Ask, hosts: Hosts, desk: Desk) -> None:
         for row in range(first, last):
             key[row] = NEVER if refused[row] else worth(row - first, terms, ties * hosts[0][6, row])
         heads[first >> BITS] = head(first >> BITS, key, rank, -1)
-
-
-@compiled
-def refusals(row: int, lasting: int, ask: Ask, hosts: Hosts) -> int:
-    """The bits of the filters that refuse the row."""
-    bit = ask[0][3]
-    if lasting == ABSENT or bit < 0 or fits(row, ask[0], hosts):
-        return lasting
-    return int(lasting | (1 << bit))
 
 
 @compiled

@@ -10,8 +10,8 @@ from services.scheduler.engine import loops
 from services.scheduler.engine.blocks import BITS, NEVER, VMS, heads_of, top_plain
 from services.scheduler.engine.changes import KEPT
 from services.scheduler.engine.columns import Columns
-from services.scheduler.engine.formulas import GRAIN
-from services.scheduler.engine.lasting import ABSENT, Lasting
+from services.scheduler.engine.formulas import ABSENT, GRAIN
+from services.scheduler.engine.lasting import Lasting
 from services.scheduler.engine.plan import Plan
 from services.scheduler.engine.table import Floats, HostTable, Ints
 
