@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from services.common.contracts.placement import HostView, Request
+from services.common.contracts.placement import HostView, Request, membership
 from services.common.contracts.states import HostState
 from services.scheduler.policy import Group, Policy
 
@@ -42,8 +42,9 @@ class Standings:
 
 
 def member_of(group: Group, request: Request) -> str:
-    """The group the vm would be in, "label=value"; empty where it hasn't the label."""
-    return f"{group.label}={request.labels[group.label]}" if group.label in request.labels else ""
+    """The group the vm would be in; empty where it hasn't the label."""
+    found = request.labels.get(group.label)
+    return "" if found is None else membership(request.project, group.label, found)
 
 
 def place_of(group: Group, host: HostView) -> str:

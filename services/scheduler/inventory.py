@@ -2,17 +2,18 @@
 """The hosts as the scheduler sees them, read in a few queries."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from services.common.contracts.placement import HostView
+from services.common.contracts.placement import HostView, membership
 from services.common.contracts.power_shares import FRESH_S
 from services.common.store.host_failures import failures
 from services.common.store.hosts import Claim, Host
+from services.common.store.vms import Vm
 from services.scheduler.energy import resampled
 
 
@@ -46,21 +47,21 @@ class Inventory:
 
 def load_inventory(session: Session, now: float, only: Sequence[str] = ()) -> Inventory:
     """Every host, or those with the ids in `only`; `now` (epoch seconds) is what heartbeats' ages are told from."""
-    hosts, claims = select(Host), select(Claim.host_id, Claim.labels)
+    hosts, claims = select(Host), select(Claim.host_id, Vm.project_id, Claim.labels).outerjoin(Vm, Vm.id == Claim.vm_id)
     if only:
         hosts, claims = hosts.where(Host.id.in_(only)), claims.where(Claim.host_id.in_(only))
     # A session keeps what it has read; a host is refreshed here because somebody else changed it.
     rows = session.scalars(hosts.execution_options(populate_existing=True)).all()
-    labels: defaultdict[str, list[dict[str, str]]] = defaultdict(list)
-    for host_id, of_vm in session.execute(claims):
-        labels[host_id].append(of_vm)
+    groups: defaultdict[str, list[list[str]]] = defaultdict(list)
+    for host_id, project, labels in session.execute(claims):
+        groups[host_id].append([membership(project or "", label, value) for label, value in labels.items()])
     failed = failures(session, now)
-    views = (replace(_view(host, labels[host.id], now), failures=failed.get(host.id, 0.0)) for host in rows)
+    views = (replace(_view(host, groups[host.id], now), failures=failed.get(host.id, 0.0)) for host in rows)
     return Inventory(tuple(views), sum(host.generation for host in rows))
 
 
-def _view(host: Host, labels: Sequence[Mapping[str, str]], now: float) -> HostView:
-    """The host; `labels` are those of the vms that hold a claim on it."""
+def _view(host: Host, groups: Sequence[Sequence[str]], now: float) -> HostView:
+    """The host; `groups` are those of each vm that holds a claim on it."""
     telemetry: dict[str, Any] = host.telemetry or {}
     age = None if host.heartbeat_at is None else max(0.0, now - host.heartbeat_at)
     measured = telemetry.get("watts_source", "curve") != "curve" and age is not None and age <= FRESH_S
@@ -78,8 +79,8 @@ def _view(host: Host, labels: Sequence[Mapping[str, str]], now: float) -> HostVi
         used_vcpus=host.used_vcpus,
         used_memory_mib=host.used_memory_mib,
         used_disk_gib=host.used_disk_gib,
-        vms=len(labels),
-        members=Counter(f"{label}={value}" for of_vm in labels for label, value in of_vm.items()),
+        vms=len(groups),
+        members=Counter(group for of_vm in groups for group in of_vm),
         cpu_percent=telemetry.get("cpu_percent"),
         watts=telemetry.get("watts") if measured else None,
         heartbeat_age_s=age,

@@ -23,6 +23,16 @@ class Request:
     project: str = ""
     labels: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def memberships(self) -> tuple[str, ...]:
+        """The groups the vm is in, one for each of its labels."""
+        return tuple(membership(self.project, label, value) for label, value in self.labels.items())
+
+
+def membership(project: str, label: str, value: str) -> str:
+    """What vms of a project with this label are called as a group: another project's are none of its business."""
+    return f"{project}:{label}={value}" if project else f"{label}={value}"
+
 
 def request_of(vm_id: str, project: str, spec: VmSpec, needs: tuple[str, ...] = ()) -> Request:
     """What this vm needs of a host; `needs` is what its system can't do without."""
@@ -67,7 +77,7 @@ class HostView:
     failures: float = 0.0  # of steps there, fading with time
     rack: str = ""
     price_kwh: float | None = None
-    members: dict[str, int] = field(default_factory=dict)  # "label=value" -> how many vms with that label it holds
+    members: dict[str, int] = field(default_factory=dict)  # by membership(): how many such vms it holds
 
 
 @dataclass(frozen=True)

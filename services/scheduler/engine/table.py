@@ -132,8 +132,8 @@ class HostTable:
         self.used_memory_mib[row] += times * request.memory_mib
         self.used_disk_gib[row] += times * request.disk_gib
         self.vms[row] += times
-        for label, value in request.labels.items():
-            self._member(f"{label}={value}")[row] += times
+        for group in request.memberships:
+            self._member(group)[row] += times
         self._changed(row)
 
     def ranks(self) -> Ints:

@@ -35,12 +35,13 @@ class GroupFilter(Filter):
         own = host.members.get(member, 0)
         count = known.by_place.get(place_of(self.group, host), own) if self.fleet else own
         where = "it" if self.group.scope == "host" else f"its {self.group.scope}"
+        told = f"{self.group.label}={request.labels[self.group.label]}"
         if self.group.rule == "anti-affinity" and count:
-            return Refusal(f"is kept free of more {member}: {where} has {count}")
+            return Refusal(f"is kept free of more {told}: {where} has {count}")
         if self.group.rule == "affinity" and known.total and not count:
-            return Refusal(f"has no {member} in {where}, where others are together")
+            return Refusal(f"has no {told} in {where}, where others are together")
         if self.group.rule == "spread" and count > known.least:
-            return Refusal(f"has {count} {member} in {where}, another place only {known.least}")
+            return Refusal(f"has {count} {told} in {where}, another place only {known.least}")
         return None
 
     def passes(self, request: Request, table: "HostTable", rows: "Ints") -> "Bools":

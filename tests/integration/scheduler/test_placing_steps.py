@@ -23,6 +23,8 @@ from services.common.store.database import Database
 from services.common.store.hosts import StoredDecision
 from services.common.store.jobs import JobEvent
 from services.common.store.journal import SqlJournal
+from services.common.store.vms import Vm
+from services.scheduler.inventory import load_inventory
 from services.scheduler.policy_file import Shelf
 from services.scheduler.steps import Placer
 from tests.support.inn import NOW, Inn
@@ -319,3 +321,15 @@ def _settled(desk: Desk, expected: dict[str, tuple[int, int, int]]) -> None:
     while desk.inn.used() != expected:
         assert time.monotonic() < until
         time.sleep(0.01)
+
+
+def test_the_inventory_counts_the_members_of_each_projects_groups(desk: Desk) -> None:
+    host = desk.inn.add_host("h1")
+    for name in ("web-1", "web-2"):
+        vm, job_id = desk.inn.add_vm(name, labels={"app": "web"})
+        job = desk.claim(job_id)
+        assert desk.end(job, desk.place(job))
+    with desk.database.read() as session:
+        project = session.get_one(Vm, vm).project_id
+        (seen,) = load_inventory(session, NOW).hosts
+    assert (seen.id, seen.vms, seen.members) == (host, 2, {f"{project}:app=web": 2})

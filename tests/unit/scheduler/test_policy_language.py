@@ -71,6 +71,14 @@ def test_a_group_of_500_takes_500_hosts_and_not_one_more() -> None:
     assert choose(WEB, [a_host(h.name, members={"app=web": 1}) for h in hosts], policy, 0).host == ""
 
 
+def test_another_projects_vms_with_the_same_label_are_none_of_its_business() -> None:
+    policy, mine = grouped("anti-affinity"), a_request(project="mine", labels={"app": "web"})
+    theirs, ours = a_host("a", members={"theirs:app=web": 1}), a_host("a", members={"mine:app=web": 1})
+    assert choose(mine, [theirs], policy, 0).host == "id-a"
+    assert choose(mine, [ours], policy, 0).misses[0].reason == "a is kept free of more app=web: it has 1"
+    assert kept_apart(policy, mine, theirs) == (("mine:app=web", "host:id-a"),)
+
+
 def test_what_must_be_had_alone_is_told_for_the_claim() -> None:
     policy = grouped("anti-affinity", "rack")
     assert kept_apart(policy, WEB, RACKS[0]) == (("app=web", "rack:r1"),)
