@@ -18,6 +18,7 @@ from services.scheduler.engine.table import HostTable
 from services.scheduler.policy import Policy
 
 SHAPES = 64  # kept; flavors times the wishes people have
+MET = 256  # shapes remembered by name: one that comes twice is worth a place among those kept
 
 
 class Engine:
@@ -48,13 +49,21 @@ class Engine:
             self._forget()
         key = self.plan.shape(request)
         found = self._shapes.get(key)
-        if found is None:
-            found = self._new_shape(request)
-            if len(self._shapes) == SHAPES:
-                self._shapes.popitem(last=False)
-            self._shapes[key] = found
-        self._shapes.move_to_end(key)
+        if found is not None:
+            self._shapes.move_to_end(key)
+            return found
+        found = self._new_shape(request)
+        if len(self._shapes) < SHAPES or key in self._met:
+            self._keep(key, found)
+        self._met[key] = None
+        if len(self._met) > MET:
+            self._met.popitem(last=False)
         return found
+
+    def _keep(self, key: Key, shape: Shape) -> None:
+        if len(self._shapes) == SHAPES:
+            self._shapes.popitem(last=False)
+        self._shapes[key] = shape
 
     def _told(self, request: Request, shape: Shape, exclude: Collection[str]) -> Compact:
         policy, table, views = self.policy, self.table, self.table.views
@@ -89,4 +98,5 @@ class Engine:
         self._room = len(self.table.present)
         self._columns = Columns(self.table, self.policy.capacity, len(self.plan.terms))
         self._shapes: OrderedDict[Key, Shape] = OrderedDict()
+        self._met: OrderedDict[Key, None] = OrderedDict()
         self._lasting: OrderedDict[Key, Lasting] = OrderedDict()

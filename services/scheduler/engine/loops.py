@@ -50,7 +50,7 @@ def settle(span: tuple[int, int, int], cells: Cells, ask: Ask, hosts: Hosts, des
     """Work out the rows the log tells in a span of positions, each once."""
     refused, key, heads, counts, lasting, rank, ring = cells
     shares, terms, seen, blocked = desk
-    ties = ask[0][4]
+    ties, vms = ask[0][4], hosts[0][6]
     for position in range(span[0], span[1]):
         row = ring[position & MASK]
         if seen[row] == span[2]:
@@ -65,7 +65,7 @@ def settle(span: tuple[int, int, int], cells: Cells, ask: Ask, hosts: Hosts, des
         new = NEVER
         if bits == 0:
             weigh((row, row + 1), ask, hosts, shares, terms)
-            new = worth(0, terms, ties * hosts[0][6, row])
+            new = terms[:, 0].sum() * VMS - ties * vms[row]
         place(row, new, key, rank, heads)
 
 
@@ -74,7 +74,7 @@ def build(size: int, cells: Cells, ask: Ask, hosts: Hosts, desk: Desk) -> None:
     """Work out every row anew."""
     refused, key, heads, counts, lasting, rank, _ = cells
     shares, terms, _, _ = desk
-    ties = ask[0][4]
+    ties, vms = ask[0][4], hosts[0][6]
     counts[:] = 0
     refuse((0, size), lasting, ask[0], hosts, refused)
     for row in range(size):
@@ -85,18 +85,12 @@ def build(size: int, cells: Cells, ask: Ask, hosts: Hosts, desk: Desk) -> None:
     for first in range(0, size, BLOCK):
         last = min(size, first + BLOCK)
         weigh((first, last), ask, hosts, shares, terms)
-        for row in range(first, last):
-            key[row] = NEVER if refused[row] else worth(row - first, terms, ties * hosts[0][6, row])
+        for w in range(1, len(terms)):
+            for i in range(last - first):
+                terms[0, i] += terms[w, i]
+        for i in range(last - first):
+            key[first + i] = NEVER if refused[first + i] else terms[0, i] * VMS - ties * vms[first + i]
         heads[first >> BITS] = head(first >> BITS, key, rank, -1)
-
-
-@compiled
-def worth(i: int, terms: Ints, vms: int) -> int:
-    """The key of a row that nothing refuses, from its terms and, where ties go by them, its vms."""
-    score = 0
-    for w in range(len(terms)):
-        score += terms[w, i]
-    return int(score * VMS - vms)
 
 
 @compiled

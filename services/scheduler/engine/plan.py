@@ -14,7 +14,9 @@ from services.common.contracts.placement import Request
 from services.scheduler.engine.formulas import BALANCE, CPU, ENERGY, GIVEN, PACK, PARAMETERS, SPREAD
 from services.scheduler.engine.jit import COMPILES
 from services.scheduler.engine.table import Floats, Ints
+from services.scheduler.expressions.tree import words_of
 from services.scheduler.filters.capacity import CapacityFilter
+from services.scheduler.filters.expression import ExpressionFilter
 from services.scheduler.filters.hypervisor import HypervisorFilter
 from services.scheduler.filters.load import LoadFilter
 from services.scheduler.filters.named_host import NamedHostFilter
@@ -34,6 +36,7 @@ from services.scheduler.weighers.spread import SpreadWeigher
 LASTING: frozenset[type[Filter]] = frozenset(
     {StateFilter, NamedHostFilter, HypervisorFilter, ZoneFilter, TraitsFilter, LoadFilter}
 )
+PLACE = frozenset({"hypervisor", "zone", "traits", "needs"})
 CODES: Mapping[type[Weigher], int] = {
     PackWeigher: PACK,
     SpreadWeigher: SPREAD,
@@ -88,7 +91,7 @@ def plan_of(policy: Policy, compiles: bool = COMPILES) -> Plan:
         changing,
         cacheable=cacheable,
         compiles=compiles and known and cacheable,
-        plain=known and all(type(f) in LASTING for _, f in lasting),
+        plain=known and all(_places(f) for _, f in lasting),
         capacity_bit=next((bit for bit, f in changing if type(f) is CapacityFilter), -1),
         codes=np.array([CODES.get(type(w), GIVEN) for w in weighers], np.int64),
         numbers=np.array([_numbers(w) for w in policy.weighers], np.float64).reshape(-1, 1 + PARAMETERS),
@@ -96,6 +99,14 @@ def plan_of(policy: Policy, compiles: bool = COMPILES) -> Plan:
         terms=tuple(w.name for w in weighers),
         max_age_s=max((f.max_heartbeat_age_s for f in policy.filters if isinstance(f, StateFilter)), default=0.0),
     )
+
+
+def _places(rule: Filter) -> bool:
+    """Whether a lasting filter looks at nothing of a request but its place and what it needs."""
+    if isinstance(rule, ExpressionFilter):
+        named = words_of(rule.when) | words_of(rule.require)
+        return {name for of, name in named if of == "vm"} <= PLACE
+    return type(rule) in LASTING
 
 
 def _numbers(weighted: Weighted) -> tuple[float, ...]:
