@@ -8,7 +8,7 @@ by the activation itself, which the API shows.
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import func, select, update
@@ -20,6 +20,7 @@ from services.common.runtime.going_on import going_on
 from services.common.runtime.log import get_logger
 from services.common.store.database import Database
 from services.common.store.policies import Activation, StoredPolicy, current
+from services.common.store.projects import Project
 from services.scheduler.canary import tries
 from services.scheduler.matching import check_side_by_side
 from services.scheduler.matching import select as select_matching
@@ -61,6 +62,7 @@ class PolicyShelf(Shelf):
         self._standing = Standing(0, self.active)
         self._read: dict[str, Policy] = {policy.sha256: policy for policy in (self.active, *self._by_name.values())}
         self._find = texts_of(database)
+        self._projects: dict[str, str] = {}
         self._newest: dict[str, str] = {}  # "name" and "name@version" -> id
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="policies", daemon=True)
@@ -103,9 +105,12 @@ class PolicyShelf(Shelf):
         if name:
             return self.get(name)
         canary = now.canary
-        if canary is not None and _meant(canary, request) and tries(request.id, canary.sha256, now.percent):
+        if canary is None and not now.beside:
+            return now.active
+        named = replace(request, project=self._project(request.project))
+        if canary is not None and _meant(canary, named) and tries(request.id, canary.sha256, now.percent):
             return canary
-        return select_matching(now.beside, request) or now.active
+        return select_matching(now.beside, named) or now.active
 
     def would_stand(self, policy_id: str) -> None:
         """Raise Invalid where this version can't be used, or is for the same vms as another that is in force."""
@@ -115,11 +120,21 @@ class PolicyShelf(Shelf):
         others = [self._stored(one) for one in at.beside] if at is not None else []
         check_side_by_side([new, *(other for other in others if other.name != new.name)])
 
+    def _project(self, project_id: str) -> str:
+        """What policies call the project: its name, as it was when the shelf last looked."""
+        known = self._projects  # another thread may forget it meanwhile
+        if project_id not in known:
+            with self._database.read() as session:
+                known = {row.id: row.name for row in session.execute(select(Project.id, Project.name))}
+            self._projects = known
+        return known.get(project_id, project_id)
+
     def refresh(self) -> None:
         """Look at the pointer, and use what it points to."""
         if not self._settled:
             settle(self._database, self._path, self._clock())
             self._settled = True
+        self._projects = {}  # projects may be renamed
         with self._database.read() as session:
             seq = session.scalar(select(func.max(Activation.seq))) or 0
             seen = (seq, session.scalar(select(func.count()).select_from(StoredPolicy)) or 0)

@@ -14,6 +14,7 @@ from sqlalchemy import select, update
 from services.common.contracts.errors import Conflict, Invalid
 from services.common.store.database import Database
 from services.common.store.policies import Activation, Draft, StoredPolicy, activate, current, publish, roll_back
+from services.common.store.projects import Project
 from services.scheduler.policy_file import SHIPPED, read_policy
 from services.scheduler.policy_shelf import PolicyShelf
 from services.scheduler.policy_start import draft_of
@@ -195,3 +196,16 @@ def test_several_schedulers_may_start_at_the_same_moment(database: Database) -> 
     assert {one.standing.seq for one in shelves} == {1}
     with database.read() as session:
         assert session.scalars(select(Activation.seq)).all() == [1]
+
+
+def test_a_match_names_projects_as_people_do(database: Database, shelf: PolicyShelf) -> None:
+    in_force(database, stored(database, written("mine") + "match: {projects: [default]}\n"))
+    shelf.refresh()
+    with database.read() as session:
+        project = session.scalars(select(Project.id).where(Project.name == "default")).one()
+    assert shelf.chosen(a_request(project=project)).name == "mine"
+    assert shelf.chosen(a_request(project="another")).name == "balanced"
+    with database.write() as session:
+        session.execute(update(Project).values(name="other"))
+    shelf.refresh()
+    assert shelf.chosen(a_request(project=project)).name == "balanced"
