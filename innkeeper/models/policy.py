@@ -44,6 +44,7 @@ class Verdict(Answer):
     name: str = ""
     version: int = 0
     sha256: str = ""
+    warnings: tuple[str, ...] = ()
     errors: tuple[PolicyProblem, ...] = ()
 
 

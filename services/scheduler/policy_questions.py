@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Answers "is this text a policy?" and "could this version come into force?", which the API asks first."""
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 from services.common.contracts.errors import Invalid, Problem
+from services.common.contracts.placement import HostView
 from services.common.store.database import Database
+from services.scheduler.inventory import load_inventory
+from services.scheduler.policy_advice import advice
 from services.scheduler.policy_file import read_policy
 from services.scheduler.policy_shelf import PolicyShelf
 from services.scheduler.policy_texts import texts_of
@@ -16,7 +21,9 @@ JsonDict = dict[str, Any]
 class PolicyQuestions:
     """A question is {"text"} or {"stand": the id of a stored version}."""
 
-    def __init__(self, database: Database, shelf: PolicyShelf):
+    def __init__(self, database: Database, shelf: PolicyShelf, clock: Callable[[], float] = time.time):
+        self._database = database
+        self._clock = clock
         self._find = texts_of(database)
         self._shelf = shelf
 
@@ -35,4 +42,9 @@ class PolicyQuestions:
             "sha256": policy.sha256,
             "matched": policy.match.given,
             "keep_s": policy.explain_keep_s,
+            "warnings": list(advice(policy, self._hosts())),
         }
+
+    def _hosts(self) -> tuple[HostView, ...]:
+        with self._database.read() as session:
+            return load_inventory(session, self._clock()).hosts

@@ -67,6 +67,8 @@ def check(session: Session, file: BinaryIO) -> int:
         click.echo(_at(file.name, problem), err=True)
     if not found.valid:
         return Exit.REFUSED
+    for warning in found.warnings:
+        click.echo(f"{file.name}: warning: {warning}", err=True)
     click.echo(f"{found.name}@{found.version} {found.sha256[:12]} can be used")
     return Exit.OK
 

@@ -50,6 +50,7 @@ class Verdict(Schema):
     sha256 = fields.String()
     matched = fields.Boolean()
     keep_s = fields.Float(metadata={"description": "How long its decisions are kept"})
+    warnings = fields.List(fields.String(), metadata={"description": "What is doubtful among the hosts there are now"})
     errors = fields.List(fields.Nested(PolicyProblem))
 
 

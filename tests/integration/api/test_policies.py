@@ -17,6 +17,7 @@ from services.scheduler.choose import choose
 from services.scheduler.policy_questions import PolicyQuestions
 from services.scheduler.policy_shelf import PolicyShelf
 from tests.support.front_door import Api
+from tests.support.hosts import add_host
 from tests.support.placing import PLAIN, SHELF, a_host, a_request
 from tests.support.problems import problem
 
@@ -74,6 +75,11 @@ def test_what_is_wrong_is_told_with_line_and_column_and_nothing_is_stored(api: A
 def test_a_good_text_is_told_to_be_one(api: Api, scheduler: PolicyShelf) -> None:
     told = api.done("admin", "POST", "/v1/policies:validate", written("mine", 7))
     assert (told["valid"], told["name"], told["version"], told["errors"]) == (True, "mine", 7, [])
+    with api.database.write() as session:
+        add_host(session)
+    doubtful = {"text": written("mine", 7)["text"] + "capacity: {classes: [{trait: unheard-of}]}\n"}
+    told = api.done("admin", "POST", "/v1/policies:validate", doubtful)
+    assert "no host has the trait 'unheard-of' of a class in capacity" in told["warnings"]
 
 
 def test_without_a_scheduler_nothing_is_stored_and_that_is_said(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
