@@ -8,7 +8,7 @@ other step; so is every job of a batch whose transaction was refused. Each job h
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
@@ -46,10 +46,11 @@ STEP = "place"
 
 @dataclass
 class Batch:
-    """Jobs on their way: those with a seat in the table, and those to be carried out by themselves."""
+    """Jobs on their way: with a seat in the table, to be carried out by themselves, or put off: others were faster."""
 
-    seats: dict[str, Seat]
-    alone: list[JobView]
+    seats: dict[str, Seat] = field(default_factory=dict)
+    alone: list[JobView] = field(default_factory=list)
+    put_off: list[JobView] = field(default_factory=list)
 
 
 class PlacingTogether:
@@ -93,6 +94,7 @@ class PlacingTogether:
             self.roster.forget()
             return jobs
         hit(f"{Queue.SCHEDULER}.{STEP}.after-commit")
+        log.info("vms placed", placed=len(placed), put_off=len(batch.put_off), alone=len(batch.alone))
         self.roster.claimed(Counter(seat.host.id for seat in placed))
         took = time.perf_counter() - begun
         for seat in placed:
@@ -102,7 +104,7 @@ class PlacingTogether:
 
     def _seated(self, jobs: Sequence[JobView]) -> Batch:
         """A seat for each job that finds one; the table counts them, so that they see each other."""
-        batch = Batch({}, [])
+        batch = Batch()
         self.roster.sync()
         with self._database.look() as connection:
             vms = [job.vm.id for job in jobs if job.vm]
@@ -152,13 +154,14 @@ class PlacingTogether:
         """One transaction: claims, decisions and the ends of all steps; the seats that were taken."""
         now = time.time()
         with self._database.write() as session:
-            seqs = self._group.in_hand(session, [seat.job for seat in batch.seats.values()])
+            # A transaction that is repeated finds the batch as the last try left it: seats may be others.
+            seqs = self._group.in_hand(session, [*(seat.job for seat in batch.seats.values()), *batch.put_off])
             for job_id in batch.seats.keys() - seqs.keys():
                 self._left(batch.seats.pop(job_id))
-            placed, put_off = self._held(session, batch, now)
+            placed = self._held(session, batch, now)
             ends = [End(seat.job, _ended(seat, now)) for seat in placed]
             full = TryAgain("others took the room on every host that was tried; choosing again")
-            ends += [End(job, advance.again(job, full, now)) for job in put_off]
+            ends += [End(job, advance.again(job, full, now)) for job in batch.put_off if job.id in seqs]
             self._group.end(session, ends, seqs, [decision_row(seat, now) for seat in placed])
             set_hosts(session, {seat.compact.request.id: seat.host.id for seat in placed}, now)
         return placed
@@ -168,10 +171,9 @@ class PlacingTogether:
         log.warning("result dropped: the job is in other hands", job=seat.job.id)
         self.roster.seat(seat.compact.row, seat.compact.request, -1)
 
-    def _held(self, session: Session, batch: Batch, now: float) -> tuple[list[Seat], list[JobView]]:
-        """Claim the seats, or the runners-up where others were faster; who got one, and who is put off."""
+    def _held(self, session: Session, batch: Batch, now: float) -> list[Seat]:
+        """Claim the seats, or the runners-up where others were faster; who got one. Who got none is put off."""
         placed: list[Seat] = []
-        put_off: list[JobView] = []
         pending = list(batch.seats.values())
         for tries_left in range(TRIES - 1, -1, -1):
             outcomes = hold_together(session, [_wanted(seat, now) for seat in pending])
@@ -182,14 +184,12 @@ class PlacingTogether:
                     placed.append(seat)
                 else:
                     lost.append(seat)
-            pending = self._runners_up(session, batch, lost, bool(tries_left), put_off)
+            pending = self._runners_up(session, batch, lost, bool(tries_left))
             if not pending:
                 break
-        return placed, put_off
+        return placed
 
-    def _runners_up(
-        self, session: Session, batch: Batch, lost: Sequence[Seat], again: bool, put_off: list[JobView]
-    ) -> list[Seat]:
+    def _runners_up(self, session: Session, batch: Batch, lost: Sequence[Seat], again: bool) -> list[Seat]:
         """New seats for who lost theirs, on hosts seen as they are now; who finds none is put off."""
         found = []
         if lost:
@@ -200,7 +200,7 @@ class PlacingTogether:
             request, tried = seat.compact.request, (*seat.tried, seat.host.id)
             new = self._choice(seat.job, request, seat.policy, tried) if again else None
             if new is None:
-                put_off.append(seat.job)
+                batch.put_off.append(seat.job)
             else:
                 batch.seats[seat.job.id] = new
                 found.append(new)

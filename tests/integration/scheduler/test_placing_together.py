@@ -201,6 +201,21 @@ def test_a_transaction_that_is_repeated_counts_once(service: Service, monkeypatc
     assert int(table.used_vcpus[table.row("id-h1")]) == 3
 
 
+def test_who_is_put_off_in_a_transaction_that_is_repeated_is_put_off_once(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.inn.add_host("h1")
+    service.place.roster.sync()
+    service.place.roster.sync = lambda at_once=False: None  # type: ignore[method-assign]
+    jobs = service.jobs(2)
+    service.inn.change_host("id-h1", used_memory_mib=8192 - 512 - 256)
+    broken_once(monkeypatch, OperationalError("", {}, Exception("deadlock")))
+    service.place(jobs)
+    rows = [service.inn.job(job) for job in jobs]
+    assert sorted((row.step, row.attempt, row.lease_until) for row in rows) == [("build", 0, 0.0), ("place", 1, 0.0)]
+    assert service.inn.claimed() == {"id-h1": (1, 256, 1)}
+
+
 APART = "groups:\n  - {selector: {label: app}, rule: anti-affinity, scope: host, mode: hard}\n"
 
 

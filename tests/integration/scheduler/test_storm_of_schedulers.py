@@ -68,11 +68,11 @@ def test_killed_and_competing_schedulers_overcommit_nothing_and_place_each_vm_on
     moments = [MOMENTS[(n + 1) % len(MOMENTS)] for n in range(schedulers)]
     running = [started(url, n, moment, log) for n, moment in enumerate(rng.sample(moments, schedulers))]
     try:
-        codes = {child.wait(120) for child in running}
+        codes = {child.wait(300) for child in running}
         assert codes <= {0, -9}, log.read_text()
         assert -9 in codes
         running.append(started(url, 99, "", log))  # takes up what the dead left, once their leases are over
-        assert running[-1].wait(120) == 0, log.read_text()
+        assert running[-1].wait(300) == 0, log.read_text()
     finally:
         for child in running:
             child.kill()
