@@ -59,3 +59,33 @@ class HostPower(Answer):
     price_kwh: float | None = None
     cost_per_h: float | None = None
     vms: tuple[VmPower, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedMove(Answer):
+    """One vm that would move."""
+
+    vm: str
+    vm_name: str = ""
+    target: str = ""
+    target_name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Emptied(Answer):
+    """A host that would be empty, and could sleep."""
+
+    host: str
+    host_name: str = ""
+    watts_saved: float = 0.0
+    moves: tuple[PlannedMove, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConsolidationPlan(Answer):
+    """Moves that would save watts; nothing is moved."""
+
+    emptied: tuple[Emptied, ...] = ()
+    moves: int = 0
+    watts_saved: float = 0.0
+    policy: str = ""

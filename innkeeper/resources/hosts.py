@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from innkeeper.models.host import Host, HostPower
+from innkeeper.models.host import ConsolidationPlan, Host, HostPower
 from innkeeper.models.job import Job
 from innkeeper.models.shape import load, part
 from innkeeper.resources.collection import Collection
@@ -41,3 +41,8 @@ class Hosts(Collection[Host]):
     def act(self, host_id: str, verb: str) -> Job:
         """Have the host do `verb` (sleep, wake); the job that does it. Raises Conflict where it can't now."""
         return load(Job, part(self._transport.json(Call("POST", self._at(host_id, verb))), "job"))
+
+    def consolidate(self, moves: int = 20, policy: str = "") -> ConsolidationPlan:
+        """Which moves would empty thirsty hosts, and the watts they would save; a plan, nothing is moved."""
+        asked = {"moves": moves, **({"policy": policy} if policy else {})}
+        return load(ConsolidationPlan, self._transport.json(Call("POST", f"{self._path}:consolidate", json=asked)))

@@ -13,7 +13,8 @@ from services.common.runtime.ask import Answerer
 from services.common.runtime.settings import Settings, SettingsError
 from services.common.runtime.steps import Grouped, run_worker
 from services.common.store.journal import SqlJournal
-from services.scheduler import policy_questions
+from services.scheduler import consolidating, policy_questions
+from services.scheduler.consolidating import Consolidator
 from services.scheduler.explain import TOPIC, Explainer
 from services.scheduler.metrics import ClaimsCollector
 from services.scheduler.night_watch import NightWatch
@@ -42,6 +43,7 @@ def main() -> int:
         return 2
     answerers = [
         Answerer(settings.redis_url, TOPIC, Explainer(database, shelf).answer).start(),
+        Answerer(settings.redis_url, consolidating.TOPIC, Consolidator(database, shelf).answer).start(),
         Answerer(settings.redis_url, policy_questions.TOPIC, PolicyQuestions(database, shelf).answer).start(),
     ]
     watch = NightWatch(database, shelf.get).start()

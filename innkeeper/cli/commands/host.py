@@ -8,7 +8,7 @@ from innkeeper.cli.output import Column, facts, show, show_one, table
 from innkeeper.cli.session import Session
 from innkeeper.cli.wait import followed
 from innkeeper.cli.words import span
-from innkeeper.models.host import Host, HostPower
+from innkeeper.models.host import ConsolidationPlan, Host, HostPower
 
 COLUMNS = (
     Column("NAME", lambda h: h.name),
@@ -64,6 +64,27 @@ def power(session: Session, name: str, form: str) -> None:
     """What a host draws now, and which vm how much of it."""
     with session.client() as client:
         show_one(client.hosts.power(client.hosts.find(name).id), _power, form)
+
+
+@host.command("consolidate")
+@click.option("--moves", default=20, show_default=True, type=click.IntRange(1, 1000), help="At most so many moves.")
+@click.option("--policy", default="", help="Decide by this policy instead of the active one.")
+@shared.output
+@click.pass_obj
+def consolidate(session: Session, moves: int, policy: str, form: str) -> None:
+    """Plan moves that empty thirsty hosts, so that they can sleep. Only a plan: nothing is moved."""
+    with session.client() as client:
+        show_one(client.hosts.consolidate(moves, policy), _plan, form)
+
+
+def _plan(p: ConsolidationPlan) -> str:
+    if not p.emptied:
+        return "No moves would save watts."
+    lines = []
+    for e in p.emptied:
+        lines.append(f"{e.host_name or e.host} would be empty and save {e.watts_saved:.0f} W asleep:")
+        lines += [f"  {m.vm_name or m.vm} -> {m.target_name or m.target}" for m in e.moves]
+    return "\n".join([*lines, f"{p.moves} moves, {p.watts_saved:.0f} W. A plan: nothing was moved."])
 
 
 def _action(verb: str, text: str) -> click.Command:

@@ -11,6 +11,7 @@ from services.api.refusal import refusal
 from services.common.contracts.errors import Forbidden, Invalid, Problem
 from services.common.contracts.ids import new_id
 from services.common.contracts.placement import Request
+from services.common.runtime.ask import ask
 from services.common.store.models import Flavor
 
 JsonDict = dict[str, Any]
@@ -37,6 +38,14 @@ def explain(call: Call) -> Answer:
         labels=body["labels"],
     )
     found = asked(call, request, {"why_not": body["why_not"], "policy": body["policy"]})
+    if "error" in found:
+        raise refusal(found["error"])
+    return Answer(found)
+
+
+def consolidate(call: Call) -> Answer:
+    """Which moves would empty thirsty hosts, and how many watts that would save. A plan: nothing is moved."""
+    found = ask(call.parts.settings.redis_url, "consolidate", dict(call.body), 5.0)
     if "error" in found:
         raise refusal(found["error"])
     return Answer(found)

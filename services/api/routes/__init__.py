@@ -90,6 +90,18 @@ HOST_ROUTES = (
         "GET", "/v1/hosts/{host_id}/capabilities", hosts.capabilities, USER, h.Capabilities(), query=READ, project=False
     ),
     Route("GET", "/v1/hosts/{host_id}/power", hosts.power, ADMIN, h.HostPowerShape(), query=READ, project=False),
+    Route(
+        "POST",
+        "/v1/hosts:consolidate",
+        placements.consolidate,
+        ADMIN,
+        h.ConsolidationPlan(),
+        h.Consolidate(),
+        reads_only=True,
+        streams=True,
+        idempotent=False,
+        project=False,
+    ),
     _question("/v1/placements:explain", placements.explain, h.Explanation(), h.Explain()),
 )
 

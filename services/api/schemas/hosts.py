@@ -133,6 +133,41 @@ class HostPowerShape(Schema):
     vms = fields.List(fields.Nested(VmPowerShape()))
 
 
+class Consolidate(Schema):
+    """How far a plan may go."""
+
+    moves = whole(1, 1000, required=True)
+    policy = text(load_default="")
+
+
+class MoveShape(Schema):
+    """One vm that would move."""
+
+    vm = fields.String()
+    vm_name = fields.String()
+    target = fields.String()
+    target_name = fields.String()
+
+
+class EmptiedShape(Schema):
+    """A host that would be empty, and could sleep."""
+
+    host = fields.String()
+    host_name = fields.String()
+    watts_saved = fields.Float(metadata={"description": "Once it sleeps, by power curves and claims"})
+    moves = fields.List(fields.Nested(MoveShape()))
+
+
+class ConsolidationPlan(Schema):
+    """Moves that would save watts. A plan: nothing is moved."""
+
+    emptied = fields.List(fields.Nested(EmptiedShape()))
+    moves = fields.Integer(metadata={"description": "In all"})
+    watts_saved = fields.Float()
+    policy = fields.String()
+    policy_sha = fields.String()
+
+
 class Explain(Schema):
     """A vm one might want."""
 

@@ -53,3 +53,16 @@ def test_a_host_is_put_to_sleep_and_woken_by_name(api: CannedApi, command: Inn, 
     api.on(f"POST /v1/hosts/{HOST_ID}/{verb}", Reply(202, {"host": HOST, "job": job}))
     outcome = command("host", verb, "alpha", "--async")
     assert (outcome.exit_code, outcome.stdout) == (0, "j1\n")
+
+
+def test_a_plan_says_what_would_move_and_that_nothing_was(api: CannedApi, command: Inn) -> None:
+    moves = [{"vm": "v1", "vm_name": "web", "target": "h2", "target_name": "beta"}]
+    emptied = [{"host": HOST_ID, "host_name": "alpha", "watts_saved": 137.5, "moves": moves}]
+    api.on("POST /v1/hosts:consolidate", Reply(200, {"emptied": emptied, "moves": 1, "watts_saved": 137.5}))
+    outcome = command("host", "consolidate", "--moves", "5")
+    assert outcome.stdout.splitlines() == [
+        "alpha would be empty and save 138 W asleep:",
+        "  web -> beta",
+        "1 moves, 138 W. A plan: nothing was moved.",
+    ]
+    assert api.of("POST /v1/hosts:consolidate")[0].body == {"moves": 5}

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which vms could move so that thirsty hosts become empty and can sleep: a plan, bounded by a number of moves.
+
+A host is emptied whole or not at all, since its idle watts are saved only then; the thirstiest for each vcpu it gives
+are tried first, and their vms go where the policy would place them among awake hosts that are thriftier. Nothing is
+moved here: no driver can move a running vm yet, so a plan is all there is.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from services.common.contracts.placement import HostView, Request
+from services.common.contracts.states import HostState
+from services.scheduler.choose import choose
+from services.scheduler.energy import curve_of, watts_at, watts_per_vcpu
+from services.scheduler.policy import Policy
+
+MOST_TARGETS = 64  # the thriftiest hosts that are looked at for each vm
+MOST_TRIES = 200  # hosts that are tried to be emptied
+
+
+@dataclass(frozen=True)
+class Move:
+    """One vm from host to host, by their ids."""
+
+    vm: str
+    source: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Emptied:
+    """A host that these moves empty, and the watts that are saved once it sleeps."""
+
+    host: str
+    watts_saved: float
+    moves: tuple[Move, ...]
+
+
+def consolidation(
+    hosts: Sequence[HostView], vms: Mapping[str, Sequence[Request]], policy: Policy, budget: int
+) -> tuple[Emptied, ...]:
+    """The plan, at most `budget` moves in all; `vms` by the id of the host they are on."""
+    views = {h.id: h for h in hosts if h.state == HostState.UP and watts_per_vcpu(h, policy.capacity) is not None}
+    plan: list[Emptied] = []
+    kept: set[str] = set()  # hosts that have been given vms stay
+    for source in sorted(views.values(), key=lambda h: (-_thirst(h, policy), h.id))[:MOST_TRIES]:
+        mine = vms.get(source.id, ())
+        if not mine or len(mine) > budget or len(mine) != source.vms or source.id in kept:
+            continue
+        found = _emptied(source, mine, [h for h in views.values() if h.id != source.id], policy)
+        if found is None:
+            continue
+        step, after = found
+        views.update(after)
+        kept |= {move.target for move in step.moves}
+        del views[source.id]
+        budget -= len(step.moves)
+        plan.append(step)
+    return tuple(plan)
+
+
+def _emptied(
+    source: HostView, vms: Sequence[Request], others: Sequence[HostView], policy: Policy
+) -> tuple[Emptied, Mapping[str, HostView]] | None:
+    """The moves that empty it and the hosts as they are then; None where they are impossible, or save nothing."""
+    thriftier = [h for h in others if h.vms and _thirst(h, policy) < _thirst(source, policy)]
+    targets = {h.id: h for h in sorted(thriftier, key=lambda h: (_thirst(h, policy), h.id))[:MOST_TARGETS]}
+    before, moves = dict(targets), []
+    for request in sorted(vms, key=lambda r: (-r.vcpus, -r.memory_mib, r.id)):
+        target = choose(request, list(targets.values()), policy, 0).host
+        if not target:
+            return None
+        targets[target] = _with(targets[target], request)
+        moves.append(Move(request.id, source.id, target))
+    added = sum(_watts(targets[host], policy) - _watts(before[host], policy) for host in targets)
+    saved = _watts(source, policy) - added
+    return (Emptied(source.id, round(saved, 2), tuple(moves)), targets) if saved > 0 else None
+
+
+def _with(host: HostView, request: Request) -> HostView:
+    members = dict(host.members)
+    for group in request.memberships:
+        members[group] = members.get(group, 0) + 1
+    return replace(
+        host,
+        used_vcpus=host.used_vcpus + request.vcpus,
+        used_memory_mib=host.used_memory_mib + request.memory_mib,
+        used_disk_gib=host.used_disk_gib + request.disk_gib,
+        vms=host.vms + 1,
+        members=members,
+    )
+
+
+def _watts(host: HostView, policy: Policy) -> float:
+    """What it draws at the utilisation its claims stand for."""
+    curve, limit = curve_of(host), policy.capacity.limits(host).vcpus
+    return watts_at(curve, host.used_vcpus / limit) if curve is not None and limit > 0 else 0.0
+
+
+def _thirst(host: HostView, policy: Policy) -> float:
+    return watts_per_vcpu(host, policy.capacity) or 0.0
