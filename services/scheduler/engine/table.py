@@ -132,8 +132,9 @@ class HostTable:
         self.used_memory_mib[row] += times * request.memory_mib
         self.used_disk_gib[row] += times * request.disk_gib
         self.vms[row] += times
-        for group in request.memberships:
-            self._member(group)[row] += times
+        for group in request.memberships if request.labels else ():
+            members = self._member(group)
+            members[row] = max(0, members[row] + times)  # a host told anew may have forgotten a vm that leaves
         self._changed(row)
 
     def ranks(self) -> Ints:

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Policies with groups, headroom and conditions are decided as the plain reference decides them."""
+
+from dataclasses import replace
+
+import pytest
+
+from services.scheduler.choose import choose
+from services.scheduler.engine.decide import Engine
+from services.scheduler.engine.table import HostTable
+from services.scheduler.policy_file import read_policy
+from tests.support.placing import PLAIN, a_host, a_request
+from tests.support.stream import Fleet
+
+BASE = PLAIN.replace("WEIGHER", "spread").lstrip()
+CONDITION = "  - {type: expr, name: small, require: 'vm.vcpus <= host.vcpus / 2'}\nweighers:"
+FULL = "  - {type: expr, name: few, require: 'host.vms < 4'}\nweighers:"
+TEXTS = {
+    "apart": BASE + "groups:\n  - {selector: {label: app}, rule: anti-affinity, scope: host, mode: hard}\n",
+    "racks": BASE + "groups:\n  - {selector: {label: app}, rule: spread, scope: rack, mode: soft, multiplier: 2.0}\n",
+    "together": BASE + "groups:\n  - {selector: {label: app}, rule: affinity, scope: zone, mode: hard}\n",
+    "headroom": BASE + "capacity: {headroom: {hosts: 1}}\n",
+    "condition": BASE.replace("weighers:", CONDITION),
+    "claims": BASE.replace("weighers:", FULL),
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_rules_that_look_beyond_one_host_are_decided_as_by_the_reference(name: str) -> None:
+    fleet = Fleet(seed=21, hosts=24)
+    engine = Engine(read_policy(TEXTS[name]), fleet.table)
+    for step in range(120):
+        labels = fleet.rng.choice(({}, {"app": "web"}, {"app": "db"}))
+        request = replace(fleet.request(), labels=labels)
+        told = engine.explain(request)
+        assert told == choose(request, fleet.table.hosts(), engine.policy, fleet.table.generation), step
+        assert engine.decide(request).host == told.host
+        if told.host:
+            fleet.claim(told.host, request)
+        fleet.event()
+
+
+def test_five_hundred_of_a_group_are_kept_apart_and_the_next_has_no_host() -> None:
+    table = HostTable([a_host(f"h{n:03d}") for n in range(500)])
+    engine = Engine(read_policy(TEXTS["apart"]), table)
+    request = a_request(labels={"app": "web"})
+    for _ in range(500):
+        table.claim(engine.decide(request).row, request)
+    assert table.members("app=web")[:500].tolist() == [1] * 500
+    assert engine.decide(request).host == ""
+    assert engine.decide(a_request(labels={"app": "db"})).host != ""
