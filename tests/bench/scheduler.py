@@ -2,7 +2,6 @@
 """Decisions a second at 10,000 hosts and 100,000 vms, on one core, and peers on the same stream in the same run."""
 
 import gc
-import importlib.util
 import json
 import random
 import statistics
@@ -27,7 +26,11 @@ from tests.bench.scheduler_stream import FLAVORS, Stream
 HOSTS = 10_000
 ROUNDS = 5
 clock = time.thread_time  # one thread without any waiting: what others do on the machine is no figure of ours
-OTHERS = ("tests.bench.scheduler_claims", "tests.bench.scheduler_energy")  # figures with servers, and over days
+OTHERS = {  # benches of their own, with servers or over days, and what they measure
+    "tests.bench.scheduler_claims": ("durable_per_s", "queue_per_s", "queue_p99_ms", "conflict_rate", "overcommitted"),
+    "tests.bench.scheduler_energy": ("energy_vs_spread", "energy_vs_pabfd", "hot_host_hours"),
+    "tests.bench.scheduler_openb": ("openb_first_refusal",),
+}
 
 
 def step(stream: Stream, leaving: int, request: Request) -> Compact:
@@ -137,14 +140,13 @@ def measured() -> tuple[dict[str, float | None], dict[str, Any]]:
 
 
 def other(module: str) -> tuple[dict[str, float | None], dict[str, Any]]:
-    """The figures of another bench, run by itself."""
-    if importlib.util.find_spec(module) is None:
-        return {}, {module: "isn't here"}
+    """The figures of another bench, run by itself; None, and why, where it gives none."""
+    figures: dict[str, float | None] = dict.fromkeys(OTHERS[module])
     ran = subprocess.run([sys.executable, "-m", module, "--json"], capture_output=True, text=True, check=False)
     if ran.returncode:
-        return {}, {module: ran.stderr.strip().splitlines()[-1:] or ran.returncode}
+        return figures, {module: " ".join(ran.stderr.strip().splitlines()[-1:]) or f"ended with {ran.returncode}"}
     told = json.loads(ran.stdout.strip().splitlines()[-1])
-    return told["figures"], {module: told.get("notes", {})}
+    return figures | told["figures"], {module: told.get("notes", {})}
 
 
 @click.command()
@@ -153,7 +155,7 @@ def other(module: str) -> tuple[dict[str, float | None], dict[str, Any]]:
 def main(as_json: bool, only: bool) -> None:
     """Measure the scheduler."""
     figures, notes = measured()
-    for module in () if only else OTHERS:
+    for module in () if only else tuple(OTHERS):
         more, said = other(module)
         figures.update(more)
         notes.update(said)
