@@ -16,7 +16,6 @@ from services.api.intents.world import world_for
 from services.api.paging import Order, chosen, listed
 from services.api.views.jobs import fresh_view
 from services.api.views.jobs import tagged as tagged_job
-from services.api.views.power import vm_power_view
 from services.api.views.vms import tagged, vm_views
 from services.common.catalog import Delivery
 from services.common.contracts.errors import Conflict, NotFound, TryAgain
@@ -51,7 +50,7 @@ def listing(call: Call, db: Session) -> dict[str, Any]:
 def get(call: Call, db: Session) -> dict[str, Any]:
     """One vm, as asked for and as seen from inside."""
     vm = find(call, db)
-    return chosen({**tagged(call, db, vm), **vm_power_view(db, vm, call.now)}, call.query.get("fields"))
+    return chosen(tagged(call, db, vm), call.query.get("fields"))
 
 
 def prepared(call: Call) -> dict[str, str]:

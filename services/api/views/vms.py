@@ -11,6 +11,7 @@ from services.api.call import Call
 from services.api.views.links import links_view
 from services.api.views.moments import moment
 from services.api.views.names import Names, names_for
+from services.api.views.power import vm_power_view
 from services.common.store.models import Vm
 
 JsonDict = dict[str, Any]
@@ -71,9 +72,9 @@ def vm_views(call: Call, db: Session, vms: Iterable[Vm]) -> list[JsonDict]:
 
 
 def tagged(call: Call, db: Session, vm: Vm) -> JsonDict:
-    """One vm with its ETag."""
+    """One vm with its watts and its ETag."""
     view = vm_views(call, db, [vm])[0]
-    return {**view, "etag": etags.make(view, EDITABLE)}
+    return {**view, **vm_power_view(db, vm, call.now), "etag": etags.make(view, EDITABLE)}
 
 
 def _observed(vm: Vm) -> JsonDict | None:
