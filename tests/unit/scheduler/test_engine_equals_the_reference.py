@@ -11,6 +11,7 @@ from services.scheduler.engine.decide import Engine
 from services.scheduler.engine.jit import COMPILES
 from services.scheduler.policy import Policy, TieBreak
 from services.scheduler.policy_file import read_policy
+from tests.support.missing import missing
 from tests.support.placing import SHELF
 from tests.support.stream import Fleet
 
@@ -60,7 +61,7 @@ def assert_equal_to_the_reference(engine: Engine, request: Request) -> None:
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda p: p.name)
 def test_a_decision_is_the_references_after_any_events(policy: Policy, compiles: bool) -> None:
     if compiles and not COMPILES:
-        pytest.skip("Numba isn't installed: nothing to compile with")
+        missing("Numba; install the extra scheduler-fast")
     fleet = Fleet(seed=7, hosts=60)
     engine = Engine(policy, fleet.table, compiles)
     for step in range(1500):
