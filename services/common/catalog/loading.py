@@ -143,8 +143,10 @@ def _structure_problems(family: str, row: dict[str, Any], at: str, reading: _Rea
 
 def _device_problems(devices: Any, at: str) -> list[str]:
     if not isinstance(devices, dict) or set(devices) - {f.name for f in fields(Devices)}:
-        return [f"{at}.devices: not a mapping with disk, nic, tpm and secure_boot"]
-    known: Mapping[str, tuple[object, ...]] = {"disk": DISKS, "nic": NICS, "tpm": TPMS, "secure_boot": (True, False)}
+        return [f"{at}.devices: not a mapping with disk, nic, tpm, secure_boot and cx16"]
+    switch = (True, False)
+    known: Mapping[str, tuple[object, ...]]
+    known = {"disk": DISKS, "nic": NICS, "tpm": TPMS, "secure_boot": switch, "cx16": switch}
     return [
         f"{at}.devices.{key}: {value!r} is none of {', '.join(str(choice) for choice in known[key] if choice != '')}"
         for key, value in devices.items()

@@ -19,6 +19,7 @@ class Devices:
     nic: str = VIRTIO  # NICS
     tpm: str = ""  # TPMS, "" none
     secure_boot: bool = False  # UEFI with the vendors' keys, which starts signed systems only
+    cx16: bool = True  # it may use CMPXCHG16B, as all of level x86-64-v2 do; without, an emulated processor hides it
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -29,6 +29,17 @@ def driver(libvirtd: Libvirtd, tmp_path: Path) -> Iterator[Driver]:
     opened.close()
 
 
+def test_a_real_emulator_starts_without_cx16_where_the_row_can_do_without(driver: Driver, libvirtd: Libvirtd) -> None:
+    vm = a_vm()
+    wanted = replace(plan(vm, "trixie", memory_mib=256), devices=systems()["debian-13"].devices)
+    driver.ensure_network(wanted.nics[0].network)
+    driver.deploy(wanted, Owner(PLATFORM, vm, 1), {})
+    driver.start(vm)
+    running = libvirtd.virsh("dumpxml", wanted.name).stdout
+    assert "<feature policy='disable' name='cx16'/>" in running
+    driver.erase(vm)
+
+
 @pytest.mark.parametrize("row", ["windows-server-2022", "windows-11"])
 def test_a_vm_with_the_rows_hardware_runs_and_leaves_nothing(driver: Driver, libvirtd: Libvirtd, row: str) -> None:
     if shutil.which("swtpm") is None or shutil.which("swtpm_setup") is None:

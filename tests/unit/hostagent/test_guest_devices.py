@@ -33,10 +33,10 @@ FILES = Files(
 CASES = [("windows-server-2022", "bios"), ("windows-server-2022", "uefi"), ("windows-11", "uefi")]
 
 
-def definition(row: str, firmware: str) -> str:
+def definition(row: str, firmware: str, accelerator: str = "kvm") -> str:
     nic = NicPlan("52:54:00:00:00:01", network(kind=NetworkKind.NAT))
     made = plan(VM, "win", nics=(nic,), firmware=firmware, memory_mib=4096)
-    return domain_xml(replace(made, devices=systems()[row].devices), Owner("p", VM, 1), FILES, "kvm")
+    return domain_xml(replace(made, devices=systems()[row].devices), Owner("p", VM, 1), FILES, accelerator)
 
 
 @pytest.mark.parametrize("row, firmware", CASES)
@@ -74,6 +74,17 @@ def test_windows_11_gets_a_tpm_and_the_vendors_keys_and_its_host_must_have_them(
     assert root.find("devices/tpm[@model='tpm-crb']/backend[@type='emulator'][@version='2.0']") is not None
     assert systems()["windows-11"].devices.needs == (Capability.TPM, Capability.SECURE_BOOT)
     assert systems()["windows-10"].devices.needs == ()
+
+
+@pytest.mark.parametrize(
+    "row, accelerator, hidden",
+    [("debian-13", "tcg", True), ("debian-13", "kvm", False), ("rocky-9", "tcg", False)],
+)
+def test_an_emulated_processor_hides_what_is_emulated_wrongly_from_who_can_do_without(
+    row: str, accelerator: str, hidden: bool
+) -> None:
+    root = etree.fromstring(definition(row, "bios", accelerator).encode())
+    assert (root.find("cpu/feature[@name='cx16'][@policy='disable']") is not None) == hidden
 
 
 def account(tpm: str = "emulator", secure: str = "yes", supported: str = "yes") -> str:

@@ -55,14 +55,21 @@ def domain_xml(plan: DeployPlan, owner: Owner, files: Files, accelerator: str) -
     if plan.devices.secure_boot:
         # Only the firmware, in system management mode, writes the variables with the keys.
         etree.SubElement(features, "smm", state="on")
-    cpu = etree.SubElement(domain, "cpu", mode="host-passthrough" if accelerator == "kvm" else "maximum")
-    # One socket: libvirt would make one of each, and some systems use no more than two.
-    etree.SubElement(cpu, "topology", sockets="1", cores=str(plan.vcpus), threads="1")
+    _add_cpu(domain, plan, accelerator)
     etree.SubElement(domain, "clock", offset="utc")
     for event, action in (("on_poweroff", "destroy"), ("on_reboot", "restart"), ("on_crash", "destroy")):
         _text(domain, event, action)
     _add_devices(etree.SubElement(domain, "devices"), plan, files)
     return etree.tostring(domain, encoding="unicode")
+
+
+def _add_cpu(domain: etree._Element, plan: DeployPlan, accelerator: str) -> None:
+    cpu = etree.SubElement(domain, "cpu", mode="host-passthrough" if accelerator == "kvm" else "maximum")
+    # One socket: libvirt would make one of each, and some systems use no more than two.
+    etree.SubElement(cpu, "topology", sockets="1", cores=str(plan.vcpus), threads="1")
+    if accelerator == "tcg" and not plan.devices.cx16:
+        # QEMU 7.2 emulates it with wrong flags: an interrupt just then ends Linux 6.12 in a double fault.
+        etree.SubElement(cpu, "feature", policy="disable", name="cx16")
 
 
 def _add_os(domain: etree._Element, plan: DeployPlan, files: Files) -> None:
