@@ -18,7 +18,7 @@ from tests.integration.imagebuilder.conftest import Guest
 from tests.support.imaging import MAC
 from tests.support.missing import missing
 
-# QEMU 7.2's emulation answers CMPXCHG16B with wrong flags; an interrupt just then is a double fault of Debian 13's kernel.
+# QEMU 7.2 emulates CMPXCHG16B with wrong flags; an interrupt just then is a double fault of Debian 13's kernel.
 EMULATED = "max,cx16=off"
 
 
