@@ -2,7 +2,7 @@
 """Answers "where would this vm go, and why?" without claiming anything.
 
 A question is dump(Request) plus, each optional: "why_not" (a host's id or name), "policy" (a name; the active one
-otherwise) and "mask" (true hides hosts' names, unless the request names one itself). The answer is dump(Decision).
+otherwise) and "mask" (true: hosts are called by their masks). The answer is dump(Decision).
 With why_not that host is in the answer whatever its rank: first among the misses where it is refused, else among
 the candidates.
 """
@@ -14,6 +14,7 @@ from typing import Any
 
 from services.common.contracts.codec import dump, load
 from services.common.contracts.errors import Invalid, NotFound, Problem
+from services.common.contracts.masking import masked_decision
 from services.common.contracts.placement import Decision, HostView, Request
 from services.common.store.database import Database
 from services.scheduler.choose import choose, judge, miss, scales_of, score
@@ -45,13 +46,11 @@ class Explainer:
         policy = self._shelf.chosen(request, name or "")
         with self._database.read() as session:
             inventory = load_inventory(session, self._clock())
-        if mask and not request.host:
-            inventory = inventory.masked()
         decision = choose(request, inventory.hosts, policy, inventory.generation)
         if why_not:
             decision = with_host(decision, _host(inventory, why_not), inventory.hosts, policy)
         plain: JsonDict = dump(decision)
-        return plain
+        return masked_decision(plain) if mask else plain
 
 
 def with_host(decision: Decision, host: HostView, hosts: Sequence[HostView], policy: Policy) -> Decision:

@@ -36,14 +36,6 @@ class Inventory:
         hosts = tuple(newer.get(h.id, h) for h in self.hosts)
         return Inventory(hosts, max(self.generation, fresh.generation))
 
-    def masked(self) -> "Inventory":
-        """The same hosts without their names and ids, in the same order: for people who may not know them."""
-        ordered = sorted(self.hosts, key=lambda h: h.id)
-        width = len(str(len(ordered)))
-        labels = [f"host-{n:0{width}d}" for n in range(1, len(ordered) + 1)]
-        hosts = (replace(h, id=label, name=label) for h, label in zip(ordered, labels, strict=True))
-        return Inventory(tuple(hosts), self.generation)
-
 
 def load_inventory(session: Session, now: float, only: Sequence[str] = ()) -> Inventory:
     """Every host, or those with the ids in `only`; `now` (epoch seconds) is what heartbeats' ages are told from."""

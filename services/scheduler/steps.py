@@ -2,7 +2,6 @@
 """The scheduler's steps: `place` finds a vm a host and holds room there, `release` gives it back."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
@@ -10,6 +9,7 @@ from services.common.catalog import systems
 from services.common.contracts.codec import dump
 from services.common.contracts.errors import NoHost, NotYet
 from services.common.contracts.journal import Done, Handler, StepContext, VmView
+from services.common.contracts.masking import masked_decision
 from services.common.contracts.placement import Decision, Request, request_of
 from services.common.runtime.log import get_logger
 from services.common.store.database import Database
@@ -58,7 +58,7 @@ class Placer:
             until = context.job.created_at + policy.on_no_host.deadline_s
             if policy.on_no_host.retry and context.now < until:
                 raise NotYet(f"no host can take {context.vm.name!r} yet; it waits for room", until)
-            raise no_host(context.vm.name, request, inventory, policy)
+            raise no_host(context.vm.name, decision, len(inventory.hosts))
         facts = facts_of(decision, inventory)
         log.info("host chosen", host=decision.host, score=facts["score"], policy=policy.name)
         booking = Booking(context.job, policy, inventory, decision, context.now, facts)
@@ -95,17 +95,13 @@ def timed_choice(request: Request, inventory: Inventory, policy: Policy) -> Deci
     return decision
 
 
-def no_host(name: str, request: Request, inventory: Inventory, policy: Policy) -> NoHost:
+def no_host(name: str, decision: Decision, hosts: int) -> NoHost:
     """The error for the job. Its readers may not know hosts by name, whoever asked for one."""
-    shown = inventory.masked()
-    by_id = sorted(inventory.hosts, key=lambda h: h.id)
-    labels = {host.id: label.id for host, label in zip(by_id, shown.hosts, strict=True)}
-    asked = replace(request, host=labels.get(request.host, request.host))
-    told = choose(asked, shown.hosts, policy, shown.generation)
-    if not shown.hosts:
+    told = masked_decision(dump(decision))
+    if not hosts:
         reason = "no host is registered yet; register one, then retry"
     else:
-        near = "; ".join(m.reason for m in told.misses[:2])
-        way = told.relaxations[0].sentence if told.relaxations else "no change of the request would help"
-        reason = f"none of {len(shown.hosts)} host(s) can take {name!r}: {near}; nearest way: {way}"
-    return NoHost(reason, extra={"explanation": dump(told)})
+        near = "; ".join(m["reason"] for m in told["misses"][:2])
+        way = told["relaxations"][0]["sentence"] if told["relaxations"] else "no change of the request would help"
+        reason = f"none of {hosts} host(s) can take {name!r}: {near}; nearest way: {way}"
+    return NoHost(reason, extra={"explanation": told})

@@ -5,7 +5,7 @@ from typing import Any
 
 from services.api import etags
 from services.api.views.moments import moment
-from services.api.views.names import masked
+from services.common.contracts.masking import masked_host
 from services.common.store.models import Host
 
 JsonDict = dict[str, Any]
@@ -17,7 +17,7 @@ def host_view(row: Host, vms: int, unmasked: bool, now: float) -> JsonDict:
     seen = row.telemetry or {}
     view = {
         "id": row.id,
-        "name": row.name if unmasked else masked(row.id),
+        "name": row.name if unmasked else masked_host(row.id),
         "driver": row.driver,
         "state": row.state,
         "zone": row.zone,

@@ -1,14 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What members see in place of hosts' names and ids, wherever a job, an event or a decision speaks of hosts. Pure.
+"""What members see in place of hosts' names and ids, wherever a job or an event speaks of hosts. Pure."""
 
-A host is called the same everywhere (names.masked), so that two answers can be compared.
-"""
-
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from services.api.views.names import masked
+from services.common.contracts.masking import masked_host
 
 JsonDict = dict[str, Any]
 
@@ -19,7 +15,7 @@ def masked_event(message: Mapping[str, Any]) -> JsonDict:
     if not data:
         return dict(message)
     if "host_name" in data:
-        label = _label(str(data.get("host") or ""))
+        label = masked_host(str(data.get("host") or ""))
         return {**message, "data": {**data, "host": label, "host_name": label}}
     return {**message, "data": _without_host(data)}
 
@@ -33,36 +29,3 @@ def masked_error(error: JsonDict | None) -> JsonDict | None:
 
 def _without_host(circumstances: JsonDict) -> JsonDict:
     return {**circumstances, "host": None} if "host_state" in circumstances else circumstances
-
-
-def masked_decision(decision: Mapping[str, Any]) -> JsonDict:
-    """A stored explanation (contracts.placement.Decision): its sentences begin with the host's name."""
-    request = decision["request"]
-    return {
-        **decision,
-        "request": {**request, "host": _label(request.get("host", ""))},
-        "host": _label(decision["host"]),
-        "candidates": [{**c, "host": _label(c["host"])} for c in decision["candidates"]],
-        "misses": [
-            {**m, "host": _label(m["host"]), "reason": f"{_label(m['host'])} {_rest(m['reason'])}"}
-            for m in decision["misses"]
-        ],
-        "relaxations": [_relaxation(r, request.get("host", "")) for r in decision["relaxations"]],
-    }
-
-
-def _relaxation(told: Mapping[str, Any], asked_host: str) -> JsonDict:
-    sentence = f"{_label(told['host'])} {_rest(told['sentence'])}"
-    asked = str(told["asked"])
-    if asked_host:
-        sentence, asked = (text.replace(asked_host, _label(asked_host)) for text in (sentence, asked))
-    return {**told, "host": _label(told["host"]), "asked": asked, "sentence": sentence}
-
-
-def _label(host: str) -> str:
-    """A mask where there is a host. What the scheduler has masked already ("host-3") stays as it is."""
-    return host if not host or re.fullmatch(r"host-\d+", host) else masked(host)
-
-
-def _rest(sentence: str) -> str:
-    return sentence.partition(" ")[2]

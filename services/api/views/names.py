@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Names beside ids: networks for everybody, hosts for admins; others see a stable mask."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -9,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.api.call import Call
+from services.common.contracts.masking import masked_host
 from services.common.store.models import Host, Network
 
 
@@ -24,12 +24,7 @@ class Names:
         """The host's name as the caller may see it; "" for none."""
         if not host_id:
             return ""
-        return self.hosts.get(host_id, host_id) if self.unmasked else masked(host_id)
-
-
-def masked(host_id: str) -> str:
-    """What a host is called for those who may not know it; always the same for the same host."""
-    return f"host-{hashlib.sha256(host_id.encode()).hexdigest()[:8]}"
+        return self.hosts.get(host_id, host_id) if self.unmasked else masked_host(host_id)
 
 
 def names_for(call: Call, db: Session, hosts: set[str], networks: set[str]) -> Names:

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.api import etags
-from services.api.views.masking import masked_decision
 from services.api.views.moments import moment
 from services.api.views.names import Names
+from services.common.contracts.masking import masked_decision
 from services.common.store.models import Activation, StoredDecision, StoredPolicy
 
 JsonDict = dict[str, Any]

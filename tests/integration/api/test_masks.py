@@ -12,6 +12,7 @@ from services.common.contracts.codec import dump
 from services.common.contracts.events import JobEventKind
 from services.common.contracts.ids import new_id
 from services.common.contracts.journal import NewEvent
+from services.common.contracts.masking import masked_host
 from services.common.runtime.ask import Answerer
 from services.common.store.appending import append_events
 from services.common.store.models import Host, Job, StoredDecision, Vm
@@ -158,3 +159,4 @@ def test_neither_an_explanation_nor_a_dry_run_names_hosts_to_members(api: Api, s
         answerer.stop()
     assert NAME in told["admin"].text
     assert not [word for word in (NAME, OTHER, story.host, story.other) if word in told["member"].text]
+    assert masked_host(story.host) in told["member"].text

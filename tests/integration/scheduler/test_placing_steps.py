@@ -17,6 +17,7 @@ from services.common.contracts.codec import load
 from services.common.contracts.errors import Invalid, NoHost, NotYet, TryAgain
 from services.common.contracts.ids import new_id
 from services.common.contracts.journal import Done, JobView, StepContext
+from services.common.contracts.masking import masked_host
 from services.common.contracts.placement import Decision
 from services.common.store.catalogue import AddressLease, Network
 from services.common.store.database import Database
@@ -190,7 +191,7 @@ def test_no_host_says_why_what_would_fit_and_keeps_the_explanation(desk: Desk) -
 def test_the_job_of_who_names_a_host_tells_about_it_by_a_mask_and_the_decision_by_name(desk: Desk) -> None:
     host = desk.inn.add_host("h1", state="maintenance")
     _, job_id = desk.inn.add_vm("web", host=host)
-    with pytest.raises(NoHost, match="host-1 is maintenance, not up") as raised:
+    with pytest.raises(NoHost, match=f"{masked_host(host)} is maintenance, not up") as raised:
         desk.place(desk.claim(job_id))
     assert host not in raised.value.detail + str(raised.value.extra)
     (stored,) = desk.decisions()
