@@ -44,7 +44,7 @@ def host_named(name: str) -> st.SearchStrategy[HostView]:
         vms=st.integers(0, 3),
         cpu_percent=st.none() | st.floats(0, 100),
         watts=st.none() | st.floats(0, 1000),
-        power_curve=st.sampled_from(((), CURVE)),
+        power_curve=st.sampled_from(((), CURVE, (10.0, 20.0))),
         heartbeat_age_s=st.none() | st.sampled_from((1.0, 29.0, 400.0)),
         failures=st.sampled_from((0.0, 0.3, 7.0)),
         price_kwh=st.none() | st.floats(0, 2),

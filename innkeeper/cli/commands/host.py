@@ -4,9 +4,9 @@
 import click
 
 from innkeeper.cli import options as shared
+from innkeeper.cli.commands.acting import acting
 from innkeeper.cli.output import Column, facts, show, show_one, table
 from innkeeper.cli.session import Session
-from innkeeper.cli.wait import followed
 from innkeeper.cli.words import span
 from innkeeper.models.host import ConsolidationPlan, Host, HostPower
 
@@ -87,27 +87,11 @@ def _plan(p: ConsolidationPlan) -> str:
     return "\n".join([*lines, f"{p.moves} moves, {p.watts_saved:.0f} W. A plan: nothing was moved."])
 
 
-def _action(verb: str, text: str) -> click.Command:
-    @click.command(verb, help=text)
-    @click.argument("names", nargs=-1, required=True, metavar="NAME...")
-    @shared.waiting
-    @shared.output
-    @click.pass_obj
-    def act(session: Session, names: tuple[str, ...], wait: bool, timeout: float | None, form: str) -> None:
-        with session.client() as client:
-            found = [client.hosts.find(name) for name in names]
-            jobs = {client.hosts.act(h.id, verb).id: h.name for h in found}
-            if not wait:
-                click.echo("\n".join(jobs))
-                return
-            followed(client, jobs, form, timeout)
-            show([client.hosts.get(h.id) for h in found], COLUMNS, form)
-
-    return act
-
-
-host.add_command(_action("sleep", "Put empty hosts to sleep; they can be woken again."))
-host.add_command(_action("wake", "Wake hosts that sleep, or are down, and wait until they speak."))
+for _verb, _text in {
+    "sleep": "Put empty hosts to sleep; they can be woken again.",
+    "wake": "Wake hosts that sleep, or are down, and wait until they speak.",
+}.items():
+    host.add_command(acting(_verb, _text, lambda client: client.hosts, COLUMNS))
 
 
 def _power(p: HostPower) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from innkeeper.cli import options as shared
+from innkeeper.cli.commands.acting import acting
 from innkeeper.cli.commands.looking import console_log, screenshot
 from innkeeper.cli.link_lines import link_lines
 from innkeeper.cli.output import Column, facts, show, show_one
@@ -114,34 +115,13 @@ def _confirm(vms: list[Vm], yes: bool) -> None:
     click.confirm(f"Delete {what} with all disks?", abort=True)
 
 
-def _action(verb: str, text: str) -> click.Command:
-    """A command that has the server do one thing to some vms."""
-
-    @click.command(verb, help=text)
-    @click.argument("names", nargs=-1, required=True, metavar="NAME...")
-    @shared.waiting
-    @shared.output
-    @click.pass_obj
-    def act(session: Session, names: tuple[str, ...], wait: bool, timeout: float | None, form: str) -> None:
-        with session.client() as client:
-            found = [client.vms.find(name) for name in names]
-            jobs = {client.vms.act(v.id, verb).id: v.name for v in found}
-            if not wait:
-                click.echo("\n".join(jobs))
-                return
-            followed(client, jobs, form, timeout)
-            show([client.vms.get(v.id) for v in found], COLUMNS, form)
-
-    return act
-
-
 for _verb, _text in {
     "start": "Switch vms on and follow them until they are ready.",
     "stop": "Ask guests to shut down.",
     "force-stop": "Cut the power; unwritten data is lost.",
     "reboot": "Ask guests to restart.",
 }.items():
-    vm.add_command(_action(_verb, _text))
+    vm.add_command(acting(_verb, _text, lambda client: client.vms, COLUMNS))
 vm.add_command(console_log)
 vm.add_command(screenshot)
 

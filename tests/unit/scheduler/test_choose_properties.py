@@ -9,56 +9,19 @@ from hypothesis import strategies as st
 from services.common.contracts.placement import HostView, Request
 from services.scheduler.choose import choose, judge
 from services.scheduler.policy import Policy
-from tests.support.placing import CURVE, SHELF, a_host, a_request, relaxed
+from tests.support.fleets import any_fleet, any_request, host_named
+from tests.support.placing import SHELF, relaxed
 
-ZONES, DRIVERS, TRAITS = ("", "a", "b"), ("fake", "libvirt"), ("gpu", "ssd", "nvme")
-NAMES = [f"h{n}" for n in range(6)]
-
-requests = st.builds(
-    a_request,
-    vcpus=st.integers(1, 40),
-    memory_mib=st.sampled_from((64, 1024, 8192, 131072)),
-    disk_gib=st.integers(1, 600),
-    zone=st.sampled_from(ZONES),
-    hypervisor=st.sampled_from(("", *DRIVERS)),
-    host=st.sampled_from(("", "", "", "id-h1", "nowhere")),
-    traits=st.lists(st.sampled_from(TRAITS), max_size=2, unique=True).map(tuple),
-)
 NAMED = [SHELF.get(name) for name in ("balanced", "energy-first", "licence-pool", "spread-ha")]
 policies = st.sampled_from(NAMED)
 alone = st.sampled_from(NAMED[:3])  # spread-ha counts the room of all hosts
 
 
-def hosts_named(name: str) -> st.SearchStrategy[HostView]:
-    """Any host of that name, sane or not so sane."""
-    return st.builds(
-        a_host,
-        st.just(name),
-        driver=st.sampled_from(DRIVERS),
-        state=st.sampled_from(("up", "up", "up", "down", "draining")),
-        zone=st.sampled_from(ZONES),
-        traits=st.lists(st.sampled_from(TRAITS), max_size=3, unique=True).map(tuple),
-        vcpus=st.sampled_from((0, 2, 16, 64)),
-        memory_mib=st.sampled_from((512, 8192, 65536)),
-        used_vcpus=st.integers(0, 20),
-        used_memory_mib=st.integers(0, 8192),
-        used_disk_gib=st.integers(0, 600),
-        vms=st.integers(0, 3),
-        cpu_percent=st.none() | st.floats(0, 100),
-        watts=st.none() | st.floats(0, 1000),
-        power_curve=st.sampled_from(((), CURVE, (10.0, 20.0))),
-        heartbeat_age_s=st.none() | st.sampled_from((1.0, 29.0, 400.0)),
-    )
-
-
-inventories = st.lists(st.sampled_from(NAMES), unique=True, max_size=5).flatmap(
-    lambda names: st.tuples(*(hosts_named(name) for name in names))
-)
 quick = settings(max_examples=100, deadline=None)
 
 
 @quick
-@given(requests, inventories, policies, st.randoms(use_true_random=False))
+@given(any_request, any_fleet, policies, st.randoms(use_true_random=False))
 def test_the_order_of_hosts_changes_nothing(
     request: Request, hosts: tuple[HostView, ...], policy: Policy, rng: random.Random
 ) -> None:
@@ -68,7 +31,7 @@ def test_the_order_of_hosts_changes_nothing(
 
 
 @quick
-@given(requests, inventories, alone, hosts_named("zz"))
+@given(any_request, any_fleet, alone, host_named("zz"))
 def test_a_host_that_cannot_take_it_changes_neither_choice_nor_scores(
     request: Request, hosts: tuple[HostView, ...], policy: Policy, extra: HostView
 ) -> None:
@@ -79,7 +42,7 @@ def test_a_host_that_cannot_take_it_changes_neither_choice_nor_scores(
 
 
 @quick
-@given(requests, inventories, policies)
+@given(any_request, any_fleet, policies)
 def test_applying_a_relaxation_places_the_vm(request: Request, hosts: tuple[HostView, ...], policy: Policy) -> None:
     for relaxation in choose(request, hosts, policy, 1).relaxations:
         changed = relaxed(request, relaxation)
@@ -89,7 +52,7 @@ def test_applying_a_relaxation_places_the_vm(request: Request, hosts: tuple[Host
 
 
 @quick
-@given(requests, inventories, policies, st.randoms(use_true_random=False))
+@given(any_request, any_fleet, policies, st.randoms(use_true_random=False))
 def test_terms_sum_to_the_score_exactly_in_any_order_and_norms_stay_within_their_scale(
     request: Request, hosts: tuple[HostView, ...], policy: Policy, rng: random.Random
 ) -> None:
@@ -103,7 +66,7 @@ def test_terms_sum_to_the_score_exactly_in_any_order_and_norms_stay_within_their
 
 
 @quick
-@given(requests, inventories, policies)
+@given(any_request, any_fleet, policies)
 def test_the_chosen_host_passes_every_filter_and_the_counts_add_up(
     request: Request, hosts: tuple[HostView, ...], policy: Policy
 ) -> None:
