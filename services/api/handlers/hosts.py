@@ -23,6 +23,7 @@ from services.common.store.host_power import host_powers
 from services.common.store.host_states import move_host
 from services.common.store.models import Claim, Host, Job, Vm, VmLoad
 from services.common.store.sleeping import Asker, put_to_sleep, wake_up
+from services.common.store.waiting_for_room import ring_for_room
 
 JsonDict = dict[str, Any]
 ORDER = Order(Host.id, {"name": Host.name, "created_at": Host.id, "state": Host.state})
@@ -131,6 +132,7 @@ def change(call: Call, db: Session) -> JsonDict:
     row.generation += 1
     row.updated_at = call.now
     db.flush()
+    ring_for_room(db)
     return _views(call, db, [row])[0]
 
 

@@ -6,11 +6,17 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from services.common.store.catalogue import AddressLease
 from services.common.store.hosts import Claim, Host
+from services.common.store.waiting_for_room import ring_for_room
 
 
 def give_back(session: Session, vm_id: str) -> bool:
-    """Give back exactly what the vm's claim holds, and its addresses; False where it has no claim (any more)."""
+    """Give back exactly what the vm's claim holds, and its addresses; False where it has no claim (any more).
+
+    Vms that wait for room are looked at again.
+    """
     held = give_up_claim(session, vm_id)
+    if held:
+        ring_for_room(session)
     leases = delete(AddressLease).where(AddressLease.vm_id == vm_id)
     session.execute(leases.execution_options(synchronize_session=False))
     return held
