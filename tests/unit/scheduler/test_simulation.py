@@ -6,14 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from services.common.contracts.placement import HostView, Request
 from services.scheduler.choose import choose
 from services.scheduler.engine.table import HostTable
 from services.scheduler.simulation.outcome import COLUMNS, as_rows, as_text, moved
 from services.scheduler.simulation.physics import Physics
 from services.scheduler.simulation.replay import by_policy, replay
 from services.scheduler.simulation.trace import Arrival, Trace
-from services.scheduler.simulation.what_fits import what_fits
 from tests.support.placing import CURVE, SHELF, a_host, a_request, plain_policy
 
 HOUR = 3600.0
@@ -98,14 +96,3 @@ def test_the_table_tells_what_moved_against_what_was_recorded() -> None:
     assert [row[COLUMNS.index("moved")] for row in as_rows([pack, spread], spread.homes)] == ["2", "0"]
     assert moved(["", "h1"], ["h0", "h1"]) == 0
     assert len({len(line) for line in as_text([pack, spread]).splitlines()}) == 1
-
-
-def test_what_fits_counts_each_flavor_alone_and_tells_what_stops_it() -> None:
-    hosts: tuple[HostView, ...] = (a_host("h1"), a_host("h2", used_vcpus=10))
-    flavors = {"small": a_request(vcpus=2, memory_mib=1024), "large": a_request(vcpus=16)}
-    small, large = what_fits(plain_policy("pack"), hosts, flavors)
-    assert (small.count, small.hosts, small.stopped_by) == (8 + 3, 2, ("capacity",))
-    assert (large.count, large.hosts, large.at_least) == (1, 1, False)
-    nothing: Request = a_request(hypervisor="nowhere")
-    assert what_fits(plain_policy("pack"), hosts, {"x": nothing})[0].stopped_by == ("hypervisor",)
-    assert what_fits(plain_policy("pack"), hosts, flavors, most=3)[0].at_least
