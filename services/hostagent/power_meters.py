@@ -5,13 +5,14 @@ Unlike RAPL they see the whole machine. They are slow and fail now and then, so 
 takes the last answer while it is fresh.
 """
 
-import subprocess
 import threading
 import time
 from collections.abc import Callable
 from typing import Protocol
 
 from services.common.contracts.power_shares import FRESH_S
+from services.common.runtime.controllers.failing import ControllerFailed
+from services.common.runtime.controllers.ipmitool import HERE, TIMEOUT_S, told
 from services.common.runtime.going_on import going_on
 from services.common.runtime.log import get_logger
 from services.hostagent import metrics
@@ -21,25 +22,21 @@ ASK_EVERY_S = 10.0
 MOST_WATTS = 100_000.0  # more than any machine draws: a meter that says so has lost its mind
 
 
-class MeterFailed(Exception):
-    """The meter gave no usable answer; says why, without any secret."""
-
-
 class Meter(Protocol):
     """One way to ask."""
 
     name: str
 
     def watts(self) -> float:
-        """What the machine draws now; raises MeterFailed."""
+        """What the machine draws now; raises ControllerFailed."""
 
 
 def plausible(value: object, where: str) -> float:
-    """The reading as a number of watts; MeterFailed for what can't be one."""
+    """The reading as a number of watts; ControllerFailed for what can't be one."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise MeterFailed(f"{where} says {value!r}, which is no number")
+        raise ControllerFailed(f"{where} says {value!r}, which is no number")
     if not 0 < value <= MOST_WATTS:  # false for NaN, too
-        raise MeterFailed(f"{where} says {value} W, which no machine draws")
+        raise ControllerFailed(f"{where} says {value} W, which no machine draws")
     return float(value)
 
 
@@ -75,7 +72,7 @@ class MeterWatch:
         """Ask once; a failure is told when it begins, counted each time, and leaves the last answer to age."""
         try:
             watts = self._meter.watts()
-        except MeterFailed as error:
+        except ControllerFailed as error:
             metrics.METER_FAILURES.labels(self.name).inc()
             if str(error) != self._failing:
                 log.warning("the power meter gives no answer", meter=self.name, reason=str(error))
@@ -95,25 +92,17 @@ class IpmiMeter:
 
     name = "ipmi"
 
-    def __init__(self, command: tuple[str, ...] = ("ipmitool",), timeout_s: float = 10.0) -> None:
+    def __init__(self, command: tuple[str, ...] = HERE, timeout_s: float = TIMEOUT_S) -> None:
         self._command = (*command, "dcmi", "power", "reading")
         self._timeout_s = timeout_s
 
     def watts(self) -> float:
         """The line "Instantaneous power reading: 214 Watts"."""
-        try:
-            done = subprocess.run(self._command, capture_output=True, text=True, timeout=self._timeout_s, check=False)
-        except FileNotFoundError as error:
-            raise MeterFailed(f"{self._command[0]} is not installed") from error
-        except subprocess.TimeoutExpired as error:
-            raise MeterFailed(f"ipmitool gave no answer within {self._timeout_s:.0f} s") from error
-        if done.returncode:
-            raise MeterFailed(f"ipmitool ended with {done.returncode}: {done.stderr.strip()[:200]}")
-        for line in done.stdout.splitlines():
+        for line in told(self._command, self._timeout_s).splitlines():
             label, _, value = line.partition(":")
             if label.strip() == "Instantaneous power reading":
                 return plausible(_number(value), "ipmitool")
-        raise MeterFailed("ipmitool's answer has no power reading")
+        raise ControllerFailed("ipmitool's answer has no power reading")
 
 
 def _number(text: str) -> float | str:

@@ -9,9 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
+from services.common.runtime.controllers.failing import ControllerFailed
+from services.common.runtime.controllers.redfish import RedfishSettings, opened
 from services.hostagent.power_meter_settings import power_meter, power_meter_problems
-from services.hostagent.power_meters import IpmiMeter, MeterFailed, MeterWatch
-from services.hostagent.redfish_meter import RedfishMeter, RedfishSettings, opened
+from services.hostagent.power_meters import IpmiMeter, MeterWatch
+from services.hostagent.redfish_meter import RedfishMeter
 from services.hostagent.watts import PowerMeter
 from tests.support.redfish import PASSWORD, USER, Controller, certificate, controller
 
@@ -39,7 +41,7 @@ def test_an_older_controller_is_read_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("nonsense", [-5, 0, 1e9, "214", None, True, [214], float("nan")])
 def test_what_no_machine_draws_is_no_reading(tmp_path: Path, nonsense: Any) -> None:
-    with controller(tmp_path, nonsense) as bmc, pytest.raises(MeterFailed):
+    with controller(tmp_path, nonsense) as bmc, pytest.raises(ControllerFailed):
         meter(bmc).watts()
 
 
@@ -48,26 +50,26 @@ def test_what_no_machine_draws_is_no_reading(tmp_path: Path, nonsense: Any) -> N
 )
 def test_an_answer_that_is_none_is_a_failure(bmc: Controller, raw: bytes) -> None:
     bmc.raw = raw
-    with pytest.raises(MeterFailed):
+    with pytest.raises(ControllerFailed):
         meter(bmc).watts()
 
 
 @pytest.mark.parametrize("status", [301, 403, 404, 500, 503])
 def test_a_refusal_is_a_failure(bmc: Controller, status: int) -> None:
     bmc.status = status
-    with pytest.raises(MeterFailed, match=str(status)):
+    with pytest.raises(ControllerFailed, match=str(status)):
         meter(bmc).watts()
 
 
 def test_a_wrong_password_is_said_without_the_password(bmc: Controller) -> None:
-    with pytest.raises(MeterFailed, match="401") as refused:
+    with pytest.raises(ControllerFailed, match="401") as refused:
         meter(bmc, password="canary-of-mine").watts()
     assert "canary" not in f"{refused.value!r} {refused.value.__cause__!r}"
 
 
 def test_a_controller_nobody_vouches_for_gets_no_password(bmc: Controller, tmp_path: Path) -> None:
     other, _ = certificate(tmp_path, "somebody-else")
-    with pytest.raises(MeterFailed, match="certificate"):
+    with pytest.raises(ControllerFailed, match="certificate"):
         meter(bmc, ca_file=str(other)).watts()
     assert bmc.asked == []
 
@@ -77,13 +79,13 @@ def test_a_controller_that_answers_too_late_is_a_failure(bmc: Controller) -> Non
     settings = RedfishSettings(bmc.url, USER, PASSWORD, str(bmc.ca_file))
     client = opened(settings)
     client.timeout = httpx.Timeout(0.1)
-    with pytest.raises(MeterFailed, match="Timeout"):
+    with pytest.raises(ControllerFailed, match="Timeout"):
         RedfishMeter(settings, client).watts()
 
 
 def test_a_controller_that_points_elsewhere_is_not_followed(bmc: Controller) -> None:
     bmc.documents["/redfish/v1/Chassis"] = {"Members": [{"@odata.id": "https://127.0.0.2/steal"}]}
-    with pytest.raises(MeterFailed, match="another machine"):
+    with pytest.raises(ControllerFailed, match="another machine"):
         meter(bmc).watts()
 
 
@@ -95,7 +97,7 @@ class Told:
 
     def watts(self) -> float:
         if self.now is None:
-            raise MeterFailed("away")
+            raise ControllerFailed("away")
         return self.now
 
 
@@ -143,12 +145,12 @@ def test_ipmitool_is_asked_for_dcmi_s_reading(tmp_path: Path) -> None:
     [("", 0), (DCMI, 1), (DCMI.replace("214", "0"), 0), (DCMI.replace("214", "many"), 0), (DCMI.replace("214", ""), 0)],
 )
 def test_what_ipmitool_can_not_tell_is_a_failure(tmp_path: Path, says: str, status: int) -> None:
-    with pytest.raises(MeterFailed):
+    with pytest.raises(ControllerFailed):
         tool(tmp_path, says, status).watts()
 
 
 def test_a_machine_without_ipmitool_says_so(tmp_path: Path) -> None:
-    with pytest.raises(MeterFailed, match="not installed"):
+    with pytest.raises(ControllerFailed, match="not installed"):
         IpmiMeter((str(tmp_path / "ipmitool"),)).watts()
 
 

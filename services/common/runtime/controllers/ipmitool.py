@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""IPMI through `ipmitool`: of this machine, or of a controller on the network."""
+
+import subprocess
+from collections.abc import Mapping
+
+from services.common.runtime.controllers.failing import ControllerFailed, ControllerRefused
+
+HERE = ("ipmitool",)
+TIMEOUT_S = 10.0
+_FOR_GOOD = ("unauthorized name", "hmac is invalid", "insufficient privilege", "invalid user name")
+
+
+def far(given: Mapping[str, str]) -> tuple[str, ...]:
+    """The command for a controller on the network (address, user, password_file).
+
+    The password goes by its file: whoever lists processes must not see it.
+    """
+    return (*HERE, "-I", "lanplus", "-H", given["address"], "-U", given["user"], "-f", given["password_file"])
+
+
+def told(command: tuple[str, ...], timeout_s: float = TIMEOUT_S) -> str:
+    """What it prints; raises ControllerFailed where it fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
+    except FileNotFoundError as error:
+        raise ControllerRefused(f"{command[0]} is not installed") from error
+    except subprocess.TimeoutExpired as error:
+        raise ControllerFailed(f"ipmitool gave no answer within {timeout_s:.0f} s") from error
+    if done.returncode:
+        said = done.stderr.strip()[:200]
+        refused = any(word in said.lower() for word in _FOR_GOOD)
+        raise (ControllerRefused if refused else ControllerFailed)(f"ipmitool ended with {done.returncode}: {said}")
+    return done.stdout
