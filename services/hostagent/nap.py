@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.common.contracts.errors import HostFailed
+from services.common.contracts.waking import CONTROLLERS
 from services.common.runtime.log import get_logger
 
 log = get_logger(__name__)
@@ -19,7 +20,11 @@ class Nap:
     """Runs the configured command. `prepare` refuses while the sender can still be told; `begin` does it."""
 
     def __init__(self, asked: Mapping[str, Any], farewell_s: float = FAREWELL_S) -> None:
-        self.wake: Mapping[str, Any] = asked.get("wake_on_lan") or {}
+        controller = asked.get("controller")
+        self.wake: Mapping[str, Any] = {
+            **(asked.get("wake_on_lan") or {}),
+            **({"controller": controller} if controller else {}),
+        }
         self._command: list[str] = list(asked.get("command") or ())
         self._farewell_s = farewell_s
         self._due = threading.Event()
@@ -61,13 +66,21 @@ def sleep_problems(asked: Any) -> list[str]:
         return []
     if not isinstance(asked, dict):
         return ["sleep: give a mapping"]
-    problems = [f"sleep.{key}: unknown key" for key in asked if key not in ("command", "wake_on_lan")]
-    command, wake = asked.get("command"), asked.get("wake_on_lan")
+    problems = [f"sleep.{key}: unknown key" for key in asked if key not in ("command", "wake_on_lan", "controller")]
+    command, wake, controller = asked.get("command"), asked.get("wake_on_lan"), asked.get("controller")
     if not isinstance(command, list) or not command or not all(isinstance(word, str) for word in command):
         problems.append("sleep.command: give a list of words, such as [systemctl, suspend]")
+    if controller is not None and controller not in CONTROLLERS:
+        problems.append(f"sleep.controller: {controller!r} is none of {', '.join(CONTROLLERS)}")
+    if wake is None and controller is not None:
+        return problems
+    return problems + _packet_problems(wake)
+
+
+def _packet_problems(wake: Any) -> list[str]:
     if not isinstance(wake, dict):
-        return [*problems, "sleep.wake_on_lan: missing; give mac, and where needed address and port"]
-    problems += [f"sleep.wake_on_lan.{key}: unknown key" for key in wake if key not in ("mac", "address", "port")]
+        return ["sleep.wake_on_lan: missing; give mac, and where needed address and port, or a controller"]
+    problems = [f"sleep.wake_on_lan.{key}: unknown key" for key in wake if key not in ("mac", "address", "port")]
     if not _MAC.fullmatch(str(wake.get("mac", ""))):
         problems.append(f"sleep.wake_on_lan.mac: {wake.get('mac')!r} is no MAC address")
     if not isinstance(wake.get("address", ""), str):

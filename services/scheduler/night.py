@@ -10,20 +10,20 @@ from dataclasses import dataclass
 
 from services.common.contracts.placement import HostView
 from services.common.contracts.states import HostState
+from services.common.contracts.waking import LAN, WAYS
 from services.scheduler.energy import watts_per_vcpu
 from services.scheduler.policy import Policy
 
 RESOURCES = ("vcpus", "memory_mib", "disk_gib")
-WAKE_ON_LAN = "wol"
 
 
 @dataclass(frozen=True)
 class Sight:
-    """A host as the night watch sees it: since when it is empty, and whether a magic packet would wake it."""
+    """A host as the night watch sees it: since when it is empty, and by which ways it can be woken."""
 
     host: HostView
     idle_s: float = 0.0
-    wakeable: bool = True
+    ways: tuple[str, ...] = (LAN,)
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,17 @@ class Night:
 def plan_night(sights: Sequence[Sight], policy: Policy, refused: bool = False) -> Night:
     """What to do now; `refused` says that a vm found no host lately."""
     power = policy.power
-    by_lan = not power.wake_by or WAKE_ON_LAN in power.wake_by
+    wakeable = {s.host.id for s in sights if set(s.ways) & set(power.wake_by or WAYS)}
     awake = [s for s in sights if s.host.state == HostState.UP]
     waking = [s for s in sights if s.host.state == HostState.WAKING]
     ready = [s.host for s in (*awake, *waking)]
     if not enough(ready, policy) or (refused and not waking):
-        asleep = [s.host for s in sights if s.host.state == HostState.ASLEEP and s.wakeable and by_lan]
+        asleep = [s.host for s in sights if s.host.state == HostState.ASLEEP and s.host.id in wakeable]
         return Night(wake=_woken(ready, sorted(asleep, key=lambda h: _thirst(h, policy)), policy))
-    if waking or refused or power.sleep_after_idle_s <= 0 or not by_lan:
+    if waking or refused or power.sleep_after_idle_s <= 0:
         return Night()
-    idle = [s.host for s in awake if s.wakeable and not s.host.vms and s.idle_s >= power.sleep_after_idle_s]
+    empty = [s for s in awake if s.host.id in wakeable and not s.host.vms]
+    idle = [s.host for s in empty if s.idle_s >= power.sleep_after_idle_s]
     return Night(sleep=_slept(ready, sorted(idle, key=lambda h: _thirst(h, policy), reverse=True), policy))
 
 

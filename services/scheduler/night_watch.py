@@ -8,12 +8,14 @@ little longer. Claims made between a look and its jobs are seen at the next look
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.common.contracts.errors import Conflict
 from services.common.contracts.states import HostState, JobState
+from services.common.contracts.waking import ways_of
 from services.common.runtime.going_on import going_on
 from services.common.runtime.log import get_logger
 from services.common.store import control
@@ -30,6 +32,7 @@ from services.scheduler.policy import Policy, Power
 
 log = get_logger(__name__)
 LOOK_S = 5.0
+_DOZING = [str(s) for s in (HostState.UP, HostState.ASLEEP)]  # who may be put to sleep or woken
 REFUSED_S = 60.0  # a vm that found no host within this wants more of them awake
 
 
@@ -73,15 +76,15 @@ class NightWatch:
         for host in night.sleep:
             self._have(put_to_sleep, host)
         for host in night.wake:
-            self._have(wake_up, host)
+            self._have(partial(wake_up, by=policy.power.wake_by), host)
 
     def _sights(self, session: Session, now: float) -> list[Sight]:
         inventory = load_inventory(session, now)
-        can_be_called = Host.facts["wake"]["mac"].as_string() != ""
-        wakeable = set(session.scalars(select(Host.id).where(can_be_called)))
+        told = session.execute(select(Host.id, Host.facts["wake"]).where(Host.state.in_(_DOZING)))
+        ways = {row[0]: ways_of(row[1] or {}) for row in told}
         empty = [h.id for h in inventory.hosts if h.state == HostState.UP and not h.vms and not h.used_vcpus]
         self._idle = {host: self._idle.get(host, now) for host in empty}
-        return [Sight(h, now - self._idle.get(h.id, now), h.id in wakeable) for h in inventory.hosts]
+        return [Sight(h, now - self._idle.get(h.id, now), ways.get(h.id, ())) for h in inventory.hosts]
 
     def _have(self, begin: Callable[[Session, str, Asker], Job], host: str) -> None:
         try:

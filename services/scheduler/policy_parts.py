@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The parts of a policy that are plain values: capacity, match, groups, and what to do without a host."""
 
+from services.common.contracts.waking import WAYS
 from services.scheduler.capacity import Amounts, Capacity, HostClass, Share
 from services.scheduler.groups import MODES, RULES, SCOPES
 from services.scheduler.matching import Match
@@ -16,7 +17,6 @@ SUGGESTS = {
     "traits": ("traits",),
 }
 _TIE_BREAKS = ("fewest_vms", "host_id")
-_WAKES = ("wol", "ipmi", "redfish")
 
 
 def read_capacity(section: Section) -> tuple[Capacity, int]:
@@ -132,7 +132,7 @@ def read_power(section: Section) -> Power:
     awake = section.section("min_awake")
     hosts, free_cpu = awake.whole("hosts", 0, 0, 100_000), awake.whole("free_cpu", 0, 0, 10_000_000)
     awake.finish()
-    wake_by = section.words("wake_by", (), _WAKES)
+    wake_by = section.words("wake_by", (), WAYS)
     if idle and not wake_by:
         section.problem("sleep_after_idle", "hosts would sleep and never be woken", "add wake_by: [wol]")
     section.finish()

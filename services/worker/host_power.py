@@ -2,8 +2,7 @@
 """The steps that put an empty host to sleep and wake it again. Every change of its state is a compare-and-swap."""
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -13,24 +12,24 @@ from services.common.contracts.errors import HostFailed, TryAgain
 from services.common.contracts.ids import derived_id
 from services.common.contracts.journal import Done, Handler, JobView, Outcome, Park, StepContext
 from services.common.contracts.states import HostState
+from services.common.contracts.waking import ways_of
 from services.common.runtime.log import get_logger
 from services.common.store.database import Database
 from services.common.store.host_states import move_host
 from services.common.store.hosts import Host, Installation
-from services.worker.magic_packet import send_magic_packet
+from services.worker.calling import Caller, Sleeper
 from services.worker.metrics import HOST_SLEEPS, HOST_WAKES
 
 log = get_logger(__name__)
 SPOKE_S = 20.0  # a host that was heard within this is awake
-Call = Callable[[Mapping[str, Any]], None]
 
 
 class HostPower:
     """Handlers of the flows host.sleep and host.wake; the job's parameter `host` says which."""
 
-    def __init__(self, database: Database, call: Call = send_magic_packet):
+    def __init__(self, database: Database, caller: Caller):
         self._database = database
-        self._call = call
+        self._caller = caller
 
     def handlers(self) -> Mapping[str, Handler]:
         """Step name to handler."""
@@ -77,15 +76,15 @@ class HostPower:
         """Call the host until it speaks; each try that hears nothing is repeated, until the step's time is up."""
         with self._database.read() as session:
             host = _host(session, context.job)
-            facts = dict(host.facts or {})
+            wake = dict((host.facts or {}).get("wake") or {})
         if host.state != HostState.WAKING:
             return self._woken(host)
-        how = facts.get("wake") or {}
-        if not how:
-            raise HostFailed(f"host {host.name} can't be woken: its agent has told no wake_on_lan")
-        self._call(how)
-        context.progress(None, "called; it has not spoken yet")
-        raise TryAgain(f"host {host.name} was called and has not spoken yet")
+        ways = ways_of(wake, tuple(context.job.params.get("by") or ()))
+        if not ways:
+            raise HostFailed(f"host {host.name} can't be woken: its agent has told no way that is admitted")
+        told = self._caller.call(Sleeper(context.job.id, host.name, wake, ways), context.job.attempt)
+        context.progress(None, told)
+        raise TryAgain(f"host {host.name} was called and has not spoken yet; {told}")
 
     def give_up_waking(self, context: StepContext) -> Outcome:
         """It does not come back: people must look, and another host is woken instead."""

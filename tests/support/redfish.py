@@ -21,15 +21,21 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 USER, PASSWORD = "reader", "canary-of-the-controller"
+SYSTEM = "/redfish/v1/Systems/1"
+RESET = f"{SYSTEM}/Actions/ComputerSystem.Reset"
 
 
 @dataclass
 class Controller:
-    """What it answers, and what it was asked. `documents` by path; `raw` instead of JSON; `status` of every answer."""
+    """What it answers, and what it was asked. `documents` by path; `raw` instead of JSON; `status` of every answer.
+
+    A reset that it takes switches the machine on; `post_status` is what it answers to one.
+    """
 
     documents: dict[str, Any]
     latency_s: float = 0.0
     status: int = 200
+    post_status: int = 204
     raw: bytes | None = None
     url: str = ""
     ca_file: Path = Path()
@@ -51,11 +57,8 @@ def documents(watts: Any, old: bool = False) -> dict[str, Any]:
         chassis: {"Id": "1", **how},
         "/redfish/v1/Chassis/shelf": {"Id": "shelf"},
         **told,
-        "/redfish/v1/Systems": {"Members": [{"@odata.id": "/redfish/v1/Systems/1"}]},
-        "/redfish/v1/Systems/1": {
-            "PowerState": "Off",
-            "Actions": {"#ComputerSystem.Reset": {"target": "/redfish/v1/Systems/1/Actions/ComputerSystem.Reset"}},
-        },
+        "/redfish/v1/Systems": {"Members": [{"@odata.id": SYSTEM}]},
+        SYSTEM: {"PowerState": "Off", "Actions": {"#ComputerSystem.Reset": {"target": RESET}}},
     }
 
 
@@ -67,21 +70,24 @@ def controller(folder: Path, watts: Any = 214.0, old: bool = False) -> Iterator[
 
     class Door(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self._answer(state.documents.get(self.path))
+            self._answer(state.documents.get(self.path), state.status)
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", "0"))))
-            state.posted.append((self.path, body))
-            self._answer({})
+            if self._known() and state.post_status < 300:
+                state.posted.append((self.path, body))
+                state.documents[SYSTEM]["PowerState"] = "On"
+            self._answer({}, state.post_status)
 
-        def _answer(self, found: Any) -> None:
+        def _known(self) -> bool:
+            expected = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+            return self.headers.get("Authorization") == expected
+
+        def _answer(self, found: Any, status: int) -> None:
             state.asked.append(self.path)
             time.sleep(state.latency_s)
-            expected = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-            status = (
-                401 if self.headers.get("Authorization") != expected else state.status if found is not None else 404
-            )
-            body = state.raw if state.raw is not None else json.dumps(found).encode()
+            status = 401 if not self._known() else status if found is not None else 404
+            body = b"" if status == 204 else state.raw if state.raw is not None else json.dumps(found).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

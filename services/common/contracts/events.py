@@ -51,7 +51,7 @@ class HostFacts:
     accelerator: str = ""  # kvm | tcg
     hypervisor_uri: str = ""
     power_curve: tuple[float, ...] = ()  # watts at 0, 10, ... 100 %
-    wake: dict[str, Any] = field(default_factory=dict)  # how it is woken by a magic packet: mac, address, port
+    wake: dict[str, Any] = field(default_factory=dict)  # how it is woken: mac, address, port; controller
 
 
 @dataclass(frozen=True)

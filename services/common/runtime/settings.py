@@ -29,6 +29,7 @@ class Settings:
     metrics_port: int
     log_level: str
     policy_file: Path | None
+    controllers_file: Path | None
     lease_s: float
     orphan_grace_s: float
     host_timeout_s: float
@@ -80,7 +81,7 @@ class _Reader:
         return value
 
     def settings(self) -> Settings:
-        policy = self.text("POLICY_FILE", "")
+        policy, controllers = self.text("POLICY_FILE", ""), self.text("CONTROLLERS_FILE", "")
         found = Settings(
             database_url=self.text("DATABASE_URL"),
             broker_url=self.text("BROKER_URL"),
@@ -95,6 +96,7 @@ class _Reader:
             metrics_port=int(self.number("METRICS_PORT", "0")),
             log_level=self.text("LOG_LEVEL", "info"),
             policy_file=Path(policy) if policy else None,
+            controllers_file=Path(controllers) if controllers else None,
             lease_s=self.number("LEASE_S", "8"),
             orphan_grace_s=self.number("ORPHAN_GRACE_S", "60"),
             host_timeout_s=self.number("HOST_TIMEOUT_S", "20"),

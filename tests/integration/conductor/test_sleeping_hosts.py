@@ -4,9 +4,11 @@
 import json
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from sqlalchemy import select, update
 
 from services.common.contracts import advance
@@ -23,9 +25,12 @@ from services.common.store.jobs import Job
 from services.common.store.models import Host, Project
 from services.common.store.sleeping import Asker, put_to_sleep, wake_up
 from services.conductor.recorder import Recorder
+from services.worker.calling import Caller
+from services.worker.controllers import Controllers
 from services.worker.host_power import HostPower
 from tests.integration.conductor.conftest import Room
 from tests.support.hosts import add_host, add_vm
+from tests.support.redfish import PASSWORD, RESET, USER, controller
 
 FACTS = {"wake": {"mac": "52:54:00:12:34:56"}}
 
@@ -33,15 +38,15 @@ FACTS = {"wake": {"mac": "52:54:00:12:34:56"}}
 class Night:
     """One host, its jobs, and a caller that is heard by nobody unless a test lets it be."""
 
-    def __init__(self, room: Room, **values: Any):
+    def __init__(self, room: Room, controllers: Controllers | None = None, **values: Any):
         self.room, self.called = room, 0
-        self.power = HostPower(room.database, self._call)
+        self.power = HostPower(room.database, Caller(controllers or Controllers(None), self._call))
         with room.database.write() as session:
             self.host = add_host(session, **{"facts": FACTS, **values})
             self.asker = Asker(session.scalars(select(Project.id)).one())
 
     def _call(self, how: Mapping[str, Any]) -> None:
-        assert how == FACTS["wake"]
+        assert how["mac"] == FACTS["wake"]["mac"]
         self.called += 1
 
     def state(self) -> HostState:
@@ -209,3 +214,38 @@ def test_a_move_the_table_does_not_have_is_not_made(room: Room) -> None:
     with room.database.write() as session:
         assert not move_host(session, night.host, HostState.DRAINING)
     assert night.state() == HostState.ASLEEP
+
+
+def test_a_host_that_no_packet_reaches_is_switched_on_by_its_controller(room: Room, tmp_path: Path) -> None:
+    with controller(tmp_path) as bmc:
+        (tmp_path / "password").write_text(PASSWORD)
+        asked = {"url": bmc.url, "user": USER, "password_file": str(tmp_path / "password"), "ca_file": str(bmc.ca_file)}
+        file = tmp_path / "controllers.yaml"
+        file.write_text(yaml.safe_dump({"cellar": {"redfish": asked}}))
+        facts = {"wake": {**FACTS["wake"], "controller": "redfish"}}
+        night = Night(room, Controllers(file), name="cellar", facts=facts, state=str(HostState.ASLEEP))
+        job_id = night.wake()
+        night.work(job_id)
+        assert (night.called, bmc.posted) == (1, [])
+        night.work(job_id)
+        night.work(job_id)
+        assert (night.called, bmc.posted) == (2, [(RESET, {"ResetType": "On"})])
+    night.says_hello()
+    night.work(job_id)
+    assert (night.state(), night.job(job_id).state) == (HostState.UP, JobState.SUCCEEDED)
+    assert PASSWORD not in str([night.job(job_id).params, night.job(job_id).facts, night.job(job_id).error])
+
+
+def test_a_host_whose_only_way_refuses_for_good_is_given_up_at_once(room: Room) -> None:
+    night = Night(room, facts={"wake": {"controller": "ipmi"}}, state=str(HostState.ASLEEP))
+    job_id = night.wake()
+    night.work(job_id)
+    night.work(job_id)
+    assert (night.job(job_id).state, night.state()) == (JobState.FAILED, HostState.DOWN)
+    assert "INNKEEPER_CONTROLLERS_FILE" in (night.job(job_id).error or {})["detail"]
+
+
+def test_ways_that_a_policy_does_not_admit_are_none(room: Room) -> None:
+    night = Night(room, facts={"wake": {"controller": "ipmi"}}, state=str(HostState.ASLEEP))
+    with pytest.raises(Conflict, match="no wol"), night.room.database.write() as session:
+        wake_up(session, night.host, night.asker, ["wol"])

@@ -110,6 +110,7 @@ GOOD = {"command": ["systemctl", "suspend"], "wake_on_lan": {"mac": MAC}}
         ({**GOOD, "command": "systemctl suspend"}, "sleep.command"),
         ({**GOOD, "when": "night"}, "sleep.when"),
         ({"command": ["x"]}, "sleep.wake_on_lan"),
+        ({**GOOD, "controller": "ilo"}, "sleep.controller"),
         ({**GOOD, "wake_on_lan": {"mac": "52-54"}}, "sleep.wake_on_lan.mac"),
         ({**GOOD, "wake_on_lan": {"mac": MAC, "port": 0}}, "sleep.wake_on_lan.port"),
         ({**GOOD, "wake_on_lan": {"mac": MAC, "address": 1}}, "sleep.wake_on_lan.address"),
@@ -121,3 +122,10 @@ def test_a_wrong_configuration_is_told_by_its_key(asked: Any, wrong: str) -> Non
 
 def test_a_right_configuration_has_no_problem() -> None:
     assert sleep_problems(GOOD) == []
+
+
+def test_a_host_may_be_woken_by_its_controller_alone_and_tells_no_more_of_it() -> None:
+    asked = {"command": ["systemctl", "suspend"], "controller": "redfish"}
+    assert sleep_problems(asked) == []
+    assert Nap(asked).wake == {"controller": "redfish"}
+    assert Nap({**asked, **GOOD}).wake == {"mac": MAC, "controller": "redfish"}

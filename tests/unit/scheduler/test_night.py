@@ -24,7 +24,7 @@ def policy(headroom: int = 0, **power: Any) -> Policy:
 def sight(
     name: str, state: HostState = HostState.UP, idle_s: float = HOUR, wakeable: bool = True, **more: Any
 ) -> Sight:
-    return Sight(a_host(name, state=str(state), power_curve=CURVE, **more), idle_s, wakeable)
+    return Sight(a_host(name, state=str(state), power_curve=CURVE, **more), idle_s, ("wol",) if wakeable else ())
 
 
 def busy(name: str, vcpus: int = 8, **more: Any) -> Sight:
@@ -85,6 +85,8 @@ def test_a_host_that_did_not_wake_is_replaced_by_another() -> None:
 def test_nobody_sleeps_who_could_not_be_woken() -> None:
     assert plan_night([busy("a"), sight("b", wakeable=False)], policy()) == Night()
     assert plan_night([busy("a"), sight("b")], policy(wake_by=("ipmi",))) == Night()
+    by_controller = replace(sight("b"), ways=("ipmi",))
+    assert plan_night([busy("a"), by_controller], policy(wake_by=("ipmi",))) == Night(sleep=("id-b",))
 
 
 def test_without_a_time_nobody_sleeps() -> None:
@@ -105,8 +107,8 @@ def test_a_night_never_breaks_what_held_before_and_never_flaps(seed: int) -> Non
     night = plan_night(sights, rule)
     assert not (night.sleep and night.wake)
     by_id = {s.host.id: s for s in sights}
-    assert all(by_id[h].host.vms == 0 and by_id[h].idle_s >= HOUR and by_id[h].wakeable for h in night.sleep)
-    assert all(by_id[h].host.state == HostState.ASLEEP and by_id[h].wakeable for h in night.wake)
+    assert all(by_id[h].host.vms == 0 and by_id[h].idle_s >= HOUR and by_id[h].ways for h in night.sleep)
+    assert all(by_id[h].host.state == HostState.ASLEEP and by_id[h].ways for h in night.wake)
     after = {**{h: HostState.ASLEEP for h in night.sleep}, **{h: HostState.WAKING for h in night.wake}}
     then = [replace(s, host=replace(s.host, state=str(after.get(s.host.id, s.host.state)))) for s in sights]
     if night.sleep:
