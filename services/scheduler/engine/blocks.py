@@ -7,7 +7,7 @@ A row's key orders it: its score in grains, then fewer vms; equal keys go by the
 import numpy as np
 
 from services.scheduler.engine.jit import compiled
-from services.scheduler.engine.table import Ints
+from services.scheduler.engine.table import RANK, Ints
 
 BITS = 6
 BLOCK = 1 << BITS
@@ -16,51 +16,64 @@ NEVER = -(1 << 62)  # the key of a row that can't be chosen
 
 
 @compiled
-def head(block: int, key: Ints, rank: Ints, below: int) -> int:
-    """The best row of a block of those that come after row `below` (-1: of all); -1 where there is none."""
+def insert(row: int, key: int, found: int, best: tuple[Ints, Ints], numbers: Ints) -> int:
+    """Put the row among the best, if it is one of them; how many there are then."""
+    rows, keys = best
+    at = found
+    while at > 0 and (key > keys[at - 1] or (key == keys[at - 1] and numbers[row, RANK] < numbers[rows[at - 1], RANK])):
+        at -= 1
+    if at == len(rows):
+        return found
+    last = min(found, len(rows) - 1)
+    for n in range(last, at, -1):
+        rows[n], keys[n] = rows[n - 1], keys[n - 1]
+    rows[at], keys[at] = row, key
+    return last + 1
+
+
+@compiled
+def head(block: int, key: Ints, numbers: Ints) -> int:
+    """The best row of a block; -1 where there is none."""
     best, best_key = -1, NEVER
-    for row in range(block << BITS, min(len(key), (block + 1) << BITS)):
+    for row in range(block << BITS, (block + 1) << BITS):
         k = key[row]
-        if k < best_key or k == NEVER or (k == best_key and rank[row] > rank[best]):
-            continue
-        if below >= 0 and (k > key[below] or (k == key[below] and rank[row] <= rank[below])):
-            continue
-        best, best_key = row, k
+        if k > best_key or (k == best_key != NEVER and numbers[row, RANK] < numbers[best, RANK]):
+            best, best_key = row, k
     return best
 
 
 @compiled
-def place(row: int, new: int, key: Ints, rank: Ints, heads: Ints) -> None:
-    """Give the row its new key and keep its block's head right."""
+def place(row: int, new: int, key: Ints, heads: Ints, numbers: Ints) -> None:
+    """Give the row its new key and keep its block's head, a row and its key, right."""
     old, block = key[row], row >> BITS
     key[row] = new
-    best = heads[block]
+    best = heads[block, 0]
     if best == row:
         if new < old:
-            heads[block] = head(block, key, rank, -1)
-    elif new != NEVER and (best < 0 or new > key[best] or (new == key[best] and rank[row] < rank[best])):
-        heads[block] = row
+            best = head(block, key, numbers)
+    elif new != NEVER and (
+        best < 0 or new > key[best] or (new == key[best] and numbers[row, RANK] < numbers[best, RANK])
+    ):
+        best = row
+    heads[block, 0], heads[block, 1] = best, NEVER if best < 0 else key[best]
 
 
 @compiled
-def top(key: Ints, rank: Ints, heads: Ints, rows: Ints) -> int:
-    """Fill `rows` with the best rows, best first; how many there are."""
-    front = heads.copy()
-    keys = np.empty(len(front), np.int64)
-    for block in range(len(front)):
-        keys[block] = NEVER if front[block] < 0 else key[front[block]]
-    for found in range(len(rows)):
-        best = 0
-        for block in range(1, len(front)):
-            k, most = keys[block], keys[best]
-            if k > most or (k == most != NEVER and rank[front[block]] < rank[front[best]]):
-                best = block
-        if keys[best] == NEVER:
-            return found
-        rows[found] = front[best]
-        front[best] = head(best, key, rank, front[best])
-        keys[best] = NEVER if front[best] < 0 else key[front[best]]
-    return len(rows)
+def top(key: Ints, heads: Ints, numbers: Ints, best: tuple[Ints, Ints]) -> int:
+    """Fill `best` with the best rows and their keys, best first; how many there are."""
+    rows, keys = best
+    wanted, found = len(rows), 0
+    for block in range(len(heads)):
+        k = heads[block, 1]
+        if k != NEVER and (found < wanted or k >= keys[wanted - 1]):
+            found = insert(heads[block, 0], k, found, best, numbers)
+    front = rows[:found].copy()  # the best of all lie in the blocks of the best heads
+    for first in front:
+        for row in range(first & -BLOCK, (first & -BLOCK) + BLOCK):
+            k = key[row]
+            if k != NEVER and row != first and (found < wanted or k >= keys[wanted - 1]):
+                found = insert(row, k, found, best, numbers)
+    return found
 
 
 def heads_of(blocks: Ints, key: Ints, rank: Ints) -> Ints:

@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a policy makes of each host whatever is asked: its limits, and its power as measured; and room for the loops."""
+"""What a policy makes of each host whatever is asked: its limits, and its power as measured."""
 
 import numpy as np
 
 from services.scheduler.capacity import Capacity
 from services.scheduler.energy import POINTS, curve_of, watts_per_vcpu
-from services.scheduler.engine.loops import Desk, desk
+from services.scheduler.engine.formulas import FULL, LOAD
 from services.scheduler.engine.table import Floats, HostTable, Ints
+
+_WIDTH = 16  # of a row of watts: two lines of the processor's cache
 
 
 class Columns:
     """Kept up to date by `fresh`."""
 
-    def __init__(self, table: HostTable, capacity: Capacity, weighers: int):
+    def __init__(self, table: HostTable, capacity: Capacity):
         room = len(table.present)
-        self.desk: Desk = desk(weighers, room)
-        self.turn = 0  # of the loops, counted
-        self.limits: Ints = np.zeros((3, room), np.int64)
-        self.watts: Floats = np.full((room, POINTS + 2), np.nan)  # the curve; watts per vcpu; CPU load in percent
+        self.limits: Ints = np.zeros((room, 4), np.int64)  # vcpus, memory, disk
+        self.watts: Floats = np.full((room, _WIDTH), np.nan)  # the curve; watts per vcpu; CPU load in percent
         self._table = table
         self._capacity = capacity
         self._read = -1
@@ -33,10 +33,10 @@ class Columns:
 
     def _look(self, rows: Ints) -> None:
         table = self._table
-        self.limits[:, rows] = self._capacity.limits_of(table, rows)
-        self.watts[rows, POINTS + 1] = table.cpu_percent[rows]
+        self.limits[rows, :3] = np.stack(self._capacity.limits_of(table, rows), axis=1)
+        self.watts[rows, LOAD] = table.cpu_percent[rows]
         for row in rows[table.present[rows]].tolist():
             host = table.view(row)
             curve, full = curve_of(host), watts_per_vcpu(host, self._capacity)
             self.watts[row, :POINTS] = np.nan if curve is None else curve
-            self.watts[row, POINTS] = np.nan if full is None else full
+            self.watts[row, FULL] = np.nan if full is None else full

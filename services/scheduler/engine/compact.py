@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A decision with the explanation that is kept with each: small, and cheap to make."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from services.common.contracts.placement import FilterCount, Request, Scored
 from services.scheduler.engine.formulas import GRAIN
@@ -9,11 +9,11 @@ from services.scheduler.engine.plan import Plan
 from services.scheduler.engine.table import Ints
 
 
-@dataclass(frozen=True, slots=True)
-class Compact:
+class Compact(NamedTuple):
     """A choice: `row` and `host` are -1 and "" where no host can take the vm.
 
     `candidates` and `filters` say what a full Decision says; misses and relaxations take Engine.explain.
+    A tuple, which is made in a third of a frozen dataclass's time.
     """
 
     request: Request

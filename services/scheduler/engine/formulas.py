@@ -6,17 +6,18 @@ from math import isnan
 import numpy as np
 
 from services.scheduler.engine.jit import compiled
-from services.scheduler.engine.table import Floats, Ints
+from services.scheduler.engine.table import USED, VMS, Floats, Ints
 
-# Of what is asked: vcpus, memory, disk, the capacity filter's bit, and whether ties go by vms.
-# Arrays go into compiled code as plain tuples: one by one they are too many, and a tuple with names costs 3 us a call.
+# Arrays go into compiled code as plain tuples: a tuple with names costs 3 us a call. Each array costs a while, too.
 Hosts = tuple[Ints, Ints, Floats]  # HostTable.numbers, Columns.limits, Columns.watts
-Ask = tuple[Ints, Ints, Floats]  # what is asked; Plan.codes; Plan.numbers
+Ask = tuple[Ints, Floats]  # vcpus, memory, disk, the capacity filter's bit, whether ties go by vms, codes; Plan.numbers
 
 GIVEN, PACK, SPREAD, BALANCE, CPU, ENERGY = range(6)
+CODES = 5  # where in what is asked the weighers' codes begin
 PARAMETERS = 4
 ABSENT = 1 << 62  # the bit of a row without a host
 GRAIN = 2.0**20  # terms are whole multiples of 1/GRAIN
+FULL, LOAD = 11, 12  # where in a row of watts, behind the curve, watts per vcpu and the CPU load in percent stand
 
 
 @compiled
@@ -41,82 +42,57 @@ def frugality(watts: float, half: float) -> float:
 
 
 @compiled
-def energy(span: tuple[int, int], asked: Ints, hosts: Hosts, p: Floats, shares: Floats) -> None:
-    """The norms of the weigher of watts: p[1] are its middle, p[2] is how many times a host counts that must wake."""
+def energy(row: int, cpu: int, full: float, hosts: Hosts, scale: tuple[float, float]) -> float:
+    """The norm of the weigher of watts; `scale`: its middle, and how many times a host counts that must wake."""
     numbers, limits, watts = hosts
-    first, last = span
-    cpu, half, waking = asked[0], p[1], p[2]
-    for i in range(last - first):
-        row = first + i
-        limit = limits[0, row]
-        if numbers[6, row] == 0:
-            shares[3, i] = frugality(watts[row, 11] * waking, half)
-        elif limit <= 0 or isnan(watts[row, 0]):
-            shares[3, i] = 0.5
-        else:
-            added = watts_at(watts, row, shares[0, i]) - watts_at(watts, row, numbers[3, row] / limit)
-            shares[3, i] = 0.5 + frugality(added / max(1, cpu) + watts[row, 0] / limit, half)
+    half, waking = scale
+    limit = limits[row, 0]
+    if numbers[row, VMS] == 0:
+        return frugality(watts[row, FULL] * waking, half)
+    if limit <= 0 or isnan(watts[row, 0]):
+        return 0.5
+    added = watts_at(watts, row, full) - watts_at(watts, row, numbers[row, USED] / limit)
+    return 0.5 + frugality(added / max(1, cpu) + watts[row, 0] / limit, half)
 
 
 @compiled
-def fill(first: int, last: int, asked: Ints, hosts: Hosts, shares: Floats) -> None:
-    """How full the rows `first` to `last` are with what is asked, by resource."""
-    numbers, limits, _ = hosts
-    for n in range(3):
-        for i in range(last - first):
-            shares[n, i] = share(numbers[3 + n, first + i] + asked[n], limits[n, first + i])
+def idle(percent: float, full: float) -> float:
+    """The norm of the weigher that prefers processors idle now; where that isn't told, what claims leave."""
+    return 1.0 - full if isnan(percent) else 1.0 - min(100.0, max(0.0, percent)) / 100
 
 
 @compiled
-def blend(code: int, p: Floats, length: int, shares: Floats) -> None:
-    """The norms, into the last row of `shares`, of weighers that look at nothing else."""
-    norms = shares[3]
-    if code == BALANCE:
-        for i in range(length):
-            norms[i] = 1.0 - abs(shares[0, i] - shares[1, i])
-        return
-    for i in range(length):
-        norms[i] = (p[1] * shares[0, i] + p[2] * shares[1, i] + p[3] * shares[2, i]) / p[4]
-    if code == SPREAD:
-        for i in range(length):
-            norms[i] = 1.0 - norms[i]
-
-
-@compiled
-def idle(first: int, last: int, hosts: Hosts, shares: Floats) -> None:
-    """The norms of the weigher that prefers processors idle now; what isn't told stays what claims leave."""
-    for i in range(last - first):
-        percent = hosts[2][first + i, 12]
-        free = 1.0 - shares[0, i]
-        shares[3, i] = free if isnan(percent) else 1.0 - min(100.0, max(0.0, percent)) / 100
-
-
-@compiled
-def weigh(span: tuple[int, int], ask: Ask, hosts: Hosts, shares: Floats, terms: Ints) -> None:
-    """What each weigher of the policy adds to the scores of a span of rows, in grains."""
-    first, last = span
-    asked, codes, params = ask
-    fill(first, last, asked, hosts, shares)
-    for w in range(len(codes)):
-        code, p = codes[w], params[w]
+def weigh(row: int, ask: Ask, hosts: Hosts, terms: Ints) -> int:
+    """What the row is worth in grains, and what each weigher adds to it."""
+    asked, p = ask
+    numbers, limits, watts = hosts
+    cpu = share(numbers[row, 3] + asked[0], limits[row, 0])
+    memory = share(numbers[row, 4] + asked[1], limits[row, 1])
+    disk = share(numbers[row, 5] + asked[2], limits[row, 2])
+    total = 0
+    for w in range(len(p)):
+        code = asked[CODES + w]
         if code == ENERGY:
-            energy(span, asked, hosts, p, shares)
+            norm = energy(row, asked[0], cpu, hosts, (p[w, 1], p[w, 2]))
         elif code == CPU:
-            idle(first, last, hosts, shares)
+            norm = idle(watts[row, LOAD], cpu)
+        elif code == BALANCE:
+            norm = 1.0 - abs(cpu - memory)
         else:
-            blend(code, p, last - first, shares)
-        for i in range(last - first):
-            terms[w, i] = int(np.rint(p[0] * shares[3, i] * GRAIN))
+            norm = (p[w, 1] * cpu + p[w, 2] * memory + p[w, 3] * disk) / p[w, 4]
+            if code == SPREAD:
+                norm = 1.0 - norm
+        term = int(np.rint(p[w, 0] * norm * GRAIN))
+        terms[w] = term
+        total += term
+    return total
 
 
 @compiled
-def refuse(span: tuple[int, int], lasting: Ints, asked: Ints, hosts: Hosts, bits: Ints) -> None:
-    """The bits of the filters that refuse each of a span of rows: the lasting ones, and that of capacity."""
+def refuse(row: int, lasting: int, asked: Ints, hosts: Hosts) -> int:
+    """The bits of the filters that refuse the row: the lasting ones, and that of capacity."""
     numbers, limits, _ = hosts
-    cpu, memory, disk = asked[0], asked[1], asked[2]
-    own = 1 << asked[3] if asked[3] >= 0 else 0
-    for i in range(span[1] - span[0]):
-        row = span[0] + i
-        fits = (cpu <= numbers[0, row]) & (cpu <= limits[0, row] - numbers[3, row])
-        fits &= (memory <= limits[1, row] - numbers[4, row]) & (disk <= limits[2, row] - numbers[5, row])
-        bits[i] = lasting[row] if fits or lasting[row] == ABSENT else lasting[row] | own
+    fits = asked[0] <= numbers[row, 0] and asked[0] <= limits[row, 0] - numbers[row, 3]
+    fits = fits and asked[1] <= limits[row, 1] - numbers[row, 4] and asked[2] <= limits[row, 2] - numbers[row, 5]
+    own: int = 0 if fits or lasting == ABSENT or asked[3] < 0 else 1 << asked[3]
+    return lasting | own

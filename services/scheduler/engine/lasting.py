@@ -6,7 +6,7 @@ import numpy as np
 from services.common.contracts.placement import Request
 from services.scheduler.engine.formulas import ABSENT
 from services.scheduler.engine.plan import Plan
-from services.scheduler.engine.table import HostTable, Ints
+from services.scheduler.engine.table import Bools, HostTable, Ints
 
 _SLACK_S = 0.001  # an age near its limit is asked once too often rather than too late
 
@@ -16,6 +16,8 @@ class Lasting:
 
     def __init__(self, table: HostTable, plan: Plan, request: Request):
         self.bits: Ints = np.full(len(table.present), ABSENT, np.int64)
+        self.open: Bools = np.zeros(len(table.present), np.bool_)  # where no bit is set
+        self._barred: Ints | None = None
         self._table = table
         self._plan = plan
         self._request = request
@@ -36,6 +38,16 @@ class Lasting:
             self._ask(np.arange(table.size) if rows is None else rows)
             self._set_expiry()
 
+    @property
+    def barred(self) -> Ints:
+        """Of each refused row its number, the filter that refuses first, and whether that one is alone."""
+        if self._barred is None:
+            rows = np.flatnonzero(~self.open & self._table.present)
+            bits = self.bits[rows]
+            first = bits & -bits
+            self._barred = np.stack((rows, np.log2(first).astype(np.int64), bits == first), axis=1)
+        return self._barred
+
     def _ask(self, rows: Ints) -> None:
         there = rows[self._table.present[rows]]
         refused = np.zeros(len(there), np.int64)
@@ -43,6 +55,7 @@ class Lasting:
             refused |= np.where(rule.passes(self._request, self._table, there), 0, 1 << bit)
         self.bits[rows] = ABSENT
         self.bits[there] = refused
+        self.open[rows], self._barred = self.bits[rows] == 0, None
 
     def _let_age(self) -> None:
         table, limit = self._table, self._table.now - self._plan.max_age_s + _SLACK_S

@@ -58,7 +58,7 @@ class Plan:
     compiles: bool
     plain: bool  # rules look at nothing of a request but its size, its place and what it needs
     capacity_bit: int  # -1 where the policy has no capacity filter
-    codes: Ints  # of each weigher
+    codes: tuple[int, ...]  # of each weigher
     numbers: Floats  # rows: multiplier, then the parameters of the weigher's formula
     names: tuple[str, ...]  # of filters
     terms: tuple[str, ...]  # of weighers
@@ -74,6 +74,16 @@ class Plan:
         r = request
         key = r.vcpus, r.memory_mib, r.disk_gib, r.hypervisor, r.host, r.zone, r.traits, r.needs
         return key if self.plain else (*key, r.os, r.project, tuple(sorted(r.labels.items())))
+
+    def asked(self, request: Request) -> Ints:
+        """The request as compiled code takes it, see formulas.Ask."""
+        ties = "fewest_vms" in self.policy.tie_break.order
+        size = request.vcpus, request.memory_mib, request.disk_gib
+        return np.array((*size, self.capacity_bit, ties, *self.codes), np.int64)
+
+    def length(self, kept: int) -> int:
+        """Of a note with so many hosts: how many there are, their rows and terms, and two counts of each filter."""
+        return 1 + kept + kept * len(self.terms) + 2 * len(self.names)
 
 
 def plan_of(policy: Policy, compiles: bool = COMPILES) -> Plan:
@@ -93,7 +103,7 @@ def plan_of(policy: Policy, compiles: bool = COMPILES) -> Plan:
         compiles=compiles and known and cacheable,
         plain=known and all(_places(f) for _, f in lasting),
         capacity_bit=next((bit for bit, f in changing if type(f) is CapacityFilter), -1),
-        codes=np.array([CODES.get(type(w), GIVEN) for w in weighers], np.int64),
+        codes=tuple(CODES.get(type(w), GIVEN) for w in weighers),
         numbers=np.array([_numbers(w) for w in policy.weighers], np.float64).reshape(-1, 1 + PARAMETERS),
         names=tuple(f.name for f in policy.filters),
         terms=tuple(w.name for w in weighers),

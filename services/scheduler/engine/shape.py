@@ -33,37 +33,36 @@ class CompiledShape:
         self._table, self._plan, self._lasting, self._columns = table, plan, lasting, columns
         self._read = 0
         self.refused: Ints = np.empty(room, np.int64)
-        key, heads = np.empty(room, np.int64), np.empty(room >> BITS, np.int64)
+        key, heads = np.empty(room, np.int64), np.empty((room >> BITS, 2), np.int64)
         counts = np.zeros((2, len(plan.names)), np.int64)
-        ties = "fewest_vms" in plan.policy.tie_break.order
-        asked = request.vcpus, request.memory_mib, request.disk_gib, plan.capacity_bit, ties
-        self._cells = self.refused, key, heads, counts, lasting.bits, table.rank, table.log.ring
-        self._ask = np.array(asked, np.int64), plan.codes, plan.numbers
+        self._cells = self.refused, key, heads, counts, lasting.bits
+        self._ask = plan.asked(request), plan.numbers
         self._hosts = table.numbers, columns.limits, columns.watts
         self._build()
 
     def note(self, kept: int) -> Ints:
         table, plan = self._table, self._plan
-        self._fresh()
+        self._lasting.fresh()
+        if self._puts != table.puts.count:
+            self._fresh()
         stop = table.log.count
         if stop - self._read > min(table.size, KEPT):
             self._build()
-        note: Ints = np.empty(1 + kept + kept * len(plan.terms) + 2 * len(plan.names), np.int64)
-        self._columns.turn += 1
-        note[:4] = kept, self._read, stop, self._columns.turn
-        loops.decide(note, self._cells, self._ask, self._hosts, self._columns.desk)
+        note: Ints = np.empty(plan.length(kept), np.int64)
+        loops.decide(note, kept, (table.log.ring, self._read, stop), self._cells, self._ask, self._hosts)
         self._read = stop
         return note
 
     def _build(self) -> None:
+        self._lasting.fresh()
         self._fresh()
-        loops.build(self._table.size, self._cells, self._ask, self._hosts, self._columns.desk)
+        loops.build(self._table.size, self._cells, self._ask, self._hosts)
         self._read = self._table.log.count
 
     def _fresh(self) -> None:
-        self._lasting.fresh()
         self._columns.fresh()
         self._table.ranks()
+        self._puts = self._table.puts.count
 
 
 class PlainShape:

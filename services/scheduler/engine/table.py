@@ -23,6 +23,8 @@ T = TypeVar("T", bound=np.generic)
 Bools = NDArray[np.bool_]
 _ROOM = 64  # rows at first; doubled when they are taken
 _INTS = ("vcpus", "memory_mib", "disk_gib", "used_vcpus", "used_memory_mib", "used_disk_gib", "vms")
+USED, VMS, RANK = 3, 6, 7  # where in a row of `numbers` what is used begins, and the others stand
+_WIDTH = 8  # of such a row: a line of the processor's cache
 _FLOATS = ("cpu_percent", "watts", "heartbeat_at", "failures", "price_kwh")
 _WORDS = ("driver", "state", "zone", "rack")
 
@@ -48,7 +50,7 @@ class HostTable:
     price_kwh: Floats
     curve: Floats  # rows x POINTS, watts at 0 to 100 %
     present: Bools
-    numbers: Ints  # the first seven columns as one block, in their order
+    numbers: Ints  # rows x _WIDTH: the first seven columns in their order, and `rank`; what is claimed lies together
     rank: Ints  # orders rows as their hosts' ids do; read through `ranks`
 
     def __init__(self, hosts: Iterable[HostView] = (), now: float = 0.0, generation: int = 0):
@@ -56,6 +58,7 @@ class HostTable:
         self.size = 0  # rows in use, free ones between them counted
         self.generation = generation
         self.views: list[HostView | None] = []
+        self.ids: list[str] = []  # of each row's host, the last one's where the row is free
         self.log = Changes()  # every row that changed
         self.puts = Changes()  # rows of which more changed than claims: masks kept for longer are then stale
         self._unranked = False
@@ -128,10 +131,11 @@ class HostTable:
 
     def claim(self, row: int, request: Request, times: int = 1) -> None:
         """Count a vm that this request describes as being on the row's host; times=-1 takes it away again."""
-        self.used_vcpus[row] += times * request.vcpus
-        self.used_memory_mib[row] += times * request.memory_mib
-        self.used_disk_gib[row] += times * request.disk_gib
-        self.vms[row] += times
+        cells, at = self._cells, row * _WIDTH + USED
+        cells[at] += times * request.vcpus
+        cells[at + 1] += times * request.memory_mib
+        cells[at + 2] += times * request.disk_gib
+        cells[at + 3] += times
         for group in request.memberships if request.labels else ():
             members = self._member(group)
             members[row] = max(0, members[row] + times)  # a host told anew may have forgotten a vm that leaves
@@ -156,18 +160,21 @@ class HostTable:
                 self._make(2 * self.size)
             row, self.size = self.size, self.size + 1
             self.views.append(None)
+            self.ids.append("")
         self._rows[host_id] = row
+        self.ids[row] = host_id
         self.present[row] = True
         self._unranked = True
         return row
 
     def _make(self, room: int) -> None:
         """Columns with this many rows, those there were copied."""
-        block = np.zeros((len(_INTS), room), np.int64)
-        for name, column in zip(_INTS, block, strict=True):
+        block = np.zeros((room, _WIDTH), np.int64)
+        for name, column in zip((*_INTS, "rank"), block.T, strict=True):
             setattr(self, name, _grown(getattr(self, name, None), room, column))
         self.numbers = block
-        for name in (*_WORDS, "rank"):
+        self._cells = block.data.cast("B").cast("q")  # one number at a time it is faster than the array
+        for name in _WORDS:
             setattr(self, name, _grown(getattr(self, name, None), room, np.zeros(room, np.int64)))
         for name in _FLOATS:
             setattr(self, name, _grown(getattr(self, name, None), room, np.full(room, np.nan)))

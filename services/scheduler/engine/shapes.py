@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is kept between decisions: hosts' answers to shapes that came before, and what lasts for wishes alike."""
+
+from collections import OrderedDict
+
+import numpy as np
+
+from services.common.contracts.placement import Request
+from services.scheduler.engine import loops
+from services.scheduler.engine.bounds import bounded
+from services.scheduler.engine.columns import Columns
+from services.scheduler.engine.lasting import Lasting
+from services.scheduler.engine.plan import Key, Plan
+from services.scheduler.engine.scan import Scan
+from services.scheduler.engine.shape import CompiledShape, PlainShape, Shape
+from services.scheduler.engine.table import HostTable, Ints
+
+SHAPES = 64  # kept; flavors times the wishes people have
+MET = 256  # shapes remembered by name: one that comes twice is worth a place among those kept
+
+
+class Shapes:
+    """For one policy over one table, as long as that has the same room."""
+
+    def __init__(self, table: HostTable, plan: Plan):
+        self.room = len(table.present)
+        self._table, self._plan = table, plan
+        self._columns = Columns(table, plan.policy.capacity)
+        self._scan = Scan(table, plan, self._columns) if bounded(plan) else None
+        self._shapes: OrderedDict[Key, Shape] = OrderedDict()
+        self._spare: tuple[Key, Shape] | None = None  # made last
+        self._met: OrderedDict[Key, None] = OrderedDict()
+        self._lasting: OrderedDict[Key, Lasting] = OrderedDict()
+
+    def note(self, request: Request, kept: int) -> Ints:
+        """Everything a compact decision tells, see Shape."""
+        key = self._plan.shape(request)
+        shape = self._shapes.get(key)
+        if shape is not None:
+            self._shapes.move_to_end(key)
+            return shape.note(kept)
+        if self._scan is not None and key not in self._met:
+            note = self._scan.note(request, self._lasting_for(request), kept)
+            if note is not None:
+                self._meet(key)
+                self._spare = None
+                return note
+        self._spare = key, self._new(request)
+        if len(self._shapes) < SHAPES or key in self._met:
+            self._keep(*self._spare)
+        self._meet(key)
+        return self._spare[1].note(kept)
+
+    def refused(self, request: Request) -> Ints:
+        """By row, the bits of the filters that refuse the request that was decided just now."""
+        key = self._plan.shape(request)
+        shape = self._shapes.get(key)
+        if shape is not None:
+            return shape.refused
+        if self._spare is not None and self._spare[0] == key:
+            return self._spare[1].refused
+        lasting, columns = self._lasting_for(request), self._columns
+        refused: Ints = np.empty(self.room, np.int64)
+        hosts = self._table.numbers, columns.limits, columns.watts
+        loops.refusals(refused, lasting.bits, self._plan.asked(request), hosts)
+        return refused
+
+    def _new(self, request: Request) -> Shape:
+        lasting = self._lasting_for(request)
+        if self._plan.compiles:
+            return CompiledShape(self._table, self._plan, request, lasting, self._columns)
+        return PlainShape(self._table, self._plan, request, lasting)
+
+    def _keep(self, key: Key, shape: Shape) -> None:
+        if len(self._shapes) == SHAPES:
+            self._shapes.popitem(last=False)
+        self._shapes[key] = shape
+
+    def _meet(self, key: Key) -> None:
+        self._met[key] = None
+        if len(self._met) > MET:
+            self._met.popitem(last=False)
+
+    def _lasting_for(self, request: Request) -> Lasting:
+        wishes = self._plan.wishes(request)
+        found = self._lasting.get(wishes)
+        if found is None:
+            found = Lasting(self._table, self._plan, request)
+            if len(self._lasting) == SHAPES:
+                self._lasting.popitem(last=False)
+            self._lasting[wishes] = found
+        self._lasting.move_to_end(wishes)
+        return found
