@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from deploy.local.servers import Postgres, RabbitMQ, Redis
+from tests.support.installations import PostgresInstallations, SqliteInstallations
 from tests.support.missing import servers_needed
 from tests.support.scratch import short_directory
 
@@ -37,6 +38,18 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
         server.start()
     yield server
     server.kill()
+
+
+@pytest.fixture(scope="session")
+def sqlite_installations(tmp_path_factory: pytest.TempPathFactory) -> SqliteInstallations:
+    """Empty installations on SQLite."""
+    return SqliteInstallations(tmp_path_factory.mktemp("sqlite"))
+
+
+@pytest.fixture(scope="session")
+def postgres_installations(postgres: Postgres) -> PostgresInstallations:
+    """Empty installations on PostgreSQL."""
+    return PostgresInstallations(postgres)
 
 
 @pytest.fixture(scope="session")

@@ -41,10 +41,10 @@ class Postgres(Server):
         """The URL of one database of this cluster."""
         return f"postgresql+psycopg://{_USER}:{self._password}@127.0.0.1:{self.ports['postgres']}/{database}"
 
-    def create_database(self, name: str) -> str:
-        """An empty database; returns its URL. One that exists is dropped first."""
+    def create_database(self, name: str, template: str = "template1") -> str:
+        """An empty database, or a copy of one nobody is connected to; returns its URL. One that exists is dropped."""
         self._client("dropdb", "--if-exists", "--force", name)
-        self._client("createdb", name)
+        self._client("createdb", "--template", template, name)
         return self.database_url(name)
 
     def prepare(self) -> None:

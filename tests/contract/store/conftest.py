@@ -3,20 +3,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
 from services.common.store.database import Database
-from services.common.store.migrate import upgrade
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgres"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    url = f"sqlite:///{tmp_path / 'innkeeper.db'}"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres").create_database(f"t{uuid4().hex[:12]}")
-    found = Database(url)
-    upgrade(found)
+    found = Database(request.getfixturevalue(f"{request.param}_installations").new(tmp_path))
     yield found
     found.close()

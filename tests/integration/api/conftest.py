@@ -8,15 +8,12 @@ import pytest
 import redis
 
 from deploy.local.servers import Redis
-from services.common.contracts.ids import new_id
 from tests.support.front_door import Api, open_api
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
 def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path_factory.mktemp('db') / 'innkeeper.db'}"
-    url: str = request.getfixturevalue("postgres").create_database(f"t{new_id().replace('-', '')}")
+    url: str = request.getfixturevalue(f"{request.param}_installations").new(tmp_path_factory.mktemp("db"))
     return url
 
 

@@ -27,7 +27,6 @@ from services.common.runtime.feed import Feed
 from services.common.store.database import Database
 from services.common.store.jobs import Job, JobEvent
 from services.common.store.journal import SqlJournal
-from services.common.store.migrate import upgrade
 from services.common.store.models import Evidence, Host, Network, Outbox, Project, Vm
 from services.common.store.opening import Opening, open_job
 from services.common.store.views import view_of
@@ -174,12 +173,8 @@ class Room:
             session.execute(update(Job).where(Job.id == self.job_id).values(**values))
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgres"])
 def room(request: pytest.FixtureRequest, tmp_path: Path, redis_server: Redis) -> Iterator[Room]:
-    url = f"sqlite:///{tmp_path / 'innkeeper.db'}"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres").create_database(f"t{uuid4().hex[:12]}")
-    database = Database(url)
-    upgrade(database)
+    database = Database(request.getfixturevalue(f"{request.param}_installations").new(tmp_path))
     yield Room(database, Feed(redis_server.url))
     database.close()
