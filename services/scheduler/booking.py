@@ -140,7 +140,7 @@ def store_decision(session: Session, job: JobView, decision: Decision, now: floa
 _SET_HOSTS = """
 UPDATE vms SET host_id = given.host_id, version = vms.version + 1, updated_at = %(now)s
 FROM jsonb_to_recordset(%(rows)s::jsonb) AS given(vm_id text, host_id text)
-WHERE vms.id = given.vm_id AND vms.host_id IS DISTINCT FROM given.host_id
+WHERE vms.id = given.vm_id AND vms.id = ANY(%(ids)s::text[]) AND vms.host_id IS DISTINCT FROM given.host_id
 """
 
 
@@ -148,7 +148,8 @@ def set_hosts(session: Session, hosts: Mapping[str, str], now: float) -> None:
     """Write the hosts of these vms down."""
     if session.get_bind().dialect.name == "postgresql":
         rows = [{"vm_id": vm, "host_id": host} for vm, host in hosts.items()]
-        session.connection().exec_driver_sql(_SET_HOSTS, {"rows": json.dumps(rows), "now": now})
+        given = {"rows": json.dumps(rows), "ids": list(hosts), "now": now}
+        session.connection().exec_driver_sql(_SET_HOSTS, given)
         return
     for vm, host in hosts.items():
         _set_host(session, vm, host, now)

@@ -29,14 +29,15 @@ class Rise(NamedTuple):
     claims: int
 
 
-# Locked by id first: two groups that want the same hosts then queue, whatever order the join finds them in.
+# Locked by id first: two groups that want the same hosts then queue, whatever order the join finds them in. The ids are
+# given twice: of rows in JSON PostgreSQL believes that there are a hundred, and then reads all hosts to find three.
 _RAISE = """
 WITH wanted AS (
   SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS w(
     id text, state text, vcpus int, memory_mib int, disk_gib int, more_vcpus int, more_memory_mib int,
     more_disk_gib int, most_vcpus int, most_memory_mib int, most_disk_gib int, claims int)
 ), locked AS (
-  SELECT h.id FROM hosts h JOIN wanted w ON w.id = h.id ORDER BY h.id FOR UPDATE OF h
+  SELECT id FROM hosts WHERE id = ANY(%(ids)s::text[]) ORDER BY id FOR UPDATE
 )
 UPDATE hosts SET
   used_vcpus = hosts.used_vcpus + w.more_vcpus, limit_vcpus = w.most_vcpus,
@@ -44,7 +45,7 @@ UPDATE hosts SET
   used_disk_gib = hosts.used_disk_gib + w.more_disk_gib, limit_disk_gib = w.most_disk_gib,
   generation = hosts.generation + w.claims
 FROM wanted w JOIN locked ON locked.id = w.id
-WHERE hosts.id = w.id AND hosts.state = w.state
+WHERE hosts.id = w.id AND hosts.id = ANY(%(ids)s::text[]) AND hosts.state = w.state
   AND hosts.vcpus = w.vcpus AND hosts.memory_mib = w.memory_mib AND hosts.disk_gib = w.disk_gib
   AND hosts.used_vcpus + w.more_vcpus <= w.most_vcpus
   AND hosts.used_memory_mib + w.more_memory_mib <= w.most_memory_mib
@@ -68,7 +69,8 @@ def raise_used(session: Session, rises: Sequence[Rise]) -> set[str]:
     """Add to the hosts, each named once, where it fits; the ids of those where it didn't."""
     connection = session.connection()
     if connection.dialect.name == "postgresql":
-        taken = {row[0] for row in _sent(connection, _RAISE, [_row(rise) for rise in rises])}
+        given = {"rows": json.dumps([_row(rise) for rise in rises]), "ids": [rise.host.id for rise in rises]}
+        taken = {row[0] for row in connection.exec_driver_sql(_RAISE, given)}
     else:
         taken = {rise.host.id for rise in rises if _raised(connection, rise)}
     return {rise.host.id for rise in rises} - taken

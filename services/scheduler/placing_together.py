@@ -213,7 +213,7 @@ def _wanted(seat: Seat, now: float) -> Wanted:
         Claimant(request.id, seat.job.id, now),
         request,
         seat.host,
-        seat.policy.capacity.limits(seat.host),
+        seat.limits,
         kept_apart(seat.policy, request, seat.host),
     )
 

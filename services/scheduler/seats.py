@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from services.common.contracts.ids import derived_id
 from services.common.contracts.journal import JobView, JsonDict
@@ -10,8 +11,10 @@ from services.common.contracts.placement import HostView
 from services.common.store.hosts import StoredDecision
 from services.common.store.tables import table_of
 from services.common.store.together import How, Row
+from services.scheduler.capacity import Amounts
 from services.scheduler.energy import watts_added
 from services.scheduler.engine.compact import Compact
+from services.scheduler.engine.formulas import GRAIN
 from services.scheduler.policy import Policy
 
 DECISIONS = table_of(StoredDecision)
@@ -26,6 +29,11 @@ class Seat:
     compact: Compact
     host: HostView
     tried: tuple[str, ...] = ()
+
+    @cached_property
+    def limits(self) -> Amounts:
+        """The most that claims on the host may add up to."""
+        return self.policy.capacity.limits(self.host)
 
     @cached_property
     def watts(self) -> float | None:
@@ -46,21 +54,34 @@ def facts_of_seat(seat: Seat) -> JsonDict:
 
 
 def explanation(seat: Seat) -> JsonDict:
-    """dump() of the Decision, made by hand: it is on every vm's way."""
+    """The Decision as store.explanations keeps it in short: it is on every vm's way."""
     compact, policy = seat.compact, seat.policy
-    candidates = [vars(c) for c in compact.candidates if c.host not in seat.tried]
     return {
         "request": {name: list(v) if isinstance(v, tuple) else v for name, v in vars(compact.request).items()},
         "policy": policy.name,
         "policy_sha": compact.policy_sha,
         "generation": compact.generation,
         "host": compact.host,
-        "candidates": candidates[: policy.top],
-        "filters": [vars(count) for count in compact.filters],
+        "candidates": {"grain": GRAIN, "terms": compact.plan.terms, "hosts": _hosts(seat)},
+        "filters": {"tested": compact.tested, "names": compact.plan.names, **_counts(compact)},
         "misses": [],
         "relaxations": [],
         "watts": seat.watts,
     }
+
+
+def _hosts(seat: Seat) -> list[list[Any]]:
+    """The choice, then the others, best first, without those that were tried; each with its terms in grains."""
+    compact = seat.compact
+    told = [[host, *grains] for host, grains in zip(compact.ids, compact.grains, strict=True)]
+    told.insert(0, told.pop(compact.ids.index(compact.host)))
+    return [host for host in told if host[0] not in seat.tried][: seat.policy.top]
+
+
+def _counts(compact: Compact) -> JsonDict:
+    filters = len(compact.plan.names)
+    counts = compact.note[-2 * filters :].tolist()
+    return {"first": counts[:filters], "alone": counts[filters:]}
 
 
 def decision_row(seat: Seat, now: float) -> Row:

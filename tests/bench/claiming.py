@@ -76,10 +76,8 @@ class Claiming:
         return seat
 
     def _wanted(self, seat: Seat) -> Wanted:
-        limits = seat.policy.capacity.limits(seat.host)
-        return Wanted(
-            Claimant(seat.compact.request.id, seat.job.id, time.time()), seat.compact.request, seat.host, limits
-        )
+        request = seat.compact.request
+        return Wanted(Claimant(request.id, seat.job.id, time.time()), request, seat.host, seat.limits)
 
 
 def main(url: str, name: str, size: str, seconds: str) -> None:

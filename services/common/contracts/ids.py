@@ -3,7 +3,8 @@
 
 import os
 import time
-from uuid import UUID, uuid5
+from hashlib import sha1
+from uuid import UUID
 
 
 def new_id() -> str:
@@ -16,4 +17,9 @@ def new_id() -> str:
 
 def derived_id(parent: str, *parts: object) -> str:
     """The id that these parts always have under `parent` (a UUID): the same order has the same id."""
-    return str(uuid5(UUID(parent), "/".join(str(p) for p in parts)))
+    name = "/".join(str(p) for p in parts)
+    digest = sha1(bytes.fromhex(parent.replace("-", "")) + name.encode(), usedforsecurity=False).digest()
+    # str(uuid5(UUID(parent), name)) in a third of the time: several of them are on every vm's way.
+    text = f"{digest[:6].hex()}{0x5000 | int.from_bytes(digest[6:8], 'big') & 0xFFF:04x}{digest[8] & 0x3F | 0x80:02x}"
+    text += digest[9:16].hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -5,6 +5,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.common.store.base import Base, Id, JsonDict, JsonList, Key, Long, Name, Word
+from services.common.store.explanations import Explanation
 
 
 class Host(Base):
@@ -94,7 +95,7 @@ class StoredDecision(Base):
     policy: Mapped[Name]
     policy_sha: Mapped[Word]
     generation: Mapped[int]
-    explanation: Mapped[JsonDict]
+    explanation: Mapped[JsonDict] = mapped_column(Explanation)
     created_at: Mapped[float]
 
 

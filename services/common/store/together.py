@@ -46,7 +46,10 @@ def write_together(session: Session, rows: Sequence[Row]) -> None:
         for group, some in groups.items():
             _write(connection, group, some)
         return
-    given = {f"r{n}": json.dumps(some) for n, some in enumerate(groups.values())}
+    given: dict[str, Any] = {f"r{n}": json.dumps(some) for n, some in enumerate(groups.values())}
+    for n, ((table, how, _), some) in enumerate(groups.items()):
+        if how == How.UPDATE:
+            given[f"k{n}"] = [str(values[_first_key(table)]) for values in some]
     connection.exec_driver_sql(_statement(tuple(groups), connection.dialect), given)
 
 
@@ -75,20 +78,27 @@ def _statement(groups: tuple[Group, ...], dialect: Dialect) -> str:
 
     PostgreSQL checks foreign keys at the end of a statement, so the order inside does not matter.
     """
-    *first, last = (_part(f"r{n}", group, dialect) for n, group in enumerate(groups))
+    *first, last = (_part(n, group, dialect) for n, group in enumerate(groups))
     return (f"WITH {', '.join(f'i{n} AS ({one})' for n, one in enumerate(first))} " if first else "") + last
 
 
-def _part(given: str, group: Group, dialect: Dialect) -> str:
+def _first_key(table: Table) -> str:
+    return str(table.primary_key.columns.keys()[0])
+
+
+def _part(number: int, group: Group, dialect: Dialect) -> str:
     table, how, columns = group
     quote = dialect.identifier_preparer
     name = quote.format_table(table)
     keys = [quote.quote(key) for key in table.primary_key.columns.keys()]  # noqa: SIM118  (not a dict)
     names = [quote.quote(column) for column in columns]
     others = [column for column in names if column not in keys]
-    source = f"jsonb_populate_recordset(NULL::{name}, %({given})s::jsonb)"
+    source = f"jsonb_populate_recordset(NULL::{name}, %(r{number})s::jsonb)"
     if how == How.UPDATE:
-        found = " AND ".join(f"{name}.{key} = given.{key}" for key in keys)
+        # The keys are given twice: of rows in JSON PostgreSQL believes that there are a hundred, and may read all.
+        found = " AND ".join(
+            [*(f"{name}.{key} = given.{key}" for key in keys), f"{name}.{keys[0]} = ANY(%(k{number})s)"]
+        )
         return f"UPDATE {name} SET {', '.join(f'{c} = given.{c}' for c in others)} FROM {source} given WHERE {found}"
     put = f"INSERT INTO {name} ({', '.join(names)}) SELECT {', '.join(names)} FROM {source}"
     if how == How.UPSERT:

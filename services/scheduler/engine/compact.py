@@ -32,19 +32,24 @@ class Compact(NamedTuple):
         return tuple(int(row) for row in self.note[1 : 1 + int(self.note[0])])
 
     @property
+    def grains(self) -> list[list[int]]:
+        """The terms of each of the best hosts, in grains."""
+        numbers, each = self.note.tolist(), len(self.plan.terms)
+        start = 1 + (len(numbers) - 2 * len(self.plan.names) - 1) // (1 + each)
+        return [numbers[start + n * each : start + (n + 1) * each] for n in range(len(self.ids))]
+
+    @property
     def score(self) -> float:
         """What the host is worth; 0 where there is none."""
-        return next((c.score for c in self.candidates if c.host == self.host), 0.0)
+        return sum(self.grains[self.ids.index(self.host)]) / GRAIN if self.host else 0.0
 
     @property
     def candidates(self) -> tuple[Scored, ...]:
         """The best hosts with the terms that sum to their scores exactly: the choice, then the others, best first."""
-        names, at = self.plan.terms, len(self.note) - 2 * len(self.plan.names)
-        start, found = 1 + (at - 1) // (1 + len(names)), []
-        for host in self.ids:
-            terms = dict(zip(names, (self.note[start : start + len(names)] / GRAIN).tolist(), strict=True))
+        found = []
+        for host, grains in zip(self.ids, self.grains, strict=True):
+            terms = {name: count / GRAIN for name, count in zip(self.plan.terms, grains, strict=True)}
             found.append(Scored(host, sum(terms.values()), terms))
-            start += len(names)
         found.sort(key=lambda c: c.host != self.host)
         return tuple(found[: self.plan.policy.top])
 
