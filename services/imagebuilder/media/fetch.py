@@ -151,13 +151,16 @@ class Fetcher:
         headers = {"Host": target.host, "Accept-Encoding": "identity", "User-Agent": "innkeeper"}
         if have:
             headers["Range"] = f"bytes={have}-"
+        window_s = self._rules.pace.window_s
+        watch = HeaderWatch(window_s)
         try:
-            with HeaderWatch(self._rules.pace.window_s) as watch:
+            with watch:
                 extensions = {"sni_hostname": target.name, "trace": watch}
                 request = client.build_request("GET", target.url, headers=headers, extensions=extensions)
                 answer = client.send(request, stream=True)
         except httpx.TransportError as error:
-            raise TryAgain(f"{target.name} can't be reached: {_reason(error)}") from error
+            why = f"no whole answer in {window_s:g} s" if watch.expired else _reason(error)
+            raise TryAgain(f"{target.name} can't be reached: {why}") from error
         try:
             yield answer
         finally:

@@ -19,6 +19,7 @@ class HeaderWatch:
         self._timer = threading.Timer(limit_s, self._cut)
         self._timer.daemon = True
         self._stream: Any = None
+        self.expired = False  # the time was over, and the connection cut
 
     def __call__(self, event: str, info: dict[str, Any]) -> None:
         """Told by httpcore what happens; a connection is remembered."""
@@ -35,6 +36,7 @@ class HeaderWatch:
         self._timer.cancel()
 
     def _cut(self) -> None:
+        self.expired = True
         connection = self._stream.get_extra_info("socket") if self._stream is not None else None
         if isinstance(connection, socket.socket):
             try:
