@@ -4,12 +4,12 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
 import amqp.exceptions
-from kombu import Connection, Consumer, Exchange, Message, Producer, Queue
+from kombu import Connection, Consumer, Exchange, Message, Queue
 from kombu.exceptions import OperationalError
 
 from services.common.contracts.flow import QUEUES
@@ -21,8 +21,13 @@ log = get_logger(__name__)
 AGENT_EVENTS = Exchange(AGENT_EXCHANGE, type="topic", durable=True)
 # A queue that the broker took down with it may have no leader: it answers nothing, for a minute.
 PATIENCE_S = 3.0
+_KEPT = {"delivery_mode": 2}  # on the broker's disk
 # Everything a broker that is away, restarting or wiped makes kombu raise.
 BROKER_AWAY = (OSError, OperationalError, amqp.exceptions.AMQPError, amqp.exceptions.MessageNacked)
+
+
+def _nothing() -> None:
+    return None
 
 
 def commands_queue(host_id: str) -> Queue:
@@ -43,67 +48,98 @@ def every_queue(host_ids: Sequence[str]) -> list[Queue]:
 
 
 class Publisher:
-    """Publishes with confirms over one connection, made again when it breaks. Not for several threads."""
+    """Publishes with confirms over one connection, made again when it breaks. Not for several threads.
+
+    What is posted goes out at once; `settle` waits until the broker has confirmed all of it. One wait for many.
+    """
 
     def __init__(self, broker_url: str):
         self._url = broker_url
         self._app = make_celery(broker_url)
         self._connection: Connection | None = None
-        self._producer: Producer | None = None
+        self._channel: Any = None
+        self._declared: set[str] = set()
+        self._posted = 0  # on this channel: the broker counts along, and confirms by number
+        self._open: dict[int, Callable[[], object]] = {}
+        self._refused = 0
 
-    def _ready(self) -> Producer:
-        if self._producer is None:
+    def _ready(self) -> Any:
+        if self._channel is None:
             limits = {"read_timeout": PATIENCE_S, "write_timeout": PATIENCE_S}
-            options = {"confirm_publish": True, **limits}
-            self._connection = Connection(self._url, heartbeat=0, connect_timeout=3, transport_options=options)
+            self._connection = Connection(self._url, heartbeat=0, connect_timeout=3, transport_options=limits)
             self._connection.ensure_connection(max_retries=1, timeout=3)
-            self._producer = Producer(self._connection.channel())
-        return self._producer
+            self._channel = channel = self._connection.channel()
+            channel.confirm_select()
+            channel.events["basic_ack"].add(self._confirmed)
+            channel.events["basic_nack"].add(self._nacked)
+        return self._channel
 
     def ring(self, queue: str, task: str, job_id: str) -> None:
         """Ring for a job; returns once the broker has it on disk. Raises one of BROKER_AWAY."""
+        self.post_bell(queue, task, job_id)
+        self.settle()
+
+    def post_bell(self, queue: str, task: str, job_id: str, confirmed: Callable[[], object] = _nothing) -> None:
+        """Send a bell; `confirmed` is called, later and from this thread, when the broker has it on disk."""
         # As Celery's send_task does it, without its router and its signals: half the time of a bell.
         bell = self._app.amqp.as_task_v2(str(uuid4()), task, args=(job_id,), ignore_result=True)
-        target = job_queue(queue)
-        self._guarded(
-            lambda: self._ready().publish(
-                bell.body,
-                routing_key=target.name,
-                exchange="",
-                declare=[target],
-                serializer="json",
-                delivery_mode=2,
-                headers=bell.headers,
-                retry=False,
-                confirm_timeout=PATIENCE_S,
-                **bell.properties,
-            )
-        )
+        told = {"content_type": "application/json", "content_encoding": "utf-8", "headers": bell.headers}
+        told["properties"] = {**bell.properties, **_KEPT}
+        self._guarded(lambda: self._post(job_queue(queue), json.dumps(bell.body), told, confirmed))
 
     def command(self, host_id: str, token: str) -> None:
         """Give a host a signed command; returns once the broker has it. Raises one of BROKER_AWAY."""
-        queue = commands_queue(host_id)
-        self._guarded(
-            lambda: self._ready().publish(
-                token,
-                routing_key=queue.name,
-                exchange="",
-                declare=[queue],
-                delivery_mode=2,
-                content_type="application/jose",
-                content_encoding="ascii",
-                retry=False,
-                confirm_timeout=PATIENCE_S,
-            )
-        )
+        self.post_command(host_id, token)
+        self.settle()
+
+    def post_command(self, host_id: str, token: str, confirmed: Callable[[], object] = _nothing) -> None:
+        """Send a host a signed command; `confirmed` as for a bell."""
+        told = {"content_type": "application/jose", "content_encoding": "ascii", "properties": _KEPT}
+        self._guarded(lambda: self._post(commands_queue(host_id), token, told, confirmed))
+
+    def _post(self, queue: Queue, body: str, told: Mapping[str, Any], confirmed: Callable[[], object]) -> None:
+        channel = self._ready()
+        if queue.name not in self._declared:
+            queue(channel).declare()
+            self._declared.add(queue.name)
+        message = channel.prepare_message(body, **told)
+        self._posted += 1
+        self._open[self._posted] = confirmed
+        channel.basic_publish(message, exchange="", routing_key=queue.name)
+
+    def settle(self) -> None:
+        """Return once the broker has everything on disk that was posted; raises one of BROKER_AWAY."""
+        self._guarded(self._settle)
+
+    def _settle(self) -> None:
+        while self._open and self._connection is not None:
+            self._connection.drain_events(timeout=PATIENCE_S)
+        refused, self._refused = self._refused, 0
+        if refused:
+            raise amqp.exceptions.MessageNacked(f"the broker refused {refused} message(s)")
+
+    def _confirmed(self, number: int, multiple: bool) -> None:
+        for each in self._up_to(number, multiple):
+            self._open.pop(each)()
+
+    def _nacked(self, number: int, multiple: bool) -> None:
+        for each in self._up_to(number, multiple):
+            del self._open[each]
+            self._refused += 1
+
+    def _up_to(self, number: int, multiple: bool) -> list[int]:
+        if not multiple:
+            return [number] if number in self._open else []
+        return [each for each in self._open if each <= number]
 
     def declare(self, queue: Queue) -> None:
         """Make the queue, and its exchange, if it is missing: after the broker's disk was wiped, too."""
-        self._guarded(lambda: queue(self._ready().channel).declare())
+        self._guarded(lambda: queue(self._ready()).declare())
 
     def drop_host(self, host_id: str) -> None:
         """Delete a host's queue."""
-        self._guarded(lambda: commands_queue(host_id)(self._ready().channel).delete())
+        self._declared.discard(host_queue(host_id))
+        self._guarded(lambda: commands_queue(host_id)(self._ready()).delete())
 
     def _guarded(self, action: Callable[[], Any]) -> None:
         try:
@@ -113,8 +149,9 @@ class Publisher:
             raise
 
     def close(self) -> None:
-        """Let the connection go; the next call makes a new one."""
-        connection, self._connection, self._producer = self._connection, None, None
+        """Let the connection go, and what was not confirmed; the next call makes a new one."""
+        connection, self._connection, self._channel = self._connection, None, None
+        self._declared, self._posted, self._open, self._refused = set(), 0, {}, 0
         if connection is not None:
             try:
                 connection.collect(socket_timeout=1.0)  # release() would wait for an answer that may never come

@@ -35,6 +35,7 @@ class UnreadableRow(Exception):
 # Rows that were confirmed are forgotten together, once nothing more is to be sent for this long.
 QUIET_S = 0.03
 MOST_WAITING = 10_000
+IN_ONE_GO = 128
 
 
 class Dispatcher:
@@ -47,15 +48,38 @@ class Dispatcher:
 
     def send(self, row: Row) -> None:
         """Returns once the broker has it; raises one of BROKER_AWAY, or UnreadableRow."""
+        self._post(row, [])
+        self._publisher.settle()
+        hit("relay.after-publish")
+
+    def send_all(self, rows: Sequence[Row]) -> list[int]:
+        """Send these in one go; the ids of those that the broker has. What is wrong with the others is logged."""
+        confirmed: list[int] = []
+        try:
+            for row in rows:
+                try:
+                    self._post(row, confirmed)
+                except UnreadableRow as error:
+                    log.error("an unreadable row is left to the relay, which drops it", reason=str(error))
+            self._publisher.settle()
+        except BROKER_AWAY as error:
+            log.warning("not rung; the relay will", rows=len(rows) - len(confirmed), reason=str(error))
+        hit("relay.after-publish")
+        return confirmed
+
+    def _post(self, row: Row, confirmed: list[int]) -> None:
         hit("relay.before-publish")
-        payload = row["payload"]
-        if row["kind"] == BELL:
-            self._publisher.ring(row["target"], payload["task"], payload["job"])
+        kind, payload = row["kind"], row["payload"]
+
+        def had() -> None:
+            RELAYED.labels(kind).inc()
+            confirmed.append(row["id"])
+
+        if kind == BELL:
+            self._publisher.post_bell(row["target"], payload["task"], payload["job"], had)
         else:
             command = self._opened(_command(row))
-            self._publisher.command(command.host, sign_command(command, self._private_pem()))
-        RELAYED.labels(row["kind"]).inc()
-        hit("relay.after-publish")
+            self._publisher.post_command(command.host, sign_command(command, self._private_pem()), had)
 
     def _private_pem(self) -> str:
         if not self._pem:
@@ -107,25 +131,22 @@ class Ringer:
 
     def _run(self) -> None:
         while True:
-            sent = self._sent(self._rows.get())
+            sent = self._dispatcher.send_all(self._waiting(self._rows.get()))
             while True:
                 try:
-                    sent += self._sent(self._rows.get(timeout=QUIET_S if sent else 0))
+                    first = self._rows.get(timeout=QUIET_S if sent else 0)
                 except queue.Empty:
                     break
+                sent += self._dispatcher.send_all(self._waiting(first))
             if sent:
                 self._let_go(sent)
 
-    def _sent(self, row: Row) -> list[int]:
-        try:
-            self._dispatcher.send(row)
-        except BROKER_AWAY as error:
-            log.warning("not rung; the relay will", target=row["target"], reason=str(error))
-            return []
-        except UnreadableRow as error:
-            log.error("an unreadable row is left to the relay, which drops it", reason=str(error))
-            return []
-        return [row["id"]]
+    def _waiting(self, first: Row) -> list[Row]:
+        """This row and those that lie behind it already, up to as many as are sent in one go."""
+        rows = [first]
+        while len(rows) < IN_ONE_GO and not self._rows.empty():
+            rows.append(self._rows.get())
+        return rows
 
     def _let_go(self, ids: list[int]) -> None:
         # The relay sends again what stays in the table, harmlessly.
