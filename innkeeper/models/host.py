@@ -82,10 +82,30 @@ class Emptied(Answer):
 
 
 @dataclass(frozen=True, kw_only=True)
+class KeptHost(Answer):
+    """A host that would keep its vms, and why."""
+
+    host: str
+    host_name: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MovesBudget(Answer):
+    """The moves of an hour: as many as the policy says (0: any number), those handed out, and those left (or None)."""
+
+    per_hour: int = 0
+    taken: int = 0
+    left: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ConsolidationPlan(Answer):
     """Moves that would save watts; nothing is moved."""
 
     emptied: tuple[Emptied, ...] = ()
+    kept: tuple[KeptHost, ...] = ()
+    budget: MovesBudget | None = None
     moves: int = 0
     watts_saved: float = 0.0
     policy: str = ""

@@ -46,3 +46,8 @@ class Hosts(Collection[Host]):
         """Which moves would empty thirsty hosts, and the watts they would save; a plan, nothing is moved."""
         asked = {"moves": moves, **({"policy": policy} if policy else {})}
         return load(ConsolidationPlan, self._transport.json(Call("POST", f"{self._path}:consolidate", json=asked)))
+
+    def take_moves(self, moves: int = 20, policy: str = "") -> ConsolidationPlan:
+        """Such a plan, handed out to be carried out: its moves count against the hour's budget of the policy."""
+        asked = {"moves": moves, **({"policy": policy} if policy else {})}
+        return load(ConsolidationPlan, self._transport.json(Call("POST", f"{self._path}:take-moves", json=asked)))

@@ -8,6 +8,7 @@ little longer. Claims made between a look and its jobs are seen at the next look
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from sqlalchemy import select
@@ -66,7 +67,7 @@ class NightWatch:
             return
         self._take_back()
         policy = self._policy()
-        if policy.power == Power():
+        if replace(policy.power, moves_per_hour=0) == Power():
             return
         now = self._clock()
         with self._database.read() as session:

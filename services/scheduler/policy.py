@@ -64,6 +64,7 @@ class Power:
     min_awake_hosts: int = 0
     min_awake_free_cpu: int = 0
     wake_by: tuple[str, ...] = ()
+    moves_per_hour: int = 0  # that a consolidation may have; 0: any number
 
 
 @dataclass(frozen=True)

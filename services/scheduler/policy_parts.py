@@ -127,7 +127,7 @@ def read_on_no_host(section: Section) -> OnNoHost:
 
 
 def read_power(section: Section) -> Power:
-    """When hosts may sleep, and how they are woken."""
+    """When hosts may sleep, how they are woken, and how many vms may be moved so that more of them can."""
     idle = section.measure("sleep_after_idle", 0, DURATION, 30 * DAY_S)
     awake = section.section("min_awake")
     hosts, free_cpu = awake.whole("hosts", 0, 0, 100_000), awake.whole("free_cpu", 0, 0, 10_000_000)
@@ -135,8 +135,11 @@ def read_power(section: Section) -> Power:
     wake_by = section.words("wake_by", (), WAYS)
     if idle and not wake_by:
         section.problem("sleep_after_idle", "hosts would sleep and never be woken", "add wake_by: [wol]")
+    consolidate = section.section("consolidate")
+    moves = consolidate.whole("moves_per_hour", 0, 1, 100_000)
+    consolidate.finish()
     section.finish()
-    return Power(idle, hosts, free_cpu, wake_by)
+    return Power(idle, hosts, free_cpu, wake_by, moves)
 
 
 def read_explain(section: Section) -> tuple[int, float]:

@@ -69,22 +69,27 @@ def power(session: Session, name: str, form: str) -> None:
 @host.command("consolidate")
 @click.option("--moves", default=20, show_default=True, type=click.IntRange(1, 1000), help="At most so many moves.")
 @click.option("--policy", default="", help="Decide by this policy instead of the active one.")
+@click.option("--take", is_flag=True, help="Take the moves on: they count against the policy's moves in an hour.")
 @shared.output
 @click.pass_obj
-def consolidate(session: Session, moves: int, policy: str, form: str) -> None:
+def consolidate(session: Session, moves: int, policy: str, take: bool, form: str) -> None:
     """Plan moves that empty thirsty hosts, so that they can sleep. Only a plan: nothing is moved."""
     with session.client() as client:
-        show_one(client.hosts.consolidate(moves, policy), _plan, form)
+        ask = client.hosts.take_moves if take else client.hosts.consolidate
+        show_one(ask(moves, policy), _plan, form)
 
 
 def _plan(p: ConsolidationPlan) -> str:
-    if not p.emptied:
-        return "No moves would save watts."
-    lines = []
+    lines = [] if p.emptied else ["No moves would save watts."]
     for e in p.emptied:
         lines.append(f"{e.host_name or e.host} would be empty and save {e.watts_saved:.0f} W asleep:")
         lines += [f"  {m.vm_name or m.vm} -> {m.target_name or m.target}" for m in e.moves]
-    return "\n".join([*lines, f"{p.moves} moves, {p.watts_saved:.0f} W. A plan: nothing was moved."])
+    if p.emptied:
+        lines.append(f"{p.moves} moves, {p.watts_saved:.0f} W. A plan: nothing was moved.")
+    lines += [f"{k.host_name or k.host} {k.reason}" for k in p.kept]
+    if p.budget and p.budget.per_hour:
+        lines.append(f"{p.budget.left} of {p.budget.per_hour} moves are left in this hour.")
+    return "\n".join(lines)
 
 
 for _verb, _text in {

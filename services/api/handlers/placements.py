@@ -3,6 +3,8 @@
 
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from services.api.access import Role
 from services.api.call import Answer, Call
 from services.api.handlers.previewing import asked
@@ -12,7 +14,9 @@ from services.common.contracts.errors import Forbidden, Invalid, Problem
 from services.common.contracts.ids import new_id
 from services.common.contracts.placement import Request
 from services.common.runtime.ask import ask
+from services.common.store import moves_taken
 from services.common.store.models import Flavor
+from services.common.store.moves_taken import Budget, Move
 
 JsonDict = dict[str, Any]
 _SIZES = ("vcpus", "memory_mib", "disk_gib")
@@ -49,6 +53,20 @@ def consolidate(call: Call) -> Answer:
     if "error" in found:
         raise refusal(found["error"])
     return Answer(found)
+
+
+def planned(call: Call) -> JsonDict:
+    """Before the transaction that takes moves: the plan."""
+    return dict(consolidate(call).body)
+
+
+def take_moves(call: Call, db: Session) -> JsonDict:
+    """Hand a plan's moves out to who carries them out; they count against the hour's budget. 409: plan again."""
+    plan: JsonDict = call.prepared
+    moves = [Move(m["vm"], step["host"], m["target"]) for step in plan["emptied"] for m in step["moves"]]
+    moves_taken.take_moves(db, moves, plan["budget"]["per_hour"], call.who.id, call.now)
+    budget = Budget(plan["budget"]["per_hour"], plan["budget"]["taken"] + len(moves))
+    return {**plan, "budget": {"per_hour": budget.per_hour, "taken": budget.taken, "left": budget.left}}
 
 
 def _size(call: Call) -> Size:

@@ -102,6 +102,17 @@ HOST_ROUTES = (
         idempotent=False,
         project=False,
     ),
+    Route(
+        "POST",
+        "/v1/hosts:take-moves",
+        placements.take_moves,
+        ADMIN,
+        h.ConsolidationPlan(),
+        h.Consolidate(),
+        CHANGE,
+        project=False,
+        prepare=placements.planned,
+    ),
     _question("/v1/placements:explain", placements.explain, h.Explanation(), h.Explain()),
 )
 

@@ -158,10 +158,29 @@ class EmptiedShape(Schema):
     moves = fields.List(fields.Nested(MoveShape()))
 
 
+class KeptShape(Schema):
+    """A host that would keep its vms."""
+
+    host = fields.String()
+    host_name = fields.String()
+    reason = fields.String(metadata={"description": "Goes on after its name"})
+
+
+class MovesBudget(Schema):
+    """The moves of an hour."""
+
+    per_hour = fields.Integer(metadata={"description": "By the policy; 0: any number"})
+    taken = fields.Integer(metadata={"description": "Handed out within the last hour"})
+    left = fields.Integer(allow_none=True, metadata={"description": "null: any number"})
+
+
 class ConsolidationPlan(Schema):
-    """Moves that would save watts. A plan: nothing is moved."""
+    """Moves that would save watts. Nothing is moved by Innkeeper itself."""
 
     emptied = fields.List(fields.Nested(EmptiedShape()))
+    kept = fields.List(fields.Nested(KeptShape()), metadata={"description": "At most 100, the thirstiest first"})
+    budget = fields.Nested(MovesBudget())
+    dry_run = fields.Boolean(metadata={"description": "Only with ?dry_run=true"})
     moves = fields.Integer(metadata={"description": "In all"})
     watts_saved = fields.Float()
     policy = fields.String()

@@ -9,6 +9,7 @@ from services.common.store.host_failures import HostFailure
 from services.common.store.hosts import Claim, ClaimGroup, Host, Installation, Leader, StoredDecision
 from services.common.store.images import Image
 from services.common.store.jobs import Job, JobEvent, JobStep, Outbox
+from services.common.store.moves_taken import TakenMove
 from services.common.store.policies import Activation, StoredPolicy
 from services.common.store.projects import ApiToken, IdempotencyKey, Membership, Project, RevokedToken, User
 from services.common.store.vm_loads import VmLoad
@@ -42,6 +43,7 @@ __all__ = [
     "RevokedToken",
     "StoredDecision",
     "StoredPolicy",
+    "TakenMove",
     "User",
     "Vm",
     "VmLoad",

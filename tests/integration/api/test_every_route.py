@@ -32,10 +32,13 @@ AWAY = (
     "GET /readyz",
     "POST /v1/placements:explain",
     "POST /v1/hosts:consolidate",
+    "POST /v1/hosts:take-moves",
     "POST /v1/images",
     "POST /v1/images:preview",
     "POST /v1/policies",
     "POST /v1/policies:validate",
+    "POST /v1/policies:simulate",
+    "POST /v1/policies:what-fits",
 )
 # Anybody may call these, for themselves alone: an id nobody has is refused. test_accounts has their own story.
 OWN = ("GET /v1/users/{user_id}", "PATCH /v1/users/{user_id}")

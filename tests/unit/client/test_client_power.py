@@ -66,3 +66,17 @@ def test_a_plan_says_what_would_move_and_that_nothing_was(api: CannedApi, comman
         "1 moves, 138 W. A plan: nothing was moved.",
     ]
     assert api.of("POST /v1/hosts:consolidate")[0].body == {"moves": 5}
+
+
+def test_moves_are_taken_when_that_is_asked_for_and_who_stays_is_told_with_the_reason(
+    api: CannedApi, command: Inn
+) -> None:
+    kept = [{"host": HOST_ID, "host_name": "alpha", "reason": "has 3 vms, and 2 moves are left"}]
+    budget = {"per_hour": 20, "taken": 18, "left": 2}
+    api.on("POST /v1/hosts:take-moves", Reply(200, {"emptied": [], "kept": kept, "budget": budget}))
+    outcome = command("host", "consolidate", "--take")
+    assert outcome.stdout.splitlines() == [
+        "No moves would save watts.",
+        "alpha has 3 vms, and 2 moves are left",
+        "2 of 20 moves are left in this hour.",
+    ]

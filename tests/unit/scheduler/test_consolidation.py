@@ -31,35 +31,35 @@ def test_a_thirsty_host_is_emptied_onto_a_thrifty_one() -> None:
     plan = consolidation(*fleet(("a", CURVE, [4, 2]), ("b", THRIFTY, [4])), POLICY, 10)
     moves = (Move("a-0", "id-a", "id-b"), Move("a-1", "id-a", "id-b"))
     # a draws 100 + 200 * 6/16 W; six more vcpus of sixteen add 100 * 6/16 W to b.
-    assert plan == (Emptied("id-a", 137.5, moves),)
+    assert plan.emptied == (Emptied("id-a", 137.5, moves),)
 
 
 def test_never_from_a_thrifty_host_to_a_thirsty_one() -> None:
-    assert consolidation(*fleet(("a", CURVE, [12, 4]), ("b", THRIFTY, [1])), POLICY, 10) == ()
+    assert consolidation(*fleet(("a", CURVE, [12, 4]), ("b", THRIFTY, [1])), POLICY, 10).emptied == ()
 
 
 def test_a_host_is_emptied_whole_or_not_at_all() -> None:
-    assert consolidation(*fleet(("a", CURVE, [8, 8]), ("b", THRIFTY, [4])), POLICY, 10) == ()
-    assert consolidation(*fleet(("a", CURVE, [1, 1, 1]), ("b", THRIFTY, [4])), POLICY, 2) == ()
+    assert consolidation(*fleet(("a", CURVE, [8, 8]), ("b", THRIFTY, [4])), POLICY, 10).emptied == ()
+    assert consolidation(*fleet(("a", CURVE, [1, 1, 1]), ("b", THRIFTY, [4])), POLICY, 2).emptied == ()
 
 
 def test_a_sleeping_host_is_no_target_and_an_empty_one_neither() -> None:
     hosts, vms = fleet(("a", CURVE, [4]), ("b", THRIFTY, []))
-    assert consolidation(hosts, vms, POLICY, 10) == ()
+    assert consolidation(hosts, vms, POLICY, 10).emptied == ()
     hosts, vms = fleet(("a", CURVE, [4]), ("b", THRIFTY, [1]), state=str(HostState.ASLEEP))
-    assert consolidation(hosts, vms, POLICY, 10) == ()
+    assert consolidation(hosts, vms, POLICY, 10).emptied == ()
 
 
 def test_a_vm_that_must_stay_keeps_its_host() -> None:
     hosts, vms = fleet(("a", CURVE, [4]), ("b", THRIFTY, [1]))
     vms["id-a"] = [a_request(id="a-0", vcpus=4, host="a")]
-    assert consolidation(hosts, vms, POLICY, 10) == ()
+    assert consolidation(hosts, vms, POLICY, 10).emptied == ()
 
 
 def test_a_host_with_a_vm_that_is_not_listed_is_left_alone() -> None:
     hosts, vms = fleet(("a", CURVE, [4, 2]), ("b", THRIFTY, [1]))
     del vms["id-a"][1]
-    assert consolidation(hosts, vms, POLICY, 10) == ()
+    assert consolidation(hosts, vms, POLICY, 10).emptied == ()
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -72,7 +72,7 @@ def test_a_plan_keeps_to_its_budget_and_overbooks_nobody(seed: int) -> None:
         )
     )
     budget = random.randrange(1, 12)
-    plan = consolidation(hosts, vms, POLICY, budget)
+    plan = consolidation(hosts, vms, POLICY, budget).emptied
     moves = [move for step in plan for move in step.moves]
     gone = {step.host for step in plan}
     assert len(moves) <= budget
@@ -86,3 +86,27 @@ def test_a_plan_keeps_to_its_budget_and_overbooks_nobody(seed: int) -> None:
         used[move.target] += sizes[move.vm]
     assert all(used[host] == 0 for host in gone)
     assert all(amount <= 16 for amount in used.values())
+
+
+def reasons(found: Fleet, budget: int = 10) -> dict[str, str]:
+    return {kept.host: kept.reason for kept in consolidation(*found, POLICY, budget).kept}
+
+
+def test_of_each_host_that_keeps_its_vms_it_is_told_why() -> None:
+    assert reasons(fleet(("a", CURVE, [1, 1, 1]), ("b", THRIFTY, [4])), 2) == {
+        "id-a": "has 3 vms, and 2 moves are left",
+        "id-b": "is among the thriftiest hosts that run vms",
+    }
+    assert reasons(fleet(("a", CURVE, [4]), ("b", THRIFTY, [4]))) == {"id-b": "takes vms of the hosts that are emptied"}
+    full = reasons(fleet(("a", CURVE, [8, 8]), ("b", THRIFTY, [4])))
+    assert full["id-a"] == "no thriftier host that runs vms takes vm a-1: b lacks 4 vCPUs"
+    assert "no power curve" in reasons(fleet(("a", (), [1])))["id-a"]
+    hosts, vms = fleet(("a", CURVE, [4, 2]), ("b", THRIFTY, [1]))
+    del vms["id-a"][1]
+    assert reasons((hosts, vms))["id-a"].startswith("has 1 vms that a job works on")
+
+
+def test_moves_that_would_cost_more_than_the_empty_host_saves_are_refused() -> None:
+    lean = tuple(1.0 + 9.9 * n for n in range(11))  # 1 W idle, 100 W full
+    leaping = (1.0, *(89.0 + n for n in range(1, 11)))  # 99 W full, most of them for the first vcpus
+    assert "would save nothing" in reasons(fleet(("a", lean, [1]), ("b", leaping, [1])))["id-a"]
