@@ -54,7 +54,11 @@ def read_policy(text: str, source: str = "text", find: Find = shipped_text) -> P
     Its sha256 is that of the text or, where it extends others, of all the texts after each other.
     """
     whole = with_bases(text, source, find)
-    root = whole.root
+    return policy_of(whole.root, sha256("".join(whole.texts).encode()).hexdigest())
+
+
+def policy_of(root: Section, sha: str) -> Policy:
+    """The policy that this section describes. Raises Invalid with every problem there is."""
     root.text("apiVersion", choices=("scheduler/v1",))
     root.text("kind", choices=("PlacementPolicy",))
     for key in ("apiVersion", "kind", "metadata", "filters", "weighers"):
@@ -69,7 +73,7 @@ def read_policy(text: str, source: str = "text", find: Find = shipped_text) -> P
     policy = Policy(
         name,
         version,
-        sha256("".join(whole.texts).encode()).hexdigest(),
+        sha,
         capacity,
         filters,
         weighers,
