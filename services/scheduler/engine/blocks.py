@@ -59,16 +59,19 @@ def place(row: int, new: int, key: Ints, heads: Ints, numbers: Ints) -> None:
 
 
 @compiled
-def top(key: Ints, heads: Ints, numbers: Ints, best: tuple[Ints, Ints]) -> int:
-    """Fill `best` with the best rows and their keys, best first; how many there are."""
+def top(key: Ints, heads: Ints, numbers: Ints, best: tuple[Ints, Ints], front: Ints) -> int:
+    """Fill `best` with the best rows and their keys, best first; how many there are. `front` is as long, to work in."""
     rows, keys = best
     wanted, found = len(rows), 0
     for block in range(len(heads)):
         k = heads[block, 1]
         if k != NEVER and (found < wanted or k >= keys[wanted - 1]):
             found = insert(heads[block, 0], k, found, best, numbers)
-    front = rows[:found].copy()  # the best of all lie in the blocks of the best heads
-    for first in front:
+    heads_found = found
+    for n in range(heads_found):
+        front[n] = rows[n]
+    for n in range(heads_found):  # the best of all lie in the blocks of the best heads
+        first = front[n]
         for row in range(first & -BLOCK, (first & -BLOCK) + BLOCK):
             k = key[row]
             if k != NEVER and row != first and (found < wanted or k >= keys[wanted - 1]):

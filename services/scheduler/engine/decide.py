@@ -8,7 +8,7 @@ from services.scheduler.choose import choose, pick
 from services.scheduler.engine.compact import Compact
 from services.scheduler.engine.explain import explained
 from services.scheduler.engine.jit import COMPILES
-from services.scheduler.engine.nearest import knows
+from services.scheduler.engine.nearest import far_plain, knows
 from services.scheduler.engine.plan import plan_of
 from services.scheduler.engine.shape import PlainShape
 from services.scheduler.engine.shapes import Shapes
@@ -40,10 +40,10 @@ class Engine:
         if not knows(self.plan):
             return choose(request, self.table.hosts(), self.policy, self.table.generation)
         if self.plan.cacheable:
-            compact = self.decide(request)
-            return explained(compact, self.table, self._shapes.refused(request))
+            return explained(self.decide(request), self.table, *self._shapes.far(request))
         shape = PlainShape(self.table, self.plan, request, None)
-        return explained(self._told(request, shape.note(self._kept), ()), self.table, shape.refused)
+        compact = self._told(request, shape.note(self._kept), ())
+        return explained(compact, self.table, *far_plain(request, self.table, self.plan, shape.refused))
 
     def _told(self, request: Request, note: Ints, exclude: Collection[str]) -> Compact:
         policy, table = self.policy, self.table

@@ -40,8 +40,11 @@ if _FOLDER:
 
 
 def compiled(function: F) -> F:
-    """The function as machine code; the same function where there is no Numba."""
+    """The function as machine code; the same function where there is no Numba.
+
+    It can't make arrays: they are handed in. So nobody counts who refers to them, which would take most of the time.
+    """
     if numba is None:
         return function
-    code: F = numba.njit(cache=bool(_FOLDER), error_model="numpy")(function)
+    code: F = numba.njit(cache=bool(_FOLDER), error_model="numpy", _nrt=False)(function)
     return code

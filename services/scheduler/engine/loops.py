@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The way of a cached decision as one piece of code that compiles: settle what changed, then note the best."""
 
-import numpy as np
-
 from services.scheduler.engine.blocks import BITS, NEVER, VMS, head, place, top
 from services.scheduler.engine.changes import MASK
 from services.scheduler.engine.formulas import ABSENT, Ask, Hosts, refuse, weigh
@@ -10,8 +8,8 @@ from services.scheduler.engine.jit import compiled
 from services.scheduler.engine.table import VMS as VMS_AT
 from services.scheduler.engine.table import Ints
 
-# Bits of refusals and key by row, heads of blocks, counts of filters, and Lasting.bits.
-Cells = tuple[Ints, Ints, Ints, Ints, Ints]
+# Bits of refusals and key by row, heads of blocks, counts of filters, Lasting.bits, and a desk to work on.
+Cells = tuple[Ints, Ints, Ints, Ints, Ints, Ints]
 Span = tuple[Ints, int, int]  # the ring of a log, and from which of its numbers to which
 
 
@@ -21,10 +19,10 @@ def decide(note: Ints, kept: int, span: Span, cells: Cells, ask: Ask, hosts: Hos
 
     The note: how many hosts there are, at most `kept`, their rows, their terms, and the filters' counts.
     """
-    _, key, heads, counts, _ = cells
+    _, key, heads, counts, _, desk = cells
     weighers, filters, at = len(ask[1]), counts.shape[1], 1 + kept
-    settle(span, cells, ask, hosts, note[at : at + weighers])
-    note[0] = top(key, heads, hosts[0], (note[1:at], np.empty(kept, np.int64)))
+    settle(span, cells, ask, hosts)
+    note[0] = top(key, heads, hosts[0], (note[1:at], desk[:kept]), desk[kept : 2 * kept])
     for n in range(note[0]):
         weigh(note[1 + n], ask, hosts, note[at + n * weighers : at + (n + 1) * weighers])
     at += kept * weighers
@@ -34,9 +32,9 @@ def decide(note: Ints, kept: int, span: Span, cells: Cells, ask: Ask, hosts: Hos
 
 
 @compiled
-def settle(span: Span, cells: Cells, ask: Ask, hosts: Hosts, terms: Ints) -> None:
-    """Work out the rows the log tells in a span of positions; `terms` is room to work in."""
-    refused, key, heads, counts, lasting = cells
+def settle(span: Span, cells: Cells, ask: Ask, hosts: Hosts) -> None:
+    """Work out the rows the log tells in a span of positions."""
+    refused, key, heads, counts, lasting, terms = cells
     ring, first, last = span
     for position in range(first, last):
         row = ring[position & MASK]
@@ -54,8 +52,7 @@ def settle(span: Span, cells: Cells, ask: Ask, hosts: Hosts, terms: Ints) -> Non
 @compiled
 def build(size: int, cells: Cells, ask: Ask, hosts: Hosts) -> None:
     """Work out every row anew."""
-    refused, key, heads, counts, lasting = cells
-    terms = np.empty(len(ask[1]), np.int64)
+    refused, key, heads, counts, lasting, terms = cells
     counts[:] = 0
     refused[size:] = ABSENT
     key[:] = NEVER

@@ -21,13 +21,23 @@ from services.scheduler.filters.traits import TraitsFilter
 from services.scheduler.filters.zone import ZoneFilter
 from services.scheduler.rule import Filter
 
-_HOPELESS = StateFilter, LoadFilter, ExpressionFilter  # no change of a request helps against these
-_KNOWN = (*_HOPELESS, NamedHostFilter, ZoneFilter, HypervisorFilter, TraitsFilter, CapacityFilter)
+HOPELESS = StateFilter, LoadFilter, ExpressionFilter  # no change of a request helps against these
+RESOURCE_BIT = 40  # of the first resource among the fields to change; below it are filters
+_KNOWN = (*HOPELESS, NamedHostFilter, ZoneFilter, HypervisorFilter, TraitsFilter, CapacityFilter)
 
 
 def knows(plan: Plan) -> bool:
     """Whether the way from a refusal to what would help is known for every filter of the policy."""
     return all(type(f) in _KNOWN for f in plan.policy.filters)
+
+
+def far_plain(request: Request, table: HostTable, plan: Plan, refused: Ints) -> tuple[list[int], list[int]]:
+    """The rows nearest to taking the vm, and for each set of fields the row for which least is given up.
+
+    `refused` has the bits of the filters that refuse each row.
+    """
+    found = Refused(table, plan, request, refused)
+    return found.nearest(plan.policy.top), found.cheapest()
 
 
 class Refused:
@@ -80,26 +90,28 @@ class Refused:
             helps &= ~lacks | (free >= LEAST[field])
             self.short[at] += np.where(lacks, (asked - free) / max(1, asked), 0.0)
             self.cost[at] += np.where(lacks, (asked - free) / max(1, asked), 0.0)
-            self.fields[at] |= np.where(lacks, 1 << (40 + n), 0)
+            self.fields[at] |= np.where(lacks, 1 << (RESOURCE_BIT + n), 0)
         self.hopeless[at] += ~helps
 
     def _wish(self, rule: Filter, n: int, at: Ints) -> None:
         """One wish of another kind is given up whole; of traits some may stay."""
-        hopeless, cost = self._given_up(rule, self.rows[at])
+        hopeless, cost = given_up(rule, self._request, self._table, self.rows[at])
         self.hopeless[at] += hopeless
         self.cost[at] += cost
         self.fields[at] |= 1 << n
 
-    def _given_up(self, rule: Filter, rows: Ints) -> tuple[Bools, Floats | float]:
-        table, request, none = self._table, self._request, np.zeros(len(rows), np.bool_)
-        if isinstance(rule, HypervisorFilter) and rule.any_of:
-            return ~np.isin(table.driver[rows], [table.code(word) for word in rule.any_of]), 1.0
-        if isinstance(rule, TraitsFilter):
-            for need in request.needs:
-                none |= ~table.having("capabilities", need)[rows]
-            kept = sum(table.having("traits", trait)[rows].astype(np.int64) for trait in request.traits)
-            return none, 1 - kept / max(1, len(request.traits))
-        return np.full(len(rows), isinstance(rule, _HOPELESS)), 1.0
+
+def given_up(rule: Filter, request: Request, table: HostTable, rows: Ints) -> tuple[Bools, Floats | float]:
+    """For which of the rows that the rule refuses no change helps, and what share of the wish is given up."""
+    none = np.zeros(len(rows), np.bool_)
+    if isinstance(rule, HypervisorFilter) and rule.any_of:
+        return ~np.isin(table.driver[rows], [table.code(word) for word in rule.any_of]), 1.0
+    if isinstance(rule, TraitsFilter):
+        for need in request.needs:
+            none |= ~table.having("capabilities", need)[rows]
+        kept = sum(table.having("traits", trait)[rows].astype(np.int64) for trait in request.traits)
+        return none, 1 - kept / max(1, len(request.traits))
+    return np.full(len(rows), isinstance(rule, HOPELESS)), 1.0
 
 
 def least(count: int, keys: Sequence[Ints | Floats]) -> Ints:

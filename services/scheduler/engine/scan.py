@@ -39,32 +39,39 @@ class Scan:
         self._table.ranks()
         self._bounding.fresh(ask)
         note: Ints = np.zeros(self._plan.length(kept), np.int64)
-        found = (self._bounding.bounds, self._bounding.weights, lasting.open, lasting.barred)
-        done = scan(note, (kept, self._table.size), ask, self._hosts, found, self._desk)
+        work: Ints = np.empty(kept + len(self._plan.terms), np.int64)
+        known = self._bounding.bounds, self._bounding.weights, lasting.open, lasting.barred
+        done = scan((note, work), (kept, self._table.size), ask, self._hosts, known, self._desk)
         return note if done else None
 
 
 @compiled
 def scan(
-    note: Ints,
+    paper: tuple[Ints, Ints],
     span: tuple[int, int],
     ask: Ask,
     hosts: Hosts,
     known: tuple[Bounds, Singles, Bools, Ints],
     desk: Desk,
 ) -> bool:
-    """Write the note, as loops.decide does; `span`: how many hosts are wanted, and how many rows there are."""
+    """Write the note, as loops.decide does; false where it isn't worth while.
+
+    `paper`: the note, all zero, and room to work; `span`: how many hosts are wanted, and how many rows there are.
+    """
+    note, work = paper
     kept, size = span
     bounds, weights, free, barred = known
     weighers = len(ask[1])
     full = screen(ask[0], bounds, weights, free, desk)
-    counts = note[1 + kept + kept * weighers :].reshape(2, -1)
-    tell(ask[0], bounds[1], barred, counts)
-    counts[:, ask[0][3]] += full
-    terms = note[1 + kept : 1 + kept + kept * weighers].reshape(kept, weighers)
-    note[0] = select(size // 8 + BLOCK, ask, hosts, (note[1 : 1 + kept], np.empty(kept, np.int64)), desk)
+    at = 1 + kept
+    counts = note[at + kept * weighers :]
+    filters = len(counts) // 2
+    tell(ask[0], bounds[1], barred, (counts[:filters], counts[filters:]))
+    counts[ask[0][3]] += full
+    counts[filters + ask[0][3]] += full
+    note[0] = select(size // 8 + BLOCK, ask, hosts, (note[1:at], work), desk)
     for n in range(note[0]):
-        weigh(note[1 + n], ask, hosts, terms[n])
+        weigh(note[1 + n], ask, hosts, note[at + n * weighers : at + (n + 1) * weighers])
     return bool(note[0] >= 0)
 
 
@@ -94,28 +101,29 @@ def screen(asked: Ints, bounds: Bounds, weights: Singles, free: Bools, desk: Des
 
 
 @compiled
-def tell(asked: Ints, room: Small, barred: Ints, counts: Ints) -> None:
+def tell(asked: Ints, room: Small, barred: Ints, counts: tuple[Ints, Ints]) -> None:
     """Count the rows that lasting filters refuse."""
     own = asked[3]
     for n in range(len(barred)):
         row, first, alone = barred[n]
         fits = asked[0] <= room[0, row] and asked[1] <= room[1, row] and asked[2] <= room[2, row]
         if fits:
-            counts[0, first] += 1
-            counts[1, first] += alone
+            counts[0][first] += 1
+            counts[1][first] += alone
         else:
-            counts[0, min(first, own)] += 1
+            counts[0][min(first, own)] += 1
 
 
 @compiled
 def select(most: int, ask: Ask, hosts: Hosts, best: tuple[Ints, Ints], desk: Desk) -> int:
-    """Fill `best` with the best rows and their keys; how many there are, or -1 where more than `most` must be weighed.
+    """Fill `best` (rows, and room to work) with the best rows; how many there are.
 
-    Highest bound first, until no bound is left that reaches the last of the best.
+    Highest bound first, until no bound is left that reaches the last of the best; -1 where more than `most` do.
     """
     bound, highest = desk
-    rows, keys = best
-    wanted, found, weighed, terms = len(rows), 0, 0, np.empty(len(ask[1]), np.int64)
+    rows, work = best
+    keys, terms = work[: len(rows)], work[len(rows) :]
+    wanted, found, weighed = len(rows), 0, 0
     while weighed <= most:
         block = np.argmax(highest)
         floor = max(highest[block], NONE + 1) if found < wanted else keys[wanted - 1] // VMS
@@ -129,6 +137,6 @@ def select(most: int, ask: Ask, hosts: Hosts, best: tuple[Ints, Ints], desk: Des
             bound[row] = NONE
             weighed += 1
             key = weigh(row, ask, hosts, terms) * VMS - ask[0][4] * hosts[0][row, VMS_AT]
-            found = insert(row, key, found, best, hosts[0])
+            found = insert(row, key, found, (rows, keys), hosts[0])
         highest[block] = rest
     return -1

@@ -15,6 +15,8 @@ from services.scheduler.engine.lasting import Lasting
 from services.scheduler.engine.plan import Plan
 from services.scheduler.engine.table import Floats, HostTable, Ints
 
+_KEPT = 16  # hosts that compiled code has room to note; more is given where more are asked for
+
 
 class Shape(Protocol):
     """By row, the bits of the filters that refuse it, and what orders the others."""
@@ -35,13 +37,16 @@ class CompiledShape:
         self.refused: Ints = np.empty(room, np.int64)
         key, heads = np.empty(room, np.int64), np.empty((room >> BITS, 2), np.int64)
         counts = np.zeros((2, len(plan.names)), np.int64)
-        self._cells = self.refused, key, heads, counts, lasting.bits
+        self._cells = self.refused, key, heads, counts, lasting.bits, _desk(plan, _KEPT)
+        self._kept = _KEPT
         self._ask = plan.asked(request), plan.numbers
         self._hosts = table.numbers, columns.limits, columns.watts
         self._build()
 
     def note(self, kept: int) -> Ints:
         table, plan = self._table, self._plan
+        if kept > self._kept:
+            self._cells, self._kept = (*self._cells[:5], _desk(plan, kept)), kept
         self._lasting.fresh()
         if self._puts != table.puts.count:
             self._fresh()
@@ -134,6 +139,10 @@ class PlainShape:
         alone = refused == first
         bits = [1 << n for n in range(len(self._plan.names))]
         return np.array([(first == b).sum() for b in bits] + [(alone & (first == b)).sum() for b in bits], np.int64)
+
+
+def _desk(plan: Plan, kept: int) -> Ints:
+    return np.empty(2 * kept + len(plan.terms), np.int64)
 
 
 def _scale(norms: Floats) -> tuple[float, float]:

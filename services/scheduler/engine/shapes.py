@@ -9,7 +9,10 @@ from services.common.contracts.placement import Request
 from services.scheduler.engine import loops
 from services.scheduler.engine.bounds import bounded
 from services.scheduler.engine.columns import Columns
+from services.scheduler.engine.far import far
+from services.scheduler.engine.formulas import Hosts
 from services.scheduler.engine.lasting import Lasting
+from services.scheduler.engine.nearest import far_plain
 from services.scheduler.engine.plan import Key, Plan
 from services.scheduler.engine.scan import Scan
 from services.scheduler.engine.shape import CompiledShape, PlainShape, Shape
@@ -51,18 +54,21 @@ class Shapes:
         self._meet(key)
         return self._spare[1].note(kept)
 
-    def refused(self, request: Request) -> Ints:
-        """By row, the bits of the filters that refuse the request that was decided just now."""
-        key = self._plan.shape(request)
+    def far(self, request: Request) -> tuple[list[int], list[int]]:
+        """Of the request that was decided just now: the rows to tell of, see far_plain."""
+        key, table, plan = self._plan.shape(request), self._table, self._plan
         shape = self._shapes.get(key)
-        if shape is not None:
-            return shape.refused
-        if self._spare is not None and self._spare[0] == key:
-            return self._spare[1].refused
-        lasting, columns = self._lasting_for(request), self._columns
+        if shape is None and self._spare is not None and self._spare[0] == key:
+            shape = self._spare[1]
+        if not plan.compiles and shape is not None:
+            return far_plain(request, table, plan, shape.refused)
+        hosts = table.numbers, self._columns.limits, self._columns.watts
+        refused = self._refused(request, hosts) if shape is None else shape.refused
+        return far(request, table, plan, refused, hosts)
+
+    def _refused(self, request: Request, hosts: Hosts) -> Ints:
         refused: Ints = np.empty(self.room, np.int64)
-        hosts = self._table.numbers, columns.limits, columns.watts
-        loops.refusals(refused, lasting.bits, self._plan.asked(request), hosts)
+        loops.refusals(refused, self._lasting_for(request).bits, self._plan.asked(request), hosts)
         return refused
 
     def _new(self, request: Request) -> Shape:
