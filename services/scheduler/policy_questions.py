@@ -5,13 +5,18 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from sqlalchemy import select
+
 from services.common.contracts.errors import Invalid, Problem
-from services.common.contracts.placement import HostView
 from services.common.store.database import Database
+from services.common.store.projects import Project
 from services.scheduler.inventory import load_inventory
+from services.scheduler.policy import Policy
 from services.scheduler.policy_advice import advice
 from services.scheduler.policy_file import read_policy
+from services.scheduler.policy_reach import unreached
 from services.scheduler.policy_shelf import PolicyShelf
+from services.scheduler.policy_text import line_of
 from services.scheduler.policy_texts import texts_of
 
 TOPIC = "policy"
@@ -42,9 +47,14 @@ class PolicyQuestions:
             "sha256": policy.sha256,
             "matched": policy.match.given,
             "keep_s": policy.explain_keep_s,
-            "warnings": list(advice(policy, self._hosts())),
+            "warnings": self._doubts(policy, text),
         }
 
-    def _hosts(self) -> tuple[HostView, ...]:
+    def _doubts(self, policy: Policy, text: str) -> list[str]:
         with self._database.read() as session:
-            return load_inventory(session, self._clock()).hosts
+            hosts = load_inventory(session, self._clock()).hosts
+            projects = list(session.scalars(select(Project.name)))
+        found = unreached(policy, self._shelf.standing.beside, projects, hosts)
+        lines = [(line_of(text, doubt.at), doubt.sentence) for doubt in found]
+        told = [f"line {line}: {sentence}" if line else sentence for line, sentence in lines]
+        return [*told, *advice(policy, hosts)]

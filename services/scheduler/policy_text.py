@@ -229,6 +229,23 @@ def parse(text: str, source: str) -> Section:
     return root
 
 
+def line_of(text: str, path: Sequence[str | int]) -> int:
+    """The line of that part of a text that was read before; 0 where it isn't written there, but taken over."""
+    node: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
+    line = 0
+    for key in path:
+        if isinstance(node, yaml.MappingNode):
+            found = [(k, value) for k, value in node.value if k.value == key]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+            found = [(node.value[key], node.value[key])]
+        else:
+            found = []
+        if not found:
+            return 0
+        line, node = found[0][0].start_mark.line + 1, found[0][1]
+    return line
+
+
 def _within(node: yaml.Node, at: int) -> tuple[int, int]:
     """Line and column of the character `at` of a text, as far as YAML's folding and escapes leave it countable."""
     mark, style = node.start_mark, node.style if isinstance(node, yaml.ScalarNode) else None

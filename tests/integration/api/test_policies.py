@@ -80,6 +80,10 @@ def test_a_good_text_is_told_to_be_one(api: Api, scheduler: PolicyShelf) -> None
     doubtful = {"text": written("mine", 7)["text"] + "capacity: {classes: [{trait: unheard-of}]}\n"}
     told = api.done("admin", "POST", "/v1/policies:validate", doubtful)
     assert "no host has the trait 'unheard-of' of a class in capacity" in told["warnings"]
+    text = written("mine", 7)["text"]
+    lines = len(text.splitlines())
+    told = api.done("admin", "POST", "/v1/policies:validate", {"text": text + "match: {projects: [nowhere]}\n"})
+    assert f"line {lines + 1}: there is no project 'nowhere'" in told["warnings"]
 
 
 def test_without_a_scheduler_nothing_is_stored_and_that_is_said(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
