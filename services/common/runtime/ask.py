@@ -24,17 +24,20 @@ JsonDict = dict[str, Any]
 GONE = (redis.RedisError, OSError)
 _LISTEN_S = 1.0
 _LONGEST_QUEUE = 1000
+_GRACE_S = 5.0
 
 
-def ask(redis_url: str, topic: str, payload: JsonDict, timeout_s: float = 5.0) -> JsonDict:
+def ask(redis_url: str, topic: str, payload: JsonDict, timeout_s: float = 5.0, work_s: float = 0.0) -> JsonDict:
     """The answer: what the handler returned, or {"error": {code, status, title, detail, errors}} if it refused.
 
-    Raises TryAgain where nobody answers within `timeout_s`, or Redis is away.
+    Raises TryAgain where nobody answers within `timeout_s`, or Redis is away. With `work_s` it is enough that somebody
+    takes the question in that time: the answer may be so much later.
     """
     question = new_id()
-    ttl_ms = max(1, int(timeout_s * 1000))
+    # Outlives the wait where it matters whether somebody took it or it merely ran out.
+    ttl_ms = max(1, int((timeout_s + (_GRACE_S if work_s else 0)) * 1000))
     try:
-        with _connect(redis_url, timeout_s) as client:
+        with _connect(redis_url, max(timeout_s, work_s)) as client:
             with client.pipeline(transaction=True) as pipe:
                 pipe.set(question_key(topic, question), json.dumps(payload), px=ttl_ms)
                 pipe.lpush(question_list(topic), question)
@@ -42,6 +45,9 @@ def ask(redis_url: str, topic: str, payload: JsonDict, timeout_s: float = 5.0) -
                 pipe.pexpire(question_list(topic), ttl_ms)
                 pipe.execute()
             answer: Any = client.brpop([answer_list(topic, question)], timeout=timeout_s)
+            if answer is None and work_s and client.getdel(question_key(topic, question)) is None:
+                timeout_s = work_s
+                answer = client.brpop([answer_list(topic, question)], timeout=work_s)
     except GONE as error:
         raise TryAgain(f"{topic}: Redis does not answer ({type(error).__name__}); try again") from error
     if answer is None:

@@ -86,6 +86,27 @@ def test_silence_is_told_and_leaves_nothing_behind(redis_server: Redis) -> None:
     client.close()
 
 
+def test_slow_work_is_waited_for_once_somebody_took_the_question(redis_server: Redis) -> None:
+    begun, end = threading.Event(), threading.Event()
+
+    def slow(_asked: dict[str, Any]) -> dict[str, Any]:
+        begun.set()
+        assert end.wait(20)
+        return {"done": True}
+
+    answerer = Answerer(redis_server.url, "slow", slow).start()
+    answers: list[dict[str, Any]] = []
+    first = threading.Thread(target=lambda: answers.append(ask(redis_server.url, "slow", {}, 0.3, work_s=20)))
+    first.start()
+    assert begun.wait(10)
+    with pytest.raises(TryAgain, match="nobody answered within"):  # whoever answers is busy with the first
+        ask(redis_server.url, "slow", {}, 0.3, work_s=20)
+    end.set()
+    first.join()
+    answerer.stop()
+    assert answers == [{"done": True}]
+
+
 def test_a_redis_that_is_away_is_told() -> None:
     with pytest.raises(TryAgain, match="Redis does not answer"):
         ask("redis://127.0.0.1:1/0", TOPIC, {}, timeout_s=0.2)
