@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m services.scheduler`: the worker of the queue `scheduler`, and the answers to "explain" and "policy"."""
+"""`python -m services.scheduler`: the worker of the queue `scheduler`, and the answers to what people ask of it."""
 
 import sys
 
@@ -21,6 +21,8 @@ from services.scheduler.night_watch import NightWatch
 from services.scheduler.placing_together import STEP, PlacingTogether
 from services.scheduler.policy_questions import PolicyQuestions
 from services.scheduler.policy_shelf import PolicyShelf
+from services.scheduler.simulation.apart import Apart
+from services.scheduler.simulation.questions import SIMULATE, WHAT_FITS, RoomCounter, Simulator
 from services.scheduler.steps import handlers
 
 
@@ -41,10 +43,13 @@ def main() -> int:
     except Conflict as error:
         print(f"{settings.policy_file}: {error}", file=sys.stderr)
         return 2
+    apart = Apart(), Apart()  # one for each: a long replay keeps nobody from asking what fits
     answerers = [
         Answerer(settings.redis_url, TOPIC, Explainer(database, shelf).answer).start(),
         Answerer(settings.redis_url, consolidating.TOPIC, Consolidator(database, shelf).answer).start(),
         Answerer(settings.redis_url, policy_questions.TOPIC, PolicyQuestions(database, shelf).answer).start(),
+        Answerer(settings.redis_url, SIMULATE, Simulator(database, shelf, apart[0]).answer).start(),
+        Answerer(settings.redis_url, WHAT_FITS, RoomCounter(database, shelf, apart[1]).answer).start(),
     ]
     watch = NightWatch(database, shelf.get).start()
     try:
@@ -53,6 +58,8 @@ def main() -> int:
         run_worker(Queue.SCHEDULER, handlers(database, shelf), settings, journal, together)
     finally:
         watch.stop()
+        for one in apart:
+            one.stop()
         for answerer in answerers:
             answerer.stop()
         shelf.stop()

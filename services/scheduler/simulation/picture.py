@@ -9,6 +9,7 @@ from services.scheduler.simulation.trace import Trace
 
 _WIDTH, _ROW, _TOP, _LEFT = 900, 86, 64, 150
 _BARS, _LINE = 430, 220  # widths of what is drawn in a row
+_MOST_BARS, _MOST_POINTS = 430, 440  # more can't be told apart; they are drawn as means of their neighbours
 _STYLE = """.paper{fill:#ffffff}.name{fill:#1f2328;font-weight:600}.text{fill:#57606a;font-size:12px}.room{fill:#eaeef2}
 .full{fill:#0969da}.base{stroke:#8c959f;stroke-width:1}.watts{stroke:#bc4c00;stroke-width:1.5;fill:none}
 @media (prefers-color-scheme: dark){.paper{fill:#0d1117}.name{fill:#f0f6fc}.text{fill:#9198a1}.room{fill:#21262d}
@@ -78,19 +79,42 @@ def _row(top: int, trace: Trace, outcome: Outcome, most: float) -> list[str]:
         f'<text class="text" x="20" y="{top + 52}">{outcome.kwh:.1f} kWh</text>',
         f'<text class="text" x="20" y="{top + 68}">{outcome.hosts_used} hosts used</text>',
     ]
-    shares, step = claimed(trace, outcome), _BARS / max(1, len(trace.hosts))
-    for n, host in enumerate(trace.hosts):
-        x, share = _LEFT + n * step, min(1.0, shares[host.id])
-        told = f"<title>{escape(host.name)}: {share:.0%}</title>"
+    bars = _bars(trace, outcome)
+    step = _BARS / max(1, len(bars))
+    for n, (name, share) in enumerate(bars):
+        x = _LEFT + n * step
+        told = f"<title>{escape(name)}: {share:.0%}</title>"
         parts.append(f'<rect class="room" x="{x:.1f}" y="{base - high}" width="{step * 0.8:.1f}" height="{high}"/>')
         parts.append(
             f'<rect class="full" x="{x:.1f}" y="{base - high * share:.1f}" width="{step * 0.8:.1f}" '
             f'height="{high * share:.1f}">{told}</rect>'
         )
-    left, count = _LEFT + _BARS + 50, max(1, len(outcome.watts) - 1)
+    drawn = _thinned(outcome.watts, _MOST_POINTS)
+    left, count = _LEFT + _BARS + 50, max(1, len(drawn) - 1)
     points = " ".join(
         f"{left + n * _LINE / count:.1f},{base - (high * watts / most if most else 0):.1f}"
-        for n, watts in enumerate(outcome.watts)
+        for n, watts in enumerate(drawn)
     )
     parts.append(f'<path class="base" d="M{left} {base}H{left + _LINE}"/>')
     return [*parts, f'<polyline class="watts" points="{points}"/>']
+
+
+def _bars(trace: Trace, outcome: Outcome) -> list[tuple[str, float]]:
+    """What each bar stands for, a host or some beside each other, and how full it is."""
+    shares = claimed(trace, outcome)
+    names = [host.name for host in trace.hosts]
+    wide = _wide(len(names), _MOST_BARS)
+    groups = [names[n : n + wide] for n in range(0, len(names), wide)]
+    full = _thinned([min(1.0, shares[host.id]) for host in trace.hosts], _MOST_BARS)
+    return [(g[0] if len(g) == 1 else f"{g[0]} to {g[-1]}", share) for g, share in zip(groups, full, strict=True)]
+
+
+def _thinned(values: Sequence[float], most: int) -> list[float]:
+    """At most so many values: means of as many neighbours as it takes."""
+    wide = _wide(len(values), most)
+    chunks = (values[n : n + wide] for n in range(0, len(values), wide))
+    return [sum(chunk) / len(chunk) for chunk in chunks]
+
+
+def _wide(count: int, most: int) -> int:
+    return max(1, -(-count // most))

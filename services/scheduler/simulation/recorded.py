@@ -68,7 +68,8 @@ def _arrival(number: int, found: Mapping[str, Any]) -> Arrival:
     lists = {key: tuple(value) for key, value in given.items() if isinstance(value, list)}
     at, lasts = found.get("at", 0.0), found.get("lasts", float("inf"))
     for key, value in (("at", at), ("lasts", lasts)):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        sound = not isinstance(value, bool) and isinstance(value, int | float) and value >= 0
+        if not sound or (key == "at" and not isfinite(value)):
             raise _refused(number, f"{key} is {value!r}, not seconds from 0", "give a number")
     return Arrival(float(at), Request(**{**given, **lists}), float(lasts), host=str(found.get("placed", "")))
 

@@ -15,6 +15,7 @@ import numpy as np
 from services.common.contracts.placement import Request
 from services.common.contracts.states import HostState
 from services.scheduler.engine.decide import Engine
+from services.scheduler.engine.jit import COMPILES
 from services.scheduler.engine.table import Floats, HostTable
 from services.scheduler.policy import Policy
 from services.scheduler.simulation.outcome import Outcome
@@ -27,11 +28,11 @@ _END, _WOKEN, _FAILED, _REPAIRED = range(4)
 _NOWHERE = -1
 
 
-def by_policy(policy: Policy) -> Decider:
-    """Decides as the scheduler does under this policy."""
+def by_policy(policy: Policy, compiles: bool = COMPILES) -> Decider:
+    """Decides as the scheduler does under this policy; without compiled code the same, but slower."""
 
     def decider(table: HostTable) -> Decide:
-        engine = Engine(policy, table)
+        engine = Engine(policy, table, compiles)
         return lambda request: engine.decide(request).row
 
     return decider

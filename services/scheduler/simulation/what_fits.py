@@ -66,7 +66,7 @@ def _fits(policy: Policy, hosts: Sequence[HostView], flavor: tuple[str, Request]
 
 def _one_by_one(policy: Policy, table: HostTable, request: Request, until: Callable[[int], bool]) -> Stopped:
     """Place until none fits: the filters that refuse the next one; None where `until` says so of how many there are."""
-    engine = Engine(policy, table)
+    engine = Engine(policy, table, compiles=False)  # of most flavors one decision is asked
     for number in count():
         found = engine.decide(replace(request, id=f"{request.id}-{number}"))
         if found.row < 0:

@@ -50,6 +50,13 @@ BODIES = {
 SECURED = {name: route for name, route in LINES.items() if route.role > Role.PUBLIC}
 
 
+@pytest.fixture(autouse=True)
+def nobody_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No scheduler will ever answer here."""
+    for handler in ("policies", "simulations"):
+        monkeypatch.setattr(f"services.api.handlers.{handler}.PATIENCE_S", 0.1)
+
+
 def filled(route: Route, some_id: str = "") -> str:
     """The route's path with an id nobody has, or this one."""
     return re.sub(r"\{\w+\}", some_id or new_id(), route.path)
