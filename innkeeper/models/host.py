@@ -17,6 +17,7 @@ class Host(Answer):
     zone: str = ""
     rack: str = ""
     price_kwh: float | None = None
+    price_now: float | None = None
     traits: tuple[str, ...] = ()
     accelerator: str = ""
     vcpus: int = 0

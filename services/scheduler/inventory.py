@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from services.common.contracts.placement import HostView, membership
 from services.common.contracts.power_shares import FRESH_S
+from services.common.contracts.tariff import price_at
 from services.common.store.host_failures import failures
 from services.common.store.hosts import Claim, Host
 from services.common.store.vms import Vm
@@ -77,7 +78,7 @@ def _view(host: Host, groups: Sequence[Sequence[str]], now: float) -> HostView:
         watts=telemetry.get("watts") if measured else None,
         heartbeat_age_s=age,
         rack=host.rack,
-        price_kwh=host.price_kwh,
+        price_kwh=price_at(host.price_kwh, host.tariff, now),
         power_curve=_curve(tuple(host.power_curve or host.facts.get("power_curve", ()))),
     )
 

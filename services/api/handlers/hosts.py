@@ -28,6 +28,7 @@ from services.common.store.waiting_for_room import ring_for_room
 JsonDict = dict[str, Any]
 ORDER = Order(Host.id, {"name": Host.name, "created_at": Host.id, "state": Host.state})
 CURVE_POINTS = 11
+_NOTHING: JsonDict = {"price_kwh": None, "tariff": {}}  # what null stands for; "" elsewhere
 _SLEEP = (HostState.FALLING_ASLEEP, HostState.ASLEEP, HostState.WAKING)
 
 
@@ -81,6 +82,7 @@ def register(call: Call, db: Session) -> Answer:
         zone=asked["zone"] or "",
         rack=asked["rack"] or "",
         price_kwh=asked["price_kwh"],
+        tariff=asked["tariff"] or {},
         traits=asked["traits"],
         labels=asked["labels"],
         power_curve=asked["power_curve"],
@@ -123,12 +125,12 @@ def _agent(call: Call, db: Session, row: Host, password: str) -> JsonDict:
 
 
 def change(call: Call, db: Session) -> JsonDict:
-    """Change zone, rack, traits, labels, power curve or the price of its energy."""
+    """Change zone, rack, traits, labels, power curve or the prices of its energy."""
     row = _find(call, db)
     etags.check(call.headers.get("If-Match", ""), _views(call, db, [row])[0]["etag"], required=True)
     _check_curve(call.body.get("power_curve", []))
     for key, value in call.body.items():
-        setattr(row, key, value if value is not None or key == "price_kwh" else "")
+        setattr(row, key, _NOTHING.get(key, "") if value is None else value)
     row.generation += 1
     row.updated_at = call.now
     db.flush()

@@ -9,12 +9,31 @@ from services.api import grammar
 from services.api.schemas.jobs import JobShape
 from services.api.schemas.pieces import labels, listing, moment, page_of, text, whole
 from services.common.contracts.states import HostState
+from services.common.contracts.tariff import HOURS
 
 
 def price(**options: Any) -> fields.Float:
     """What a kWh costs."""
     told = {"description": "Price of a kWh of its energy, in any currency"}
     return fields.Float(allow_none=True, validate=validate.Range(0, 1000), metadata=told, **options)
+
+
+class Tariff(Schema):
+    """Prices by the hour of the day."""
+
+    time_zone = text(grammar.timezone, required=True)
+    prices = fields.List(
+        fields.Float(validate=validate.Range(0, 1000)),
+        required=True,
+        validate=validate.Length(equal=HOURS, error="a tariff has {equal} prices -> give each hour's, from midnight"),
+        metadata={"description": "Of a kWh in each hour of the day, the first from midnight"},
+    )
+
+
+def tariff(**options: Any) -> fields.Nested:
+    """What a kWh costs by the hour."""
+    told = {"description": "Goes before price_kwh; null: none"}
+    return fields.Nested(Tariff(), allow_none=True, metadata=told, **options)
 
 
 class HostAsked(Schema):
@@ -28,6 +47,7 @@ class HostAsked(Schema):
     zone = text(grammar.word, load_default=None, allow_none=True)
     rack = text(grammar.word, load_default=None, allow_none=True)
     price_kwh = price(load_default=None)
+    tariff = tariff(load_default=None)
     traits = fields.List(fields.String(validate=grammar.word), validate=validate.Length(max=64), load_default=list)
     labels = labels(load_default=dict)
     power_curve = fields.List(
@@ -43,6 +63,7 @@ class HostChanges(Schema):
     zone = text(grammar.word, allow_none=True)
     rack = text(grammar.word, allow_none=True)
     price_kwh = price()
+    tariff = tariff()
     traits = fields.List(fields.String(validate=grammar.word), validate=validate.Length(max=64))
     labels = labels()
     power_curve = fields.List(fields.Float(validate=validate.Range(0, 100_000)))
@@ -58,6 +79,8 @@ class HostShape(Schema):
     zone = fields.String()
     rack = fields.String()
     price_kwh = fields.Float(allow_none=True)
+    tariff = fields.Nested(Tariff(), allow_none=True)
+    price_now = fields.Float(allow_none=True, metadata={"description": "By the tariff, else price_kwh"})
     traits = fields.List(fields.String())
     labels = fields.Dict()
     accelerator = fields.String()

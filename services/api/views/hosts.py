@@ -6,10 +6,11 @@ from typing import Any
 from services.api import etags
 from services.api.views.moments import moment
 from services.common.contracts.masking import masked_host
+from services.common.contracts.tariff import price_at
 from services.common.store.models import Host
 
 JsonDict = dict[str, Any]
-EDITABLE = ("zone", "rack", "price_kwh", "traits", "labels", "power_curve", "state")
+EDITABLE = ("zone", "rack", "price_kwh", "tariff", "traits", "labels", "power_curve", "state")
 
 
 def host_view(row: Host, vms: int, unmasked: bool, now: float) -> JsonDict:
@@ -23,6 +24,8 @@ def host_view(row: Host, vms: int, unmasked: bool, now: float) -> JsonDict:
         "zone": row.zone,
         "rack": row.rack,
         "price_kwh": row.price_kwh,
+        "tariff": row.tariff or None,
+        "price_now": price_at(row.price_kwh, row.tariff, now),
         "traits": row.traits,
         "labels": row.labels if unmasked else {},
         "accelerator": (row.facts or {}).get("accelerator", ""),

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.common.contracts.power_shares import FRESH_S, Share, Tenant, shares
+from services.common.contracts.tariff import price_at
 from services.common.store.hosts import Claim, Host
 from services.common.store.vm_loads import VmLoad
 from services.common.store.vms import Vm
@@ -26,7 +27,7 @@ class HostPower:
     source: str  # rapl | redfish | ipmi | curve
     age_s: float | None
     idle_watts: float
-    price_kwh: float | None
+    price_kwh: float | None  # now
     tenants: tuple[Tenant, ...] = ()
     shares: Mapping[str, Share] = field(default_factory=dict)
 
@@ -37,7 +38,8 @@ class HostPower:
 
 def host_powers(session: Session, now: float, only: Sequence[str] = ()) -> dict[str, HostPower]:
     """Every host's power, or that of the hosts with these ids, by host id."""
-    columns = (Host.id, Host.name, Host.telemetry, Host.power_curve, Host.price_kwh, Host.heartbeat_at, VmLoad.cores)
+    priced = (Host.power_curve, Host.price_kwh, Host.tariff)
+    columns = (Host.id, Host.name, Host.telemetry, *priced, Host.heartbeat_at, VmLoad.cores)
     hosts = select(*columns).outerjoin(VmLoad, VmLoad.host_id == Host.id)
     claims = select(Claim.host_id, Claim.vm_id, Claim.vcpus, Vm.power).outerjoin(Vm, Vm.id == Claim.vm_id)
     if only:
@@ -63,7 +65,7 @@ def _power(host: Any, claims: Sequence[Any], now: float) -> HostPower:
         source=str(telemetry.get("watts_source", "")) if fresh else "",
         age_s=age,
         idle_watts=idle if watts is None else min(idle, watts),
-        price_kwh=host.price_kwh,
+        price_kwh=price_at(host.price_kwh, host.tariff, now),
         tenants=tenants,
         shares=shares(watts, idle, tenants) if watts is not None else {},
     )

@@ -45,6 +45,7 @@ class Host(Base):
     telemetry: Mapped[JsonDict] = mapped_column(default=dict)  # contracts.events.Telemetry
     power_curve: Mapped[JsonList] = mapped_column(default=list)
     price_kwh: Mapped[float | None]  # of its energy, in any currency
+    tariff: Mapped[JsonDict] = mapped_column(default=dict, server_default=text("'{}'"))  # contracts.tariff; goes first
     broker_user: Mapped[Name] = mapped_column(default="")
     broker_password_hash: Mapped[Name] = mapped_column(default="")  # RabbitMQ's salted SHA-256
     generation: Mapped[int] = mapped_column(default=0)

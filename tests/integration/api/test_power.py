@@ -2,7 +2,9 @@
 """What hosts and vms draw, as the API tells it."""
 
 import time
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -52,6 +54,40 @@ def test_of_a_host_that_is_silent_nothing_is_told(api: Api) -> None:
     assert (told["watts"], told["source"], told["vms"]) == (None, "", [])
     vm = api.done("admin", "GET", f"/v1/vms/{busy}")
     assert (vm["watts"], vm["cost_per_h"]) == (None, None)
+
+
+def test_a_tariff_s_hour_is_what_energy_costs_now_and_null_takes_it_away(api: Api) -> None:
+    host, busy, _ = a_host(api)
+    path, any_version = f"/v1/hosts/{host}", {"If-Match": "*"}
+    hours = {"time_zone": "Asia/Kolkata", "prices": [float(n) for n in range(24)]}
+    hour = datetime.now(ZoneInfo("Asia/Kolkata")).hour
+    told = api.done("admin", "PATCH", path, {"tariff": hours}, headers=any_version)
+    assert (told["tariff"], told["price_kwh"]) == (hours, 0.25)
+    assert told["price_now"] in (hour, (hour + 1) % 24)
+    power = api.done("admin", "GET", f"{path}/power")
+    assert power["cost_per_h"] == pytest.approx(0.16 * power["price_kwh"])
+    assert power["price_kwh"] in (hour, (hour + 1) % 24)
+    assert api.done("admin", "GET", f"/v1/vms/{busy}")["cost_per_h"] == pytest.approx(0.079 * power["price_kwh"], 0.1)
+    told = api.done("admin", "PATCH", path, {"tariff": None}, headers=any_version)
+    assert (told["tariff"], told["price_now"]) == (None, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("tariff", "where", "fix"),
+    [
+        ({"time_zone": "Mars/North", "prices": [1] * 24}, "/tariff/time_zone", ""),
+        ({"time_zone": "UTC", "prices": [1] * 23}, "/tariff/prices", "give each hour's, from midnight"),
+        ({"time_zone": "UTC", "prices": [-1] * 24}, "/tariff/prices/0", ""),
+        ({"prices": [1] * 24}, "/tariff/time_zone", ""),
+    ],
+)
+def test_a_wrong_tariff_is_told_by_its_field(api: Api, tariff: dict[str, Any], where: str, fix: str) -> None:
+    host, _, _ = a_host(api)
+    refused = api.ask("admin", "PATCH", f"/v1/hosts/{host}", {"tariff": tariff}, {"If-Match": "*"})
+    assert refused.status_code == 422
+    error = refused.json["errors"][0]
+    assert error["pointer"] == where
+    assert fix in error["fix"]
 
 
 def test_without_a_price_there_is_no_cost(api: Api) -> None:
