@@ -27,8 +27,9 @@ NOUNS: Mapping[str, tuple[str, str]] = {
     "network": ("catalogue", "List the networks a vm can be plugged into."),
     "image": ("image", "Preview the files a vm would be set up by."),
     "media": ("media", "Import, upload, list and delete ISOs and cloud images."),
-    "policy": ("policy", "Look at placement policies; store, activate and roll back versions."),
+    "policy": ("policy", "Look at placement policies; try, store, activate and roll back versions."),
     "explain": ("explain", "Where would this vm go, or why is it where it is?"),
+    "what-fits": ("simulation", "How many more vms of each flavor fit?"),
     "login": ("account", "Sign in to a server."),
     "logout": ("account", "Sign out."),
     "whoami": ("account", "Who is signed in, and where."),
@@ -48,7 +49,7 @@ class Nouns(click.Group):
         if cmd_name not in NOUNS:
             return None
         module = import_module(f"innkeeper.cli.commands.{NOUNS[cmd_name][0]}")
-        command: click.Command = getattr(module, cmd_name)
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Placement policies: look at them; for administrators also store, activate and roll back."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from innkeeper.models.policy import Activation, Policy, Verdict
 from innkeeper.models.shape import load
+from innkeeper.models.simulation import Room, Simulation
 from innkeeper.resources.collection import Collection, is_id, missing, pages
 from innkeeper.transport import Call, Transport
+
+SLOW_S = 90.0  # the server gives up before
 
 
 class Policies(Collection[Policy]):
@@ -47,3 +53,13 @@ class Policies(Collection[Policy]):
     def history(self) -> list[Activation]:
         """What was in force when, the present first."""
         return [load(Activation, item) for item in pages(self._transport, f"{self._path}:history", {})]
+
+    def simulate(self, asked: Mapping[str, Any]) -> Simulation:
+        """What a policy ("text" or "policy") would have done with what is recorded, or with a "trace"."""
+        call = Call("POST", f"{self._path}:simulate", json=dict(asked), timeout_s=SLOW_S)
+        return load(Simulation, self._transport.json(call))
+
+    def what_fits(self, asked: Mapping[str, Any] | None = None) -> Room:
+        """How many more vms of each flavor fit now, under the policy in force or the one named."""
+        call = Call("POST", f"{self._path}:what-fits", json=dict(asked or {}), timeout_s=SLOW_S)
+        return load(Room, self._transport.json(call))

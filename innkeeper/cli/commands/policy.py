@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""inn policy list | show | check | push | activate | deactivate | rollback | history"""
+"""inn policy list | show | check | simulate | push | activate | deactivate | rollback | history"""
 
 from datetime import UTC, datetime
 from typing import BinaryIO
@@ -7,10 +7,12 @@ from typing import BinaryIO
 import click
 
 from innkeeper.cli import options as shared
+from innkeeper.cli.commands.simulation import simulate
 from innkeeper.cli.exits import Exit
 from innkeeper.cli.output import Column, facts, show, show_one
 from innkeeper.cli.session import Session
 from innkeeper.cli.words import age, clean
+from innkeeper.cli.written import utf8
 from innkeeper.models.policy import Activation, Policy, PolicyProblem
 
 COLUMNS = (
@@ -35,6 +37,9 @@ MOVES = (
 @click.group()
 def policy() -> None:
     """Placement policies: what decides which host a vm gets."""
+
+
+policy.add_command(simulate)
 
 
 @policy.command("list")
@@ -62,7 +67,7 @@ def show_(session: Session, name: str, form: str) -> None:
 def check(session: Session, file: BinaryIO) -> int:
     """Say what is wrong in FILE, each with line and column. Exit code 5 where it is no policy."""
     with session.client() as client:
-        found = client.policies.validate(_text(file))
+        found = client.policies.validate(utf8(file))
     for problem in found.errors:
         click.echo(_at(file.name, problem), err=True)
     if not found.valid:
@@ -79,7 +84,7 @@ def check(session: Session, file: BinaryIO) -> int:
 @click.pass_obj
 def push(session: Session, file: BinaryIO, activate: bool) -> int:
     """Store the version that FILE describes; it decides nothing until it is activated."""
-    text = _text(file)
+    text = utf8(file)
     with session.client() as client:
         found = client.policies.validate(text)
         if not found.valid:
@@ -133,14 +138,6 @@ def history(session: Session, form: str) -> None:
     """What was in force when; the first line is in force now."""
     with session.client() as client:
         show(client.policies.history(), MOVES, form, empty="No policy was ever in force: no scheduler has run here.")
-
-
-def _text(file: BinaryIO) -> str:
-    """As it is, to the byte: its hash names it."""
-    try:
-        return file.read().decode()
-    except UnicodeDecodeError as error:
-        raise click.UsageError(f"{file.name} is not text in UTF-8") from error
 
 
 def _at(name: str, problem: PolicyProblem) -> str:
