@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from services.common.contracts.placement import HostView, membership
 from services.common.contracts.power_shares import FRESH_S
 from services.common.contracts.tariff import price_at
-from services.common.store.host_failures import failures
+from services.common.store.host_failures import Failed, failures
 from services.common.store.hosts import Claim, Host
 from services.common.store.vms import Vm
 from services.scheduler.energy import resampled
@@ -49,8 +49,12 @@ def load_inventory(session: Session, now: float, only: Sequence[str] = ()) -> In
     for host_id, project, labels in session.execute(claims):
         groups[host_id].append([membership(project or "", label, value) for label, value in labels.items()])
     failed = failures(session, now)
-    views = (replace(_view(host, groups[host.id], now), failures=failed.get(host.id, 0.0)) for host in rows)
+    views = (_shaky(_view(host, groups[host.id], now), failed.get(host.id)) for host in rows)
     return Inventory(tuple(views), sum(host.generation for host in rows))
+
+
+def _shaky(host: HostView, failed: Failed | None) -> HostView:
+    return host if failed is None else replace(host, failures=failed.amount, failed=failed.others)
 
 
 def _view(host: Host, groups: Sequence[Sequence[str]], now: float) -> HostView:

@@ -47,6 +47,7 @@ def host_named(name: str) -> st.SearchStrategy[HostView]:
         power_curve=st.sampled_from(((), CURVE, (10.0, 20.0))),
         heartbeat_age_s=st.none() | st.sampled_from((1.0, 29.0, 400.0)),
         failures=st.sampled_from((0.0, 0.3, 7.0)),
+        failed=st.sampled_from(((), (0.1, 2.0, 5.0), (0.0, 0.7, 1.3))),
         price_kwh=st.none() | st.floats(0, 2),
         members=st.dictionaries(st.sampled_from(GROUPS), st.integers(1, 4), max_size=2),
     )

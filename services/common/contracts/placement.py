@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 from services.common.contracts.vm import VmSpec
 
+FADES = (600.0, 21600.0, 86400.0)  # half-lives of failures, in seconds, besides the usual hour
+
 
 @dataclass(frozen=True)
 class Request:
@@ -74,10 +76,11 @@ class HostView:
     watts: float | None = None
     heartbeat_age_s: float | None = None
     power_curve: tuple[float, ...] = ()
-    failures: float = 0.0  # of steps there, fading with time
+    failures: float = 0.0  # of steps there, half of each left after an hour
     rack: str = ""
     price_kwh: float | None = None
     members: dict[str, int] = field(default_factory=dict)  # by membership(): how many such vms it holds
+    failed: tuple[float, ...] = ()  # as `failures`, of each half-life in FADES; empty: none
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from services.common.contracts.placement import HostView, Request
+from services.common.contracts.placement import FADES, HostView, Request
 from services.scheduler.energy import POINTS, resampled
 from services.scheduler.engine.changes import Changes
 
@@ -48,6 +48,7 @@ class HostTable:
     failures: Floats
     price_kwh: Floats
     curve: Floats  # rows x POINTS, watts at 0 to 100 %
+    failed: Floats  # rows x FADES
     present: Bools
     numbers: Ints  # rows x _WIDTH: the first seven columns in their order, and `rank`; what is claimed lies together
     rank: Ints  # orders rows as their hosts' ids do; read through `ranks`
@@ -182,6 +183,7 @@ class HostTable:
             setattr(self, name, _grown(getattr(self, name, None), room, np.full(room, np.nan)))
         self.present = _grown(getattr(self, "present", None), room, np.zeros(room, np.bool_))
         self.curve = _grown(getattr(self, "curve", None), room, np.full((room, POINTS), np.nan))
+        self.failed = _grown(getattr(self, "failed", None), room, np.zeros((room, len(FADES))))
         self._sets = {key: _grown(old, room, np.zeros(room, np.bool_)) for key, old in self._sets.items()}
         self._members = {key: _grown(old, room, np.zeros(room, np.int64)) for key, old in self._members.items()}
 
@@ -198,6 +200,7 @@ class HostTable:
         self.cpu_percent[row] = np.nan if host.cpu_percent is None else host.cpu_percent
         self.watts[row] = np.nan if host.watts is None else host.watts
         self.failures[row] = host.failures
+        self.failed[row] = host.failed or 0.0
         self.price_kwh[row] = np.nan if host.price_kwh is None else host.price_kwh
         self.curve[row] = resampled(host.power_curve) if len(host.power_curve) > 1 else np.nan
 

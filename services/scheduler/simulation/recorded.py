@@ -97,7 +97,7 @@ def _sound(key: str, value: Any) -> bool:
         return value is None or (isinstance(value, int | float) and isfinite(value))
     if key in ("traits", "needs", "capabilities"):
         return isinstance(value, list) and all(isinstance(word, str) for word in value)
-    if key == "power_curve":
+    if key in ("power_curve", "failed"):
         return isinstance(value, list) and all(isinstance(w, int | float) and isfinite(w) and w >= 0 for w in value)
     if key == "labels":
         return isinstance(value, dict) and all(isinstance(word, str) for word in value.values())

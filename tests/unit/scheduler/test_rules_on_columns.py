@@ -75,6 +75,8 @@ WEIGHERS: list[Weigher] = [
     PackWeigher(CLASSES),
     SpreadWeigher(TIGHT, (1.0, 0.3, 0.7)),
     FailuresWeigher(),
+    FailuresWeigher(600.0),
+    FailuresWeigher(86400.0),
     CostWeigher(0.3, {"a": 0.21}),
     *(group_weigher(Group("app", rule, scope, "soft")) for rule in RULES for scope in SCOPES),
 ]
