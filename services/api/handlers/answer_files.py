@@ -3,12 +3,12 @@
 
 from typing import Any
 
+from services.api.asking import said_to
 from services.api.call import Call
 from services.api.intents.pointers import as_asked
 from services.api.refusal import refusal
 from services.common.contracts.codec import dump
 from services.common.contracts.vm import VmSpec, first_boot_kind
-from services.common.runtime.ask import ask
 
 TOPIC = "preview"
 
@@ -25,7 +25,7 @@ def answer_files(call: Call, vm_id: str, spec: VmSpec) -> list[dict[str, str]]:
         "passwords": [user["name"] for user in body["users"] if "password" in user],
         "first_boot": first_boot_kind(body["first_boot"]),
     }
-    found = ask(call.parts.settings.redis_url, TOPIC, question, 5.0)
+    found = said_to(call.parts, TOPIC, question)
     if "error" in found:
         refused = refusal(found["error"])
         raise type(refused)(refused.detail, as_asked(refused.problems, body))

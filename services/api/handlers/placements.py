@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from services.api.access import Role
+from services.api.asking import answer_to
 from services.api.call import Answer, Call
 from services.api.handlers.previewing import asked
 from services.api.intents.resolve import Size
@@ -13,7 +14,6 @@ from services.api.refusal import refusal
 from services.common.contracts.errors import Forbidden, Invalid, Problem
 from services.common.contracts.ids import new_id
 from services.common.contracts.placement import Request
-from services.common.runtime.ask import ask
 from services.common.store import moves_taken
 from services.common.store.models import Flavor
 from services.common.store.moves_taken import Budget, Move
@@ -49,10 +49,7 @@ def explain(call: Call) -> Answer:
 
 def consolidate(call: Call) -> Answer:
     """Which moves would empty thirsty hosts, and how many watts that would save. A plan: nothing is moved."""
-    found = ask(call.parts.settings.redis_url, "consolidate", dict(call.body), 5.0)
-    if "error" in found:
-        raise refusal(found["error"])
-    return Answer(found)
+    return Answer(answer_to(call.parts, "consolidate", dict(call.body)))
 
 
 def planned(call: Call) -> JsonDict:

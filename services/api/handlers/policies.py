@@ -8,19 +8,18 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from services.api.asking import answer_to, said_to
 from services.api.call import Answer, Call
 from services.api.paging import Order, chosen, listed
 from services.api.refusal import refusal
 from services.api.views.policies import activation_view, policy_view
 from services.common.contracts.errors import InnkeeperError, NotFound, Problem
-from services.common.runtime.ask import ask
 from services.common.store import policies as store
 from services.common.store.models import Activation, StoredPolicy
 
 JsonDict = dict[str, Any]
 TOPIC = "policy"
 _PLACE = re.compile(r"^line (\d+), column (\d+): ")  # how the scheduler begins what is wrong at one place
-PATIENCE_S = 5.0
 POLICIES = Order(StoredPolicy.id, {"name": StoredPolicy.name, "created_at": StoredPolicy.id})
 ACTIVATIONS = Order(Activation.id, {"created_at": Activation.id})
 
@@ -74,9 +73,7 @@ def could_stand(call: Call) -> None:
     """Raise Invalid where the scheduler can't use the version now, or another one is for the same vms."""
     with call.parts.database.read() as db:
         _find(call, db)
-    found = ask(call.parts.settings.redis_url, TOPIC, {"stand": call.path["policy_id"]}, PATIENCE_S)
-    if "error" in found:
-        raise refusal(found["error"])
+    answer_to(call.parts, TOPIC, {"stand": call.path["policy_id"]})
 
 
 def activate(call: Call, db: Session) -> JsonDict:
@@ -101,7 +98,7 @@ def history(call: Call, db: Session) -> JsonDict:
 
 
 def _read(call: Call) -> JsonDict:
-    return ask(call.parts.settings.redis_url, TOPIC, {"text": call.body["text"]}, PATIENCE_S)
+    return said_to(call.parts, TOPIC, {"text": call.body["text"]})
 
 
 def _of_the_body(error: InnkeeperError) -> InnkeeperError:

@@ -4,6 +4,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from services.api.asking import said_to
 from services.api.call import Answer, Call
 from services.api.handlers.answer_files import answer_files
 from services.api.views.names import names_for
@@ -11,7 +12,6 @@ from services.common.contracts.codec import dump, load
 from services.common.contracts.errors import TryAgain
 from services.common.contracts.placement import Request, request_of
 from services.common.contracts.vm import VmSpec
-from services.common.runtime.ask import ask
 from services.common.store.models import Vm
 
 JsonDict = dict[str, Any]
@@ -22,7 +22,7 @@ _NAMING = ("candidates", "misses", "relaxations")  # the lists of a decision who
 def asked(call: Call, request: Request, more: Mapping[str, Any]) -> JsonDict:
     """The scheduler's decision; for admins with the names of its hosts, for others masked. Raises TryAgain."""
     payload = {**dump(request), **more, "mask": not call.admin}
-    found = ask(call.parts.settings.redis_url, TOPIC, payload, 5.0)
+    found = said_to(call.parts, TOPIC, payload)
     if not call.admin or "error" in found:
         return found
     ids = {found["host"], *(one["host"] for key in _NAMING for one in found[key])} - {""}

@@ -5,14 +5,12 @@ from typing import Any
 
 from flask import Response
 
+from services.api.asking import answer_to
 from services.api.call import Answer, Call
-from services.api.refusal import refusal
 from services.common.contracts.errors import Invalid, Problem
-from services.common.runtime.ask import ask
 
 JsonDict = dict[str, Any]
 SIMULATE, WHAT_FITS = "simulate", "what-fits"
-PATIENCE_S = 5.0  # until the scheduler begins; another such question may keep it
 WORK_S = 60.0  # it gives up after 50
 SVG = "image/svg+xml"
 _WISHES = ("hypervisor", "zone", "traits", "labels", "os")
@@ -24,7 +22,7 @@ def simulate(call: Call) -> Answer | Response:
         detail = "give the text of a policy or the name of a stored one, and only one of them"
         raise Invalid(detail, [Problem("/text", detail, 'send "text" or "policy"')])
     drawn = call.headers.get("Accept", "").strip().startswith(SVG)
-    found = _asked(call, SIMULATE, {**call.body, "picture": drawn or call.body["picture"]})
+    found = answer_to(call.parts, SIMULATE, {**call.body, "picture": drawn or call.body["picture"]}, WORK_S)
     return Response(found["picture"], content_type=SVG) if drawn else Answer(found)
 
 
@@ -35,7 +33,8 @@ def what_fits(call: Call) -> Answer:
         detail = "give the text of a policy or the name of a stored one, not both"
         raise Invalid(detail, [Problem("/text", detail, "leave one of them out; without both the one in force counts")])
     wishes = {name: body[name] for name in _WISHES} | {"needs": _needs(call)}
-    return Answer(_asked(call, WHAT_FITS, {"text": body["text"], "policy": body["policy"], "wishes": wishes}))
+    question = {"text": body["text"], "policy": body["policy"], "wishes": wishes}
+    return Answer(answer_to(call.parts, WHAT_FITS, question, WORK_S))
 
 
 def _needs(call: Call) -> list[str]:
@@ -46,10 +45,3 @@ def _needs(call: Call) -> list[str]:
     if system is None:
         raise Invalid(f"there is no os {name!r}", [Problem("/os", f"{name!r} is unknown", "GET /v1/os lists them")])
     return list(system.devices.needs)
-
-
-def _asked(call: Call, topic: str, question: JsonDict) -> JsonDict:
-    found = ask(call.parts.settings.redis_url, topic, question, PATIENCE_S, WORK_S)
-    if "error" in found:
-        raise refusal(found["error"])
-    return found

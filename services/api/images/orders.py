@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from services.api.asking import answer_to
 from services.api.call import Call
 from services.api.intents.guest_reports import image_secrets
 from services.api.parts import Parts
-from services.api.refusal import refusal
 from services.common.contracts.codec import dump
 from services.common.contracts.errors import Problem, QuotaExceeded, TryAgain
 from services.common.contracts.ids import new_id
 from services.common.contracts.vm import Secrets, VmSpec
-from services.common.runtime.ask import ask
 from services.common.runtime.log import get_logger
 from services.common.store.models import Image, Project
 
@@ -25,7 +24,6 @@ TOPIC = "image"
 QUOTA = "images"
 MOST = 100  # of a project without that quota
 KEEP_S = 24 * 3600.0
-ANSWER_S = 10.0
 # A master that is not there yet takes minutes; whoever waits no longer finds it made the next time.
 PATIENCE_S = 600.0
 _PAUSE_S = 0.5
@@ -84,9 +82,7 @@ def built(parts: Parts, image_id: str, patience_s: float = PATIENCE_S) -> Built:
     """
     end = time.monotonic() + patience_s
     while True:
-        found = ask(parts.settings.redis_url, TOPIC, {"id": image_id}, ANSWER_S)
-        if "error" in found:
-            raise refusal(found["error"])
+        found = answer_to(parts, TOPIC, {"id": image_id})
         if "making" not in found:
             return Built(found["file"], found["size"], found["sha256"])
         if time.monotonic() > end:

@@ -33,6 +33,7 @@ class Settings:
     lease_s: float
     orphan_grace_s: float
     host_timeout_s: float
+    answer_s: float
 
     def __repr__(self) -> str:
         return f"Settings(keys_dir={self.keys_dir}, state_dir={self.state_dir}, api_url={self.api_url})"
@@ -100,6 +101,7 @@ class _Reader:
             lease_s=self.number("LEASE_S", "8"),
             orphan_grace_s=self.number("ORPHAN_GRACE_S", "60"),
             host_timeout_s=self.number("HOST_TIMEOUT_S", "20"),
+            answer_s=self.number("ANSWER_S", "5"),
         )
         if self.problems:
             raise SettingsError("; ".join(self.problems))

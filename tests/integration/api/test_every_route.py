@@ -39,6 +39,7 @@ AWAY = (
     "POST /v1/policies:validate",
     "POST /v1/policies:simulate",
     "POST /v1/policies:what-fits",
+    "POST /v1/decisions/{decision_id}/replay",
 )
 # Anybody may call these, for themselves alone: an id nobody has is refused. test_accounts has their own story.
 OWN = ("GET /v1/users/{user_id}", "PATCH /v1/users/{user_id}")
@@ -53,8 +54,7 @@ SECURED = {name: route for name, route in LINES.items() if route.role > Role.PUB
 @pytest.fixture(autouse=True)
 def nobody_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """No scheduler will ever answer here."""
-    for handler in ("policies", "simulations"):
-        monkeypatch.setattr(f"services.api.handlers.{handler}.PATIENCE_S", 0.1)
+    monkeypatch.setattr("services.api.asking.patience_s", lambda parts: 0.1)
 
 
 def filled(route: Route, some_id: str = "") -> str:

@@ -288,7 +288,7 @@ def test_an_image_builder_that_breaks_off_before_the_first_byte_is_said_and_no_t
 
 def test_without_an_image_builder_it_is_not_now_and_nothing_remains(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.api.images.orders.TOPIC", "nobody-answers-this")
-    monkeypatch.setattr("services.api.images.orders.ANSWER_S", 0.2)
+    monkeypatch.setattr("services.api.asking.patience_s", lambda parts: 0.2)
     before = rows(api)
     problem(api.ask("member", "POST", "/v1/images", asked()), 503, "unavailable")
     assert rows(api) == before

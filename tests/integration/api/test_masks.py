@@ -150,7 +150,10 @@ def test_a_stream_masks_what_it_replays_and_what_comes_live(api: Api, story: Sto
 
 
 @pytest.mark.parametrize("path", ["/v1/placements:explain", "/v1/vms?dry_run=true"])
-def test_neither_an_explanation_nor_a_dry_run_names_hosts_to_members(api: Api, story: Story, path: str) -> None:
+def test_neither_an_explanation_nor_a_dry_run_names_hosts_to_members(
+    api: Api, story: Story, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.api.asking.patience_s", lambda parts: 2.0)  # no image builder will ever answer
     answerer = Answerer(api.settings.redis_url, TOPIC, Explainer(api.database, Shelf()).answer).start()
     body: dict[str, Any] = VM if "explain" in path else {"name": "dry", **VM}
     try:

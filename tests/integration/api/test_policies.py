@@ -87,7 +87,7 @@ def test_a_good_text_is_told_to_be_one(api: Api, scheduler: PolicyShelf) -> None
 
 
 def test_without_a_scheduler_nothing_is_stored_and_that_is_said(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.api.handlers.policies.PATIENCE_S", 0.2)
+    monkeypatch.setattr("services.api.asking.patience_s", lambda parts: 0.2)
     problem(api.ask("admin", "POST", "/v1/policies", written("mine")), 503, "unavailable")
 
 

@@ -189,6 +189,6 @@ def test_what_fits_of_what_is_not_there_is_refused(
 
 
 def test_without_a_scheduler_that_is_said(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.api.handlers.simulations.PATIENCE_S", 0.2)
+    monkeypatch.setattr("services.api.asking.patience_s", lambda parts: 0.2)
     for path in (PATH, "/v1/policies:what-fits"):
         problem(api.ask("admin", "POST", path, {"text": PACK}), 503, "unavailable")

@@ -235,7 +235,7 @@ def test_a_defect_is_said_in_json_too(api: Api, token: str, monkeypatch: pytest.
 
 def test_an_image_builder_that_is_away_is_said_in_json(api: Api, token: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.api.images.orders.TOPIC", "nobody-answers-this")
-    monkeypatch.setattr("services.api.images.orders.ANSWER_S", 0.2)
+    monkeypatch.setattr("services.api.asking.patience_s", lambda parts: 0.2)
     before = orders(api)
     refused(call(api, token, "POST", "/images", json=build()), 503, "/images")
     assert orders(api) == before
