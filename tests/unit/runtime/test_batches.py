@@ -46,6 +46,25 @@ def test_what_rings_while_a_batch_is_worked_on_is_the_next_batch() -> None:
     assert [job for batch in desk.batches for job in batch] == ["first", *(f"j{n}" for n in range(MOST + 5))]
 
 
+def test_a_bell_after_a_pause_is_done_at_once_and_those_that_follow_are_gathered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("services.common.runtime.batches.LEAST_GATHER_S", 5.0)
+    monkeypatch.setattr("services.common.runtime.batches.MOST_GATHER_S", 5.0)
+    monkeypatch.setattr("services.common.runtime.batches.PAUSE_S", -1.0)
+    desk = Desk()
+    desk.free.set()
+    batches = Batches(desk.act)
+    batches.put(desk.bell("lone"))
+    assert desk.entered.wait(4)
+    monkeypatch.setattr("services.common.runtime.batches.PAUSE_S", 60.0)
+    for job in ("a", "b"):
+        batches.put(desk.bell(job))
+    batches.stop()
+    assert [job for batch in desk.batches for job in batch] == ["lone", "a", "b"]
+    assert desk.batches[0] == ["lone"]
+
+
 def test_bells_are_acknowledged_after_their_batch_and_told() -> None:
     desk = Desk()
     desk.free.set()
