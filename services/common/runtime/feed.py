@@ -66,8 +66,11 @@ class Feed:
     def publish_all(self, messages: Iterable[tuple[str, dict[str, Any]]]) -> None:
         """Tell several things in one round trip."""
         pipe = self._client.pipeline(transaction=False)
+        told: dict[str, Any] | None = None
         for channel, message in messages:
-            pipe.publish(channel, json.dumps(message, default=str))
+            if message is not told:  # the same for several channels is made into text once
+                told, text = message, json.dumps(message, default=str)
+            pipe.publish(channel, text)
         try:
             pipe.execute()
         except GONE as error:
