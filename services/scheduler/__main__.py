@@ -15,7 +15,9 @@ from services.common.runtime.steps import Grouped, run_worker
 from services.common.store.journal import SqlJournal
 from services.scheduler import consolidating, policy_questions
 from services.scheduler.consolidating import Consolidator
+from services.scheduler.engine.warm import Warmth
 from services.scheduler.explain import TOPIC, Explainer
+from services.scheduler.lookout import Lookout
 from services.scheduler.metrics import ClaimsCollector
 from services.scheduler.night_watch import NightWatch
 from services.scheduler.placing_together import STEP, PlacingTogether
@@ -43,9 +45,10 @@ def main() -> int:
     except Conflict as error:
         print(f"{settings.policy_file}: {error}", file=sys.stderr)
         return 2
+    warmth = Warmth().start()
     apart = Apart(), Apart()  # one for each: a long replay keeps nobody from asking what fits
     answerers = [
-        Answerer(settings.redis_url, TOPIC, Explainer(database, shelf).answer).start(),
+        Answerer(settings.redis_url, TOPIC, Explainer(Lookout(database, warmth), shelf).answer).start(),
         Answerer(settings.redis_url, consolidating.TOPIC, Consolidator(database, shelf).answer).start(),
         Answerer(settings.redis_url, policy_questions.TOPIC, PolicyQuestions(database, shelf).answer).start(),
         Answerer(settings.redis_url, SIMULATE, Simulator(database, shelf, apart[0]).answer).start(),
@@ -54,8 +57,8 @@ def main() -> int:
     watch = NightWatch(database, shelf.get).start()
     try:
         journal = SqlJournal(database)
-        together = Grouped(STEP, lambda runner: PlacingTogether(runner, database, shelf, journal))
-        run_worker(Queue.SCHEDULER, handlers(database, shelf), settings, journal, together)
+        together = Grouped(STEP, lambda runner: PlacingTogether(runner, database, shelf, journal, warmth))
+        run_worker(Queue.SCHEDULER, handlers(database, shelf, warmth), settings, journal, together)
     finally:
         watch.stop()
         for one in apart:

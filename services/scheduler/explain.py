@@ -7,8 +7,7 @@ With why_not that host is in the answer whatever its rank: first among the misse
 the candidates.
 """
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,9 +15,9 @@ from services.common.contracts.codec import dump, load
 from services.common.contracts.errors import Invalid, NotFound, Problem
 from services.common.contracts.masking import masked_decision
 from services.common.contracts.placement import Decision, HostView, Request
-from services.common.store.database import Database
-from services.scheduler.choose import choose, judge, miss, scales_of, score
-from services.scheduler.inventory import Inventory, load_inventory
+from services.scheduler.choose import judge, miss, scales_of, score
+from services.scheduler.inventory import Inventory
+from services.scheduler.lookout import Lookout
 from services.scheduler.policy import Policy
 from services.scheduler.policy_file import Shelf
 
@@ -27,12 +26,11 @@ JsonDict = dict[str, Any]
 
 
 class Explainer:
-    """Reads the hosts afresh for every question."""
+    """Looks at the hosts afresh for every question."""
 
-    def __init__(self, database: Database, shelf: Shelf, clock: Callable[[], float] = time.time):
-        self._database = database
+    def __init__(self, lookout: Lookout, shelf: Shelf):
+        self._lookout = lookout
         self._shelf = shelf
-        self._clock = clock
 
     def answer(self, payload: JsonDict) -> JsonDict:
         """The decision as plain values; raises Invalid for a bad question, NotFound for an unknown host."""
@@ -44,10 +42,10 @@ class Explainer:
             problem = Problem("/", str(error), "send a Request as services.common.contracts.placement has it")
             raise Invalid("the question can't be read", [problem]) from error
         policy = self._shelf.chosen(request, name or "")
-        with self._database.read() as session:
-            inventory = load_inventory(session, self._clock())
-        decision = choose(request, inventory.hosts, policy, inventory.generation)
-        if why_not:
+        with self._lookout.now() as sight:
+            decision = sight.explained(request, policy)
+            inventory = sight.inventory() if why_not else None
+        if inventory is not None:
             decision = with_host(decision, _host(inventory, why_not), inventory.hosts, policy)
         plain: JsonDict = dump(decision)
         return masked_decision(plain) if mask else plain

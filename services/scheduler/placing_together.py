@@ -29,7 +29,8 @@ from services.common.store.hosts import Claim
 from services.common.store.journal import SqlJournal
 from services.scheduler.booking import set_hosts
 from services.scheduler.claims import Claimant, Outcome, Wanted, hold_together
-from services.scheduler.engine.decide import Engine
+from services.scheduler.engine.warm import Warmth
+from services.scheduler.engines import Engines
 from services.scheduler.groups import kept_apart
 from services.scheduler.metrics import CONFLICTS, DECISION_SECONDS, DECISIONS
 from services.scheduler.policy import Policy
@@ -40,7 +41,6 @@ from services.scheduler.steps import request_for
 
 log = get_logger(__name__)
 TRIES = 3
-ENGINES = 8  # policies that are kept ready
 STEP = "place"
 
 
@@ -56,13 +56,15 @@ class Batch:
 class PlacingTogether:
     """Called with job ids from one thread."""
 
-    def __init__(self, runner: StepRunner, database: Database, shelf: Shelf, journal: SqlJournal):
+    def __init__(
+        self, runner: StepRunner, database: Database, shelf: Shelf, journal: SqlJournal, warmth: Warmth | None = None
+    ):
         self._runner = runner
         self._database = database
         self._shelf = shelf
         self._group = GroupJournal(journal)
         self.roster = Roster(database)
-        self._engines: dict[str, Engine] = {}
+        self._engines = Engines(self.roster.table, warmth or Warmth())
 
     def __call__(self, job_ids: Sequence[str]) -> None:
         """Place these jobs' vms, those that are ours to place."""
@@ -135,20 +137,12 @@ class PlacingTogether:
 
     def _choice(self, job: JobView, request: Request, policy: Policy, tried: tuple[str, ...]) -> Seat | None:
         table = self.roster.table
-        compact = self._engine(policy).decide(request, tried)
+        compact = self._engines.of(policy).decide(request, tried)
         if not compact.host:
             return None
         seat = Seat(job, policy, compact, table.view(compact.row), tried)
         self.roster.seat(compact.row, request)
         return seat
-
-    def _engine(self, policy: Policy) -> Engine:
-        engine = self._engines.get(policy.sha256)
-        if engine is None:
-            if len(self._engines) == ENGINES:
-                self._engines.pop(next(iter(self._engines)))
-            engine = self._engines[policy.sha256] = Engine(policy, self.roster.table)
-        return engine
 
     def _committed(self, batch: Batch) -> list[Seat]:
         """One transaction: claims, decisions and the ends of all steps; the seats that were taken."""

@@ -24,16 +24,18 @@ SHARE = 20
 LEAST_S = 0.05
 MANY = 500  # changed hosts: then all are read, which is one plain query
 _MARKS = select(HOSTS.c.id, HOSTS.c.generation, HOSTS.c.state, HOSTS.c.heartbeat_at, HOSTS.c.updated_at)
+_USED = HOSTS.c.used_vcpus, HOSTS.c.used_memory_mib, HOSTS.c.used_disk_gib
 Mark = tuple[Any, ...]
 
 
 class Roster:
-    """Not for several threads."""
+    """Not for several threads. With `exact`, what is used is compared too, should a generation not tell."""
 
-    def __init__(self, database: Database, clock: Callable[[], float] = time.time):
+    def __init__(self, database: Database, clock: Callable[[], float] = time.time, exact: bool = False):
         self.table = HostTable()
         self._database = database
         self._clock = clock
+        self._query = _MARKS.add_columns(*_USED) if exact else _MARKS
         self._marks: dict[str, Mark] = {}
         self._next = 0.0
 
@@ -44,7 +46,7 @@ class Roster:
         if begun < self._next and not at_once:
             return
         with self._database.look() as connection:
-            marks = {row[0]: tuple(row) for row in connection.execute(_MARKS)}
+            marks = {row[0]: tuple(row) for row in connection.execute(self._query)}
         for host_id in self._marks.keys() - marks.keys():
             self.table.drop(host_id)
         changed = [host_id for host_id, mark in marks.items() if self._marks.get(host_id) != mark]

@@ -15,9 +15,9 @@ from services.common.runtime.log import get_logger
 from services.common.store.database import Database
 from services.common.store.giving_back import give_back
 from services.scheduler.booking import Booking, facts_again, facts_of, set_host, store_decision
-from services.scheduler.choose import choose
 from services.scheduler.claims import held
-from services.scheduler.inventory import Inventory, load_inventory
+from services.scheduler.engine.warm import Warmth
+from services.scheduler.lookout import Lookout, Sight
 from services.scheduler.metrics import DECISION_SECONDS, DECISIONS
 from services.scheduler.policy import Policy
 from services.scheduler.policy_file import Shelf
@@ -25,18 +25,20 @@ from services.scheduler.policy_file import Shelf
 log = get_logger(__name__)
 
 
-def handlers(database: Database, shelf: Shelf) -> Mapping[str, Handler]:
+def handlers(database: Database, shelf: Shelf, warmth: Warmth | None = None) -> Mapping[str, Handler]:
     """The handlers of the queue `scheduler` by step name."""
-    placer = Placer(database, shelf)
+    placer = Placer(database, shelf, warmth)
     return {"place": placer.place, "release": placer.release}
 
 
 class Placer:
     """Runs the steps against one database with the policies on one shelf."""
 
-    def __init__(self, database: Database, shelf: Shelf):
+    def __init__(self, database: Database, shelf: Shelf, warmth: Warmth | None = None):
         self._database = database
         self._shelf = shelf
+        self._now = 0.0  # of the step that runs
+        self._lookout = Lookout(database, warmth, clock=lambda: self._now)
 
     def place(self, context: StepContext) -> Done:
         """Choose and claim. A vm that holds a claim keeps its host.
@@ -46,19 +48,21 @@ class Placer:
         with self._database.ask() as session:  # claims are compared and swapped: no need to see one moment
             claim = held(session, context.vm.id)
             facts = facts_again(session, claim) if claim else {}
-            inventory = load_inventory(session, context.now)
         if claim:
             host = claim.host_id
             return Done(facts, write=lambda s: set_host(s, context.job, host, context.now))
         request = request_for(context.vm)
         policy = self._shelf.chosen(request, context.vm.spec.policy)
-        decision = timed_choice(request, inventory, policy)
+        self._now = context.now
+        with self._lookout.now() as sight:
+            decision, hosts = timed(sight, request, policy), len(sight)
+            inventory = sight.inventory(None if decision.host else [miss.host for miss in decision.misses])
         if not decision.host:
             self._keep(context, decision)
             until = context.job.created_at + policy.on_no_host.deadline_s
             if policy.on_no_host.retry and context.now < until:
                 raise NotYet(f"no host can take {context.vm.name!r} yet; it waits for room", until)
-            raise no_host(context.vm.name, decision, len(inventory.hosts))
+            raise no_host(context.vm.name, decision, hosts)
         facts = facts_of(decision, inventory)
         log.info("host chosen", host=decision.host, score=facts["score"], policy=policy.name)
         booking = Booking(context.job, policy, inventory, decision, context.now, facts)
@@ -87,10 +91,10 @@ def request_for(vm: VmView) -> Request:
     return request_of(vm.id, vm.project, vm.spec, system.devices.needs if system is not None else ())
 
 
-def timed_choice(request: Request, inventory: Inventory, policy: Policy) -> Decision:
-    """choose(), counted and timed."""
+def timed(sight: Sight, request: Request, policy: Policy) -> Decision:
+    """The decision, counted and timed."""
     with DECISION_SECONDS.time():
-        decision = choose(request, inventory.hosts, policy, inventory.generation)
+        decision = sight.explained(request, policy)
     DECISIONS.labels("placed" if decision.host else "no-host").inc()
     return decision
 

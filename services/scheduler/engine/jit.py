@@ -34,9 +34,9 @@ def _kept_in() -> str:
     return str(folder) if os.access(folder, os.W_OK) else ""
 
 
-_FOLDER = _kept_in() if COMPILES else ""
-if _FOLDER:
-    numba.config.CACHE_DIR = _FOLDER
+FOLDER = _kept_in() if COMPILES else ""
+if FOLDER:
+    numba.config.CACHE_DIR = FOLDER
 
 
 def compiled(function: F) -> F:
@@ -46,5 +46,5 @@ def compiled(function: F) -> F:
     """
     if numba is None:
         return function
-    code: F = numba.njit(cache=bool(_FOLDER), error_model="numpy", _nrt=False)(function)
+    code: F = numba.njit(cache=bool(FOLDER), error_model="numpy", _nrt=False)(function)
     return code

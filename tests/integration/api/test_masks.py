@@ -18,6 +18,7 @@ from services.common.store.appending import append_events
 from services.common.store.models import Host, Job, StoredDecision, Vm
 from services.scheduler.choose import choose
 from services.scheduler.explain import TOPIC, Explainer
+from services.scheduler.lookout import Lookout
 from services.scheduler.policy_file import Shelf
 from tests.support.front_door import Api
 from tests.support.placing import SHELF, a_host, a_request
@@ -154,7 +155,7 @@ def test_neither_an_explanation_nor_a_dry_run_names_hosts_to_members(
     api: Api, story: Story, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.api.asking.patience_s", lambda parts: 2.0)  # no image builder will ever answer
-    answerer = Answerer(api.settings.redis_url, TOPIC, Explainer(api.database, Shelf()).answer).start()
+    answerer = Answerer(api.settings.redis_url, TOPIC, Explainer(Lookout(api.database), Shelf()).answer).start()
     body: dict[str, Any] = VM if "explain" in path else {"name": "dry", **VM}
     try:
         told = {who: api.ask(who, "POST", path, body) for who in ("member", "admin")}

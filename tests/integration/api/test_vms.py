@@ -13,6 +13,7 @@ from services.common.contracts.ids import new_id
 from services.common.runtime.ask import Answerer
 from services.common.store.models import Job, JobEvent, Vm
 from services.scheduler.explain import TOPIC, Explainer
+from services.scheduler.lookout import Lookout
 from services.scheduler.policy_file import Shelf
 from tests.support.front_door import Api
 from tests.support.problems import counts, problem
@@ -88,7 +89,7 @@ def test_a_dry_run_leaves_no_trace(api: Api) -> None:
 
 
 def test_a_dry_run_shows_what_the_vms_own_policy_would_choose(api: Api) -> None:
-    explainer = Explainer(api.database, Shelf())
+    explainer = Explainer(Lookout(api.database), Shelf())
     answerer = Answerer(api.settings.redis_url, TOPIC, explainer.answer).start()
     try:
         found = api.done("admin", "POST", "/v1/vms?dry_run=true", spec(policy="spread-ha"))

@@ -16,13 +16,14 @@ from services.common.contracts.placement import Decision
 from services.common.runtime.ask import Answerer, ask
 from services.common.store.database import Database
 from services.scheduler.explain import TOPIC, Explainer
+from services.scheduler.lookout import Lookout
 from tests.support.inn import NOW, Inn
 from tests.support.placing import SHELF, a_request
 
 
 @pytest.fixture
 def explaining(redis_server: Redis, database: Database) -> Iterator[Inn]:
-    explainer = Explainer(database, SHELF, clock=lambda: NOW + 1)
+    explainer = Explainer(Lookout(database, clock=lambda: NOW + 1), SHELF)
     answerer = Answerer(redis_server.url, TOPIC, explainer.answer).start()
     yield Inn(database)
     answerer.stop()
