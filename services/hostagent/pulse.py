@@ -12,6 +12,7 @@ from services.common.contracts.events import InventoryItem, Telemetry
 from services.common.runtime.going_on import going_on
 from services.common.runtime.log import get_logger
 from services.hostagent import metrics
+from services.hostagent.busyness import WINDOWS_S, Busyness
 from services.hostagent.cpu_times import CpuTimes
 from services.hostagent.drivers.base import Driver, Power
 from services.hostagent.ledger import Ledger
@@ -45,6 +46,7 @@ class Pulse:
         self._stopping = threading.Event()
         self._hurry = threading.Event()
         self._cpu_times = CpuTimes()
+        self._busyness = Busyness()
         self.silent = False
         self._threads = [
             threading.Thread(target=self._beat, name="heartbeat", daemon=True),
@@ -77,6 +79,8 @@ class Pulse:
     def heartbeat(self) -> None:
         """Tell how the host is."""
         usage = self._sources.driver.usage()
+        self._busyness.note(usage.cpu_percent)
+        short, long = (self._busyness.p95(window) for window in WINDOWS_S)
         watts, source = self._sources.meter.read(usage.cpu_percent)
         metrics.WATTS.labels(source).set(watts)
         metrics.CPU_PERCENT.set(usage.cpu_percent)
@@ -89,6 +93,8 @@ class Pulse:
                 watts=watts,
                 watts_source=source,
                 running_vms=usage.running_vms,
+                cpu_p95_5m=short,
+                cpu_p95_1h=long,
                 vm_cores=self._cpu_times.cores(usage.vm_cpu_s),
             )
         )

@@ -79,6 +79,8 @@ def _view(host: Host, groups: Sequence[Sequence[str]], now: float) -> HostView:
         vms=len(groups),
         members=Counter(group for of_vm in groups for group in of_vm),
         cpu_percent=telemetry.get("cpu_percent"),
+        cpu_p95_5m=telemetry.get("cpu_p95_5m"),
+        cpu_p95_1h=telemetry.get("cpu_p95_1h"),
         watts=telemetry.get("watts") if measured else None,
         heartbeat_age_s=age,
         rack=host.rack,

@@ -43,6 +43,8 @@ def host_named(name: str) -> st.SearchStrategy[HostView]:
         used_disk_gib=st.integers(0, 600),
         vms=st.integers(0, 3),
         cpu_percent=st.none() | st.floats(0, 100),
+        cpu_p95_5m=st.none() | st.floats(0, 100),
+        cpu_p95_1h=st.none() | st.floats(0, 100),
         watts=st.none() | st.floats(0, 1000),
         power_curve=st.sampled_from(((), CURVE, (10.0, 20.0))),
         heartbeat_age_s=st.none() | st.sampled_from((1.0, 29.0, 400.0)),

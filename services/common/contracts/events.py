@@ -65,6 +65,8 @@ class Telemetry:
     watts_source: str  # rapl | redfish | ipmi | curve
     running_vms: int = 0
     vm_cores: dict[str, float] = field(default_factory=dict)  # how many cores each vm kept busy; empty: not measured
+    cpu_p95_5m: float | None = None  # the 95th percentile of cpu_percent; None: too little is known
+    cpu_p95_1h: float | None = None
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,8 @@ class HostView:
     price_kwh: float | None = None
     members: dict[str, int] = field(default_factory=dict)  # by membership(): how many such vms it holds
     failed: tuple[float, ...] = ()  # as `failures`, of each half-life in FADES; empty: none
+    cpu_p95_5m: float | None = None  # the 95th percentile of cpu_percent
+    cpu_p95_1h: float | None = None
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ _ROOM = 64  # rows at first; doubled when they are taken
 _INTS = ("vcpus", "memory_mib", "disk_gib", "used_vcpus", "used_memory_mib", "used_disk_gib", "vms")
 USED, VMS, RANK = 3, 6, 7  # where in a row of `numbers` what is used begins, and the others stand
 _WIDTH = 8  # of such a row: a line of the processor's cache
-_FLOATS = ("cpu_percent", "watts", "heartbeat_at", "failures", "price_kwh")
+_FLOATS = ("cpu_percent", "cpu_p95_5m", "cpu_p95_1h", "watts", "heartbeat_at", "failures", "price_kwh")
 _WORDS = ("driver", "state", "zone", "rack")
 
 
@@ -43,6 +43,8 @@ class HostTable:
     zone: Ints
     rack: Ints
     cpu_percent: Floats
+    cpu_p95_5m: Floats
+    cpu_p95_1h: Floats
     watts: Floats
     heartbeat_at: Floats
     failures: Floats
@@ -198,6 +200,8 @@ class HostTable:
         age = host.heartbeat_age_s
         self.heartbeat_at[row] = np.nan if age is None else now - age
         self.cpu_percent[row] = np.nan if host.cpu_percent is None else host.cpu_percent
+        self.cpu_p95_5m[row] = np.nan if host.cpu_p95_5m is None else host.cpu_p95_5m
+        self.cpu_p95_1h[row] = np.nan if host.cpu_p95_1h is None else host.cpu_p95_1h
         self.watts[row] = np.nan if host.watts is None else host.watts
         self.failures[row] = host.failures
         self.failed[row] = host.failed or 0.0

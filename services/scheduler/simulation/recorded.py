@@ -93,7 +93,7 @@ def _sound(key: str, value: Any) -> bool:
     """Whether a field that may be left out has a value of its kind."""
     if key in ("used_vcpus", "used_memory_mib", "used_disk_gib", "vms", *_AMOUNTS):
         return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
-    if key in ("cpu_percent", "watts", "heartbeat_age_s", "failures", "price_kwh"):
+    if key in ("cpu_percent", "cpu_p95_5m", "cpu_p95_1h", "watts", "heartbeat_age_s", "failures", "price_kwh"):
         return value is None or (isinstance(value, int | float) and isfinite(value))
     if key in ("traits", "needs", "capabilities"):
         return isinstance(value, list) and all(isinstance(word, str) for word in value)

@@ -11,10 +11,12 @@ from services.scheduler.weighers.cost import CostWeigher
 from services.scheduler.weighers.cpu import CpuWeigher
 from services.scheduler.weighers.energy import EnergyWeigher
 from services.scheduler.weighers.failures import FailuresWeigher
+from services.scheduler.weighers.load import LoadWeigher
 from services.scheduler.weighers.pack import PackWeigher
 from services.scheduler.weighers.spread import SpreadWeigher
 
-_ALL = (CpuWeigher, EnergyWeigher, PackWeigher, SpreadWeigher, BalanceWeigher, FailuresWeigher, CostWeigher)
+_FULL_OR_EMPTY = (PackWeigher, SpreadWeigher, BalanceWeigher)
+_ALL = (CpuWeigher, LoadWeigher, EnergyWeigher, *_FULL_OR_EMPTY, FailuresWeigher, CostWeigher)
 WEIGHERS: Mapping[str, Callable[[Section, Capacity], Weigher]] = {cls.name: cls.read for cls in _ALL}
 EITHER_WAY = frozenset({PackWeigher.name, SpreadWeigher.name})  # whose multiplier may be below 0
 AGAINST = frozenset({FailuresWeigher.name})  # whose multiplier must be

@@ -12,6 +12,7 @@ from services.scheduler.filters.state import StateFilter
 from services.scheduler.weighers.balance import BalanceWeigher
 from services.scheduler.weighers.cpu import CpuWeigher
 from services.scheduler.weighers.energy import EnergyWeigher
+from services.scheduler.weighers.load import LoadWeigher
 from tests.support.placing import CURVE, a_host, a_request
 
 PLAIN = Capacity()
@@ -60,6 +61,27 @@ def test_busy_hosts_are_refused_and_missing_telemetry_as_the_policy_says(
 ) -> None:
     refusal = LoadFilter(0.9, pass_missing).refuse(a_request(), a_host(cpu_percent=percent))
     assert (refusal is None) is passes
+
+
+@pytest.mark.parametrize(
+    ("window", "pass_missing", "reason"),
+    [
+        ("5m", True, None),
+        ("1h", True, "had too much CPU load: its 95th percentile of 1h is 70 %, more than 60 %"),
+        ("5m", False, "has not told its CPU load over 5m"),
+    ],
+)
+def test_a_host_may_have_been_too_busy_over_a_while(window: str, pass_missing: bool, reason: str | None) -> None:
+    busy = a_host(cpu_percent=5.0, cpu_p95_1h=70.0)
+    refusal = LoadFilter(1.0, pass_missing, 0.6, window).refuse(a_request(), busy)
+    assert (refusal.reason if refusal else None) == reason
+
+
+def test_the_load_of_a_while_goes_before_the_load_now() -> None:
+    request = a_request()
+    assert LoadWeigher("1h").norm(request, a_host(cpu_percent=0.0, cpu_p95_1h=80.0)) == pytest.approx(0.2)
+    assert LoadWeigher("5m").norm(request, a_host(cpu_percent=30.0, cpu_p95_1h=80.0)) == pytest.approx(0.7)
+    assert LoadWeigher().norm(request, a_host()) == 0.5
 
 
 def test_watts_follow_the_curve_in_straight_lines() -> None:

@@ -31,6 +31,7 @@ from services.scheduler.weighers.cpu import CpuWeigher
 from services.scheduler.weighers.energy import EnergyWeigher
 from services.scheduler.weighers.failures import FailuresWeigher
 from services.scheduler.weighers.group import group_weigher
+from services.scheduler.weighers.load import LoadWeigher
 from services.scheduler.weighers.pack import PackWeigher
 from services.scheduler.weighers.spread import SpreadWeigher
 from tests.support.fleets import any_fleet, any_request
@@ -57,6 +58,8 @@ FILTERS: list[Filter] = [
     HypervisorFilter(("libvirt", "unheard-of")),
     LoadFilter(0.5),
     LoadFilter(0.5, pass_missing=False),
+    LoadFilter(1.0, False, 0.6),
+    LoadFilter(0.7, True, 0.5, "1h"),
     NamedHostFilter(),
     StateFilter(),
     StateFilter(("up", "draining"), 30.0),
@@ -74,6 +77,8 @@ WEIGHERS: list[Weigher] = [
     CpuWeigher(CLASSES),
     PackWeigher(CLASSES),
     SpreadWeigher(TIGHT, (1.0, 0.3, 0.7)),
+    LoadWeigher(),
+    LoadWeigher("1h"),
     FailuresWeigher(),
     FailuresWeigher(600.0),
     FailuresWeigher(86400.0),
