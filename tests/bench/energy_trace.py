@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """300 hosts of eight real models and ten days of vms for them: workload of the energy figures.
 
-A host's model is, of the systems with one or two processors published for each of eight years, the one in the middle by
-watts per thread. How busy a vm is comes from PlanetLab. Lives are log-normal; the day has a tide.
+A host's model is, of the systems with one or two processors (in the other fleet: two) published for each of eight
+years, the one in the middle by watts per thread. How busy a vm is comes from PlanetLab. Lives are log-normal; the day
+has a tide.
 """
 
 import csv
 import gzip
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from services.scheduler.simulation.trace import Arrival, Trace
 YEARS = (2008, 2010, 2012, 2014, 2016, 2017, 2019, 2021)
 HOURS, HOSTS, VMS, SPREAD = 240, 300, 63_000, 1.5
 MEMORY_PER_THREAD = 4096
+ONE_OR_TWO, TWO = (1, 2), (2,)  # processors of a fleet's systems
 # vcpus, GiB, how often
 FLAVORS = (
     *((1, 1, 12), (1, 2, 14), (1, 4, 8), (2, 2, 10), (2, 4, 12), (2, 8, 8)),
@@ -33,10 +36,10 @@ def traces_folder() -> Path:
     return Path(os.environ.get("INNKEEPER_TRACES", beside))
 
 
-def models(folder: Path) -> list[tuple[int, tuple[float, ...]]]:
-    """Threads and power curve of each of the eight models."""
+def models(folder: Path, chips: Collection[int] = ONE_OR_TWO) -> list[tuple[int, tuple[float, ...]]]:
+    """Threads and power curve of each of the eight models, of the systems with so many processors."""
     with gzip.open(folder / "specpower/specpower_curves.csv.gz", "rt") as file:
-        systems = [row for row in csv.DictReader(file) if float(row["CPUChips"]) <= 2]
+        systems = [row for row in csv.DictReader(file) if float(row["CPUChips"]) in chips]
     return [_middle([s for s in systems if float(s["Hardware_Availability_Year"]) == year]) for year in YEARS]
 
 
@@ -46,9 +49,9 @@ def _middle(systems: list[dict[str, str]]) -> tuple[int, tuple[float, ...]]:
     return int(float(found["CPUThreads"])), tuple(float(found[key]) for key in _WATTS)
 
 
-def make_trace(folder: Path, load: float, seed: int = 1) -> Trace:
+def make_trace(folder: Path, load: float, seed: int = 1, chips: Collection[int] = ONE_OR_TWO) -> Trace:
     """Vms that claim `load` of all vcpus throughout, from the first moment on."""
-    kinds = models(folder)
+    kinds = models(folder, chips)
     hosts = tuple(_host(n, *kinds[n % len(kinds)]) for n in range(HOSTS))
     use = read_planetlab(sorted((folder / "planetlab").glob("*.npz"))[0])
     random = np.random.default_rng(seed)

@@ -28,7 +28,10 @@ ROUNDS = 5
 clock = time.thread_time  # one thread without any waiting: what others do on the machine is no figure of ours
 OTHERS = {  # benches of their own, with servers or over days, and what they measure
     "tests.bench.scheduler_claims": ("durable_per_s", "queue_per_s", "queue_p99_ms", "conflict_rate", "overcommitted"),
-    "tests.bench.scheduler_energy": ("energy_vs_spread", "energy_vs_pabfd", "hot_host_hours"),
+    "tests.bench.scheduler_energy": (
+        *("energy_vs_spread", "energy_vs_pabfd", "hot_host_hours"),
+        *("other_energy_vs_spread", "other_energy_vs_pabfd", "other_hot_host_hours"),
+    ),
     "tests.bench.scheduler_openb": ("openb_first_refusal",),
 }
 
