@@ -80,3 +80,16 @@ class Decision(Answer):
     generation: int = 0
     created_at: datetime | None = None
     explanation: Explanation | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replay(Answer):
+    """A decision, decided again. `same` is None where nothing of it could be; `open` is what isn't kept."""
+
+    policy: str = ""
+    policy_sha: str = ""
+    host: str = ""
+    same: bool | None = None
+    checked: tuple[str, ...] = ()
+    differs: tuple[str, ...] = ()
+    open: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from innkeeper.models.placement import Explanation
-from innkeeper.models.policy import Decision
+from innkeeper.models.policy import Decision, Replay
 from innkeeper.models.shape import load
 from innkeeper.resources.collection import Collection
 from innkeeper.transport import Call, Transport
@@ -33,3 +33,7 @@ class Decisions(Collection[Decision]):
         found = list(self.list(**of))
         last = max(found, key=lambda d: d.created_at.timestamp() if d.created_at else 0.0, default=None)
         return self.get(last.id) if last else None
+
+    def replay(self, decision_id: str) -> Replay:
+        """Whether it would be decided again, as far as its ground is kept."""
+        return load(Replay, self._transport.json(Call("POST", self._at(decision_id, "replay"))))

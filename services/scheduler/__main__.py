@@ -13,7 +13,7 @@ from services.common.runtime.ask import Answerer
 from services.common.runtime.settings import Settings, SettingsError
 from services.common.runtime.steps import Grouped, run_worker
 from services.common.store.journal import SqlJournal
-from services.scheduler import consolidating, policy_questions
+from services.scheduler import consolidating, policy_questions, replaying
 from services.scheduler.consolidating import Consolidator
 from services.scheduler.engine.warm import Warmth
 from services.scheduler.explain import TOPIC, Explainer
@@ -23,6 +23,7 @@ from services.scheduler.night_watch import NightWatch
 from services.scheduler.placing_together import STEP, PlacingTogether
 from services.scheduler.policy_questions import PolicyQuestions
 from services.scheduler.policy_shelf import PolicyShelf
+from services.scheduler.replaying import Replayer
 from services.scheduler.simulation.apart import Apart
 from services.scheduler.simulation.questions import SIMULATE, WHAT_FITS, RoomCounter, Simulator
 from services.scheduler.steps import handlers
@@ -51,6 +52,7 @@ def main() -> int:
         Answerer(settings.redis_url, TOPIC, Explainer(Lookout(database, warmth), shelf).answer).start(),
         Answerer(settings.redis_url, consolidating.TOPIC, Consolidator(database, shelf).answer).start(),
         Answerer(settings.redis_url, policy_questions.TOPIC, PolicyQuestions(database, shelf).answer).start(),
+        Answerer(settings.redis_url, replaying.TOPIC, Replayer(database).answer).start(),
         Answerer(settings.redis_url, SIMULATE, Simulator(database, shelf, apart[0]).answer).start(),
         Answerer(settings.redis_url, WHAT_FITS, RoomCounter(database, shelf, apart[1]).answer).start(),
     ]

@@ -2,7 +2,7 @@
 """The end of the place step: the claim, the decision behind it and the vm's host, in one transaction or not at all."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +13,13 @@ from services.common.contracts.codec import dump
 from services.common.contracts.errors import Conflict, TryAgain
 from services.common.contracts.ids import derived_id
 from services.common.contracts.journal import JobView, JsonDict
-from services.common.contracts.placement import Decision
+from services.common.contracts.placement import Decision, HostView
 from services.common.store.hosts import Claim, Host, StoredDecision
 from services.common.store.jobs import Job
 from services.common.store.tables import table_of
 from services.common.store.together import How, Row, write_together
 from services.common.store.vms import Vm
+from services.scheduler import seen
 from services.scheduler.choose import choose
 from services.scheduler.claims import Claimant, Outcome, Wanted, hold_together
 from services.scheduler.groups import kept_apart
@@ -43,11 +44,11 @@ class Booking:
 
     def write(self, session: Session) -> None:
         """Claim the chosen host, or the runner-up where others were faster; TryAgain when they all were."""
-        decision = self._claim(session)
-        store_decision(session, self.job, decision, self.now)
+        decision, inventory = self._claim(session)
+        store_decision(session, self.job, decision, self.now, inventory.hosts)
         set_host(session, self.job, decision.host, self.now)
 
-    def _claim(self, session: Session) -> Decision:
+    def _claim(self, session: Session) -> tuple[Decision, Inventory]:
         inventory, decision = self.inventory, self.decision
         claimant = Claimant(decision.request.id, self.job.id, self.now)
         for _ in range(TRIES):
@@ -67,7 +68,7 @@ class Booking:
                 facts = facts_of(decision, inventory)
                 if facts != self.facts:
                     self._correct(session, facts)
-                return decision
+                return decision, inventory
             CONFLICTS.inc()
             inventory = inventory.refreshed(load_inventory(session, self.now, only=[host.id]))
             decision = choose(decision.request, inventory.hosts, self.policy, inventory.generation)
@@ -119,8 +120,8 @@ def facts_again(session: Session, claim: Claim) -> JsonDict:
     }
 
 
-def store_decision(session: Session, job: JobView, decision: Decision, now: float) -> None:
-    """Keep the whole explanation; the same try of the same job keeps one, the last."""
+def store_decision(session: Session, job: JobView, decision: Decision, now: float, hosts: Iterable[HostView]) -> None:
+    """Keep the whole explanation and the hosts it is told by; the same try of the same job keeps one, the last."""
     key = derived_id(job.id, "decision", job.fence)
     row = {
         "id": key,
@@ -132,6 +133,7 @@ def store_decision(session: Session, job: JobView, decision: Decision, now: floa
         "policy_sha": decision.policy_sha,
         "generation": decision.generation,
         "explanation": dump(decision),
+        "seen": seen.kept(seen.concerned(decision, hosts)),
         "created_at": now,
     }
     write_together(session, [Row(DECISIONS, row, How.UPSERT)])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The texts that a policy may extend: every stored version, and what is shipped."""
+"""The texts of policies: every stored version, and what is shipped."""
 
 from sqlalchemy import select
 
@@ -19,3 +19,11 @@ def texts_of(database: Database) -> Find:
         return shipped_text(name, version) if found is None else found
 
     return find
+
+
+def text_of_hash(database: Database, sha256: str) -> str | None:
+    """The stored text whose sha256 is this or begins like this; None where there is none, or several."""
+    query = select(StoredPolicy.text).where(StoredPolicy.sha256.startswith(sha256, autoescape=True)).limit(2)
+    with database.read() as session:
+        found = session.scalars(query).all()
+    return found[0] if len(found) == 1 else None

@@ -11,6 +11,7 @@ from services.common.contracts.placement import HostView
 from services.common.store.hosts import StoredDecision
 from services.common.store.tables import table_of
 from services.common.store.together import How, Row
+from services.scheduler import seen
 from services.scheduler.capacity import Amounts
 from services.scheduler.energy import watts_added
 from services.scheduler.engine.compact import Compact
@@ -97,6 +98,7 @@ def decision_row(seat: Seat, now: float) -> Row:
         "policy_sha": compact.policy_sha,
         "generation": compact.generation,
         "explanation": explanation(seat),
+        "seen": seen.kept([seat.host]),
         "created_at": now,
     }
     return Row(DECISIONS, values, How.UPSERT)

@@ -17,6 +17,7 @@ from services.common.store.giving_back import give_back
 from services.scheduler.booking import Booking, facts_again, facts_of, set_host, store_decision
 from services.scheduler.claims import held
 from services.scheduler.engine.warm import Warmth
+from services.scheduler.inventory import Inventory
 from services.scheduler.lookout import Lookout, Sight
 from services.scheduler.metrics import DECISION_SECONDS, DECISIONS
 from services.scheduler.policy import Policy
@@ -58,7 +59,7 @@ class Placer:
             decision, hosts = timed(sight, request, policy), len(sight)
             inventory = sight.inventory(None if decision.host else [miss.host for miss in decision.misses])
         if not decision.host:
-            self._keep(context, decision)
+            self._keep(context, decision, inventory)
             until = context.job.created_at + policy.on_no_host.deadline_s
             if policy.on_no_host.retry and context.now < until:
                 raise NotYet(f"no host can take {context.vm.name!r} yet; it waits for room", until)
@@ -79,10 +80,10 @@ class Placer:
 
         return Done(write=write)
 
-    def _keep(self, context: StepContext, decision: Decision) -> None:
+    def _keep(self, context: StepContext, decision: Decision, inventory: Inventory) -> None:
         # A step that fails has no transaction of its own at its end; kept twice it is the same row.
         with self._database.write() as session:
-            store_decision(session, context.job, decision, context.now)
+            store_decision(session, context.job, decision, context.now, inventory.hosts)
 
 
 def request_for(vm: VmView) -> Request:

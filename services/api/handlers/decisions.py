@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from services.api.call import Call
+from services.api.asking import answer_to
+from services.api.call import Answer, Call
 from services.api.paging import Order, chosen, listed
 from services.api.views.names import names_for
 from services.api.views.policies import decision_view, hosts_of
@@ -14,6 +15,7 @@ from services.common.contracts.errors import NotFound
 from services.common.store.models import StoredDecision
 
 JsonDict = dict[str, Any]
+REPLAY = "replay"
 ORDER = Order(StoredDecision.id, {"job": StoredDecision.job_id})  # whose ids grow with time; a decision's don't
 
 
@@ -36,6 +38,13 @@ def get(call: Call, db: Session) -> JsonDict:
     row = find(call, db)
     view = decision_view(row, names_for(call, db, hosts_of(row), set()), whole=True)
     return chosen(view, call.query.get("fields"))
+
+
+def replay(call: Call) -> Answer:
+    """Whether it would be decided again: what is kept of its ground is worked out anew, the rest is named."""
+    with call.parts.database.read() as db:
+        decision = find(call, db).id
+    return Answer(answer_to(call.parts, REPLAY, {"decision": decision}))
 
 
 def find(call: Call, db: Session) -> StoredDecision:

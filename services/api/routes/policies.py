@@ -48,4 +48,14 @@ POLICY_ROUTES: tuple[Route, ...] = (
     ),
     Route("GET", "/v1/decisions", decisions.listing, VIEWER, p.DECISION_PAGE, query=p.DECISION_LIST),
     Route("GET", "/v1/decisions/{decision_id}", decisions.get, VIEWER, p.DecisionShape(), query=READ),
+    Route(
+        "POST",
+        "/v1/decisions/{decision_id}/replay",
+        decisions.replay,
+        ADMIN,
+        p.Replay(),
+        reads_only=True,
+        streams=True,
+        idempotent=False,
+    ),
 )

@@ -100,6 +100,20 @@ class DecisionShape(Schema):
     explanation = fields.Nested(Explanation(), allow_none=True, metadata={"description": "Of one decision"})
 
 
+class Replay(Schema):
+    """A decision, decided again as far as its ground is kept."""
+
+    policy = fields.String()
+    policy_sha = fields.String()
+    host = fields.String()
+    same = fields.Boolean(
+        allow_none=True, metadata={"description": "To the last bit; null: nothing of it could be decided again"}
+    )
+    checked = fields.List(fields.String(), metadata={"description": "What was worked out anew"})
+    differs = fields.List(fields.String())
+    open = fields.List(fields.String(), metadata={"description": "What could not be looked at, since it isn't kept"})
+
+
 POLICY_LIST = listing(
     "Policies",
     ("name", "created_at"),

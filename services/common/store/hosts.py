@@ -96,6 +96,7 @@ class StoredDecision(Base):
     policy: Mapped[Name]
     policy_sha: Mapped[Word]
     generation: Mapped[int]
+    seen: Mapped[JsonList] = mapped_column(default=list, server_default=text("'[]'"))  # the hosts it is told by, then
     explanation: Mapped[JsonDict] = mapped_column(Explanation)
     created_at: Mapped[float]
 

@@ -15,16 +15,13 @@ import numpy as np
 
 from services.common.contracts.placement import Request
 from services.scheduler.capacity import Capacity
+from services.scheduler.concerning import concerns
 from services.scheduler.engine.formulas import GRAIN
 from services.scheduler.engine.plan import plan_of
 from services.scheduler.engine.table import HostTable, Ints
 from services.scheduler.filters.capacity import CapacityFilter
-from services.scheduler.filters.group import GroupFilter
 from services.scheduler.filters.headroom import HeadroomFilter
-from services.scheduler.groups import member_of
 from services.scheduler.policy import Policy
-from services.scheduler.rule import Filter, Weigher
-from services.scheduler.weighers.group import GroupWeigher
 
 Until = Callable[[], bool]
 Turn = tuple[int, int, int]  # what a host is worth with its next vm, least first: score, vms there, rank of its id
@@ -38,7 +35,7 @@ def fill(policy: Policy, table: HostTable, request: Request, until: Until) -> No
     amounts = _amounts(request)
     if max(amounts) <= 0 or min(amounts) < 0 or not any(isinstance(f, CapacityFilter) for f in policy.filters):
         return  # nothing would ever end it
-    fleet = [f for f in policy.filters if f.fleet and _concerns(f, request)]
+    fleet = [f for f in policy.filters if f.fleet and concerns(f, request)]
     if not fleet:
         _each_by_itself(policy, table, request, until)
     elif all(isinstance(f, HeadroomFilter) for f in fleet) and _ordered(policy, request):
@@ -56,7 +53,7 @@ def room(capacity: Capacity, table: HostTable, request: Request, rows: Ints) -> 
 
 def _each_by_itself(policy: Policy, table: HostTable, request: Request, until: Until) -> None:
     # What only room ends is filled at once; a rule that looks at anything else is asked before each vm.
-    changing = [f for _, f in plan_of(policy).changing if type(f) is not CapacityFilter and _concerns(f, request)]
+    changing = [f for _, f in plan_of(policy).changing if type(f) is not CapacityFilter and concerns(f, request)]
     rows = _present(table)
     while len(rows := _passing(policy, table, request, rows)) and not until():
         times = np.ones(len(rows), np.int64) if changing else room(policy.capacity, table, request, rows)
@@ -169,13 +166,8 @@ def _present(table: HostTable) -> Ints:
 
 def _ordered(policy: Policy, request: Request) -> bool:
     """Whether a host's place in the order follows from that host alone."""
-    alone = not any(w.weigher.fleet and _concerns(w.weigher, request) for w in policy.weighers)
+    alone = not any(w.weigher.fleet and concerns(w.weigher, request) for w in policy.weighers)
     return alone and policy.normalise == "absolute" and policy.tie_break.among_top == 1
-
-
-def _concerns(rule: Filter | Weigher, request: Request) -> bool:
-    """Whether the rule has anything to say of this vm: a group has not, of one without its label."""
-    return not isinstance(rule, GroupFilter | GroupWeigher) or bool(member_of(rule.group, request))
 
 
 def _amounts(request: Request) -> tuple[int, int, int]:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from services.common.contracts.codec import load
 from services.common.contracts.placement import HostView, Request
+from services.common.contracts.states import HostState
 from services.common.store.hosts import StoredDecision
 from services.common.store.vms import Vm
 from services.scheduler.simulation.trace import Arrival
@@ -54,5 +55,20 @@ def emptied(hosts: Sequence[HostView]) -> tuple[HostView, ...]:
 
 
 def _emptied(host: HostView) -> HostView:
-    fresh = replace(host, state="up", heartbeat_age_s=0.0, cpu_percent=None, watts=None, failures=0.0, members={})
-    return replace(fresh, used_vcpus=0, used_memory_mib=0, used_disk_gib=0, vms=0)
+    """What of a host stays as it is, whatever happens on it."""
+    return HostView(
+        host.id,
+        host.name,
+        host.driver,
+        HostState.UP.value,
+        host.zone,
+        host.traits,
+        host.vcpus,
+        host.memory_mib,
+        host.disk_gib,
+        capabilities=host.capabilities,
+        heartbeat_age_s=0.0,
+        power_curve=host.power_curve,
+        rack=host.rack,
+        price_kwh=host.price_kwh,
+    )

@@ -20,11 +20,10 @@ from services.common.contracts.errors import Invalid, Problem, TryAgain
 from services.common.contracts.placement import Request
 from services.common.store.catalogue import Flavor
 from services.common.store.database import Database
-from services.common.store.policies import StoredPolicy
 from services.scheduler.inventory import load_inventory
 from services.scheduler.policy import DAY_S, Policy
 from services.scheduler.policy_file import Shelf, shipped_text
-from services.scheduler.policy_texts import texts_of
+from services.scheduler.policy_texts import text_of_hash, texts_of
 from services.scheduler.simulation.apart import Apart
 from services.scheduler.simulation.errand import Count, Errand, Trial, Written, written
 from services.scheduler.simulation.history import Span, emptied, recorded
@@ -55,19 +54,13 @@ class PolicyTexts:
 
     def named(self, name: str) -> tuple[Written, Policy]:
         """The policy of that name or hash, or the one in force."""
-        text = self._by_hash(name) if _HASH.match(name) else None
+        text = text_of_hash(self._database, name) if _HASH.match(name) else None
         if text is None:
             policy = self._shelf.get(name)
-            text = self._by_hash(policy.sha256) or shipped_text(policy.name, policy.version)
+            text = text_of_hash(self._database, policy.sha256) or shipped_text(policy.name, policy.version)
         if text is None:
             raise TryAgain(f"the text of {policy.name!r} version {policy.version} is not stored yet; try again")
         return written(text, self._find)
-
-    def _by_hash(self, start: str) -> str | None:
-        query = select(StoredPolicy.text).where(StoredPolicy.sha256.startswith(start, autoescape=True)).limit(2)
-        with self._database.read() as session:
-            found = session.scalars(query).all()
-        return found[0] if len(found) == 1 else None
 
 
 class Simulator:

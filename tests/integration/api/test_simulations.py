@@ -10,15 +10,18 @@ from typing import Any
 import pytest
 from sqlalchemy import delete
 
+from services.api.handlers.decisions import REPLAY as ASKED_REPLAY
 from services.api.handlers.simulations import SIMULATE as ASKED_SIMULATE
 from services.api.handlers.simulations import WHAT_FITS as ASKED_WHAT_FITS
 from services.common.contracts.codec import dump
 from services.common.contracts.ids import new_id
 from services.common.runtime.ask import Answerer
 from services.common.store.models import Activation, Host, StoredDecision, StoredPolicy
+from services.scheduler import seen
 from services.scheduler.choose import choose
 from services.scheduler.inventory import load_inventory
 from services.scheduler.policy_shelf import PolicyShelf
+from services.scheduler.replaying import TOPIC, Replayer
 from services.scheduler.simulation.apart import Apart
 from services.scheduler.simulation.questions import SIMULATE, WHAT_FITS, RoomCounter, Simulator
 from tests.support.front_door import Api
@@ -51,6 +54,7 @@ def scheduler(api: Api, apart: Apart) -> Iterator[PolicyShelf]:
     url, database = api.settings.redis_url, api.database
     answerers = [
         Answerer(url, SIMULATE, Simulator(database, shelf, apart).answer).start(),
+        Answerer(url, TOPIC, Replayer(database).answer).start(),
         Answerer(url, WHAT_FITS, RoomCounter(database, shelf, apart).answer).start(),
     ]
     yield shelf
@@ -85,13 +89,14 @@ def placements(api: Api, shelf: PolicyShelf, count: int) -> None:
                 policy_sha=told.policy_sha,
                 generation=0,
                 explanation={**dump(told), "host": hosts[0].id},
+                seen=seen.kept([hosts[0]]),
                 created_at=time.time() - 60 + n,
             )
             db.add(row)
 
 
 def test_both_sides_call_the_questions_the_same() -> None:
-    assert (ASKED_SIMULATE, ASKED_WHAT_FITS) == (SIMULATE, WHAT_FITS)
+    assert (ASKED_SIMULATE, ASKED_WHAT_FITS, ASKED_REPLAY) == (SIMULATE, WHAT_FITS, TOPIC)
 
 
 def test_a_trace_is_replayed_beside_the_policy_in_force(api: Api, scheduler: PolicyShelf) -> None:
@@ -186,6 +191,24 @@ def test_what_fits_of_what_is_not_there_is_refused(
 ) -> None:
     found = problem(api.ask("admin", "POST", "/v1/policies:what-fits", body), 422, "invalid")
     assert found["errors"][0]["pointer"] == pointer
+
+
+def test_a_decision_is_decided_again_for_admins(api: Api, scheduler: PolicyShelf) -> None:
+    placements(api, scheduler, 1)
+    (decision,) = api.done("admin", "GET", "/v1/decisions")["items"]
+    path = f"/v1/decisions/{decision['id']}/replay"
+    found = api.done("admin", "POST", path)
+    assert (found["same"], found["differs"], found["policy"]) == (True, [], "balanced")
+    assert "filter 'capacity'" in found["checked"]
+    assert found["open"] == ["what other hosts were like: none of them is kept"]
+    with api.database.write() as db:
+        row = db.get_one(StoredDecision, decision["id"])
+        row.seen = [{**row.seen[0], "used_vcpus": 16}]
+    assert api.done("admin", "POST", path)["same"] is False
+    with api.database.write() as db:
+        db.get_one(StoredDecision, decision["id"]).policy_sha = "0" * 64
+    assert api.done("admin", "POST", path)["same"] is None
+    problem(api.ask("member", "POST", path), 403, "forbidden")
 
 
 def test_without_a_scheduler_that_is_said(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

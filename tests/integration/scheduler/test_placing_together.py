@@ -18,6 +18,7 @@ from services.common.store.jobs import Job, JobEvent
 from services.common.store.journal import SqlJournal
 from services.scheduler import placing_together
 from services.scheduler.booking import set_hosts as set_hosts_of_many
+from services.scheduler.deciding_again import decided_again
 from services.scheduler.placing_together import PlacingTogether
 from services.scheduler.policy_file import Shelf, read_policy
 from services.scheduler.steps import handlers
@@ -71,6 +72,7 @@ def test_a_batch_is_placed_claimed_and_explained(service: Service) -> None:
             assert service.inn.vm(row.vm_id).host_id == row.host_id
             assert sum(told.candidates[0].terms.values()) == told.candidates[0].score
             assert {count.filter for count in told.filters} >= {"state", "capacity"}
+            assert decided_again(row.explanation, row.seen, SHELF.get()).same is True
         assert {claim.job_id for claim in session.scalars(select(Claim))} == set(jobs)
 
 
