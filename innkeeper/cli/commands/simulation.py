@@ -21,7 +21,7 @@ OUTCOMES = (
     Column("KWH", lambda o: f"{o.kwh:.1f}"),
     Column("HOT HOURS", lambda o: f"{o.hot_host_hours:.1f}"),
     Column("WAKES", lambda o: str(o.wakes)),
-    Column("P99", lambda o: f"{o.decision_p99_us:.0f} us"),
+    Column("P50, P99", lambda o: f"{o.decision_p50_us:.0f}, {o.decision_p99_us:.0f} us"),
 )
 SIZES = (
     Column("FLAVOR", lambda pair: pair[1].flavor),
@@ -94,8 +94,8 @@ def what_fits(session: Session, /, file: BinaryIO | None, form: str, **options: 
 
 def _told(found: Simulation) -> str:
     requests = "what is recorded" if found.trace == "recorded" else "the trace"
-    against = "where they were placed" if found.compared_with == "recorded" else f"under {found.compared_with}"
-    head = f"{found.vms} vms of {requests} on {found.hosts} hosts; moved against {against}"
+    there = "they were placed then" if found.compared_with == "recorded" else f"{found.compared_with} places them"
+    head = f"{found.vms} vms of {requests} on {found.hosts} hosts; moved is who is not where {there}"
     if not found.vms:
         return head
     return "\n\n".join([head, table(found.outcomes, OUTCOMES), *_sizes(found.outcomes), *_moves(found.moves)])

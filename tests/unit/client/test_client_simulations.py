@@ -42,7 +42,7 @@ def test_a_file_is_tried_on_what_is_recorded(api: CannedApi, command: Inn, mine:
     api.on(SIMULATE, Reply(200, FOUND))
     lines = command("policy", "simulate", str(mine), "--days", "7").stdout.splitlines()
     assert api.asked[0].body == {"text": "kind: PlacementPolicy\r\n", "days": 7.0, "picture": False}
-    assert lines[0] == "4 vms of what is recorded on 2 hosts; moved against where they were placed"
+    assert lines[0] == "4 vms of what is recorded on 2 hosts; moved is who is not where they were placed then"
     assert [line.split()[:4] for line in lines[2:5]] == [
         ["POLICY", "PLACED", "REFUSED", "MOVED"],
         ["balanced@1", "4", "0", "0"],
