@@ -30,10 +30,9 @@ from services.scheduler.engine.formulas import (
 from services.scheduler.engine.jit import compiled
 from services.scheduler.engine.loops import Span
 from services.scheduler.engine.plan import Plan
-from services.scheduler.engine.table import USED, VMS, Floats, HostTable
+from services.scheduler.engine.table import USED, VMS, Floats, HostTable, Singles
 
 Small = NDArray[np.int32]
-Singles = NDArray[np.float32]
 # By row: how full each of three resources is, and what one more of it fills; what is worth the same for any size;
 # what the share of vcpus takes away. And what is free of each resource.
 Bounds = tuple[Singles, Small]
@@ -51,7 +50,7 @@ class Bounding:
         self.bounds: Bounds = np.zeros((8, room), np.float32), np.full((3, room), -1, np.int32)
         self.weights = weights_of(plan)
         self._table, self._plan = table, plan
-        self._hosts = table.numbers, columns.limits, columns.watts
+        self._hosts = table.numbers, columns.limits, columns.watts, columns.none
         self._read = -1
 
     def fresh(self, ask: Ask) -> None:
@@ -66,7 +65,7 @@ class Bounding:
 
 def bounded(plan: Plan) -> bool:
     """Whether bounds can be told for the policy."""
-    return plan.compiles and plan.capacity_bit >= 0 and float(np.abs(plan.numbers[:, 0]).sum()) * GRAIN < _SUM
+    return plan.scans and plan.capacity_bit >= 0 and float(np.abs(plan.numbers[:, 0]).sum()) * GRAIN < _SUM
 
 
 def weights_of(plan: Plan) -> Singles:
@@ -88,7 +87,7 @@ def weights_of(plan: Plan) -> Singles:
 def bound(span: Span, ask: Ask, hosts: Hosts, bounds: Bounds) -> None:
     """Work out the bounds of the rows in a span of a ring."""
     ring, first, last = span
-    numbers, limits, _ = hosts
+    numbers, limits, _, _ = hosts
     singles, free = bounds
     for position in range(first, last):
         row = ring[position % len(ring)]
@@ -111,7 +110,7 @@ def bound(span: Span, ask: Ask, hosts: Hosts, bounds: Bounds) -> None:
 def unvarying(row: int, ask: Ask, hosts: Hosts) -> tuple[float, float]:
     """At most what the row is worth by watts and by its load, and what the share of its vcpus counts against that."""
     asked, p = ask
-    numbers, limits, watts = hosts
+    numbers, limits, watts, _ = hosts
     flat, busy = 0.0, 0.0
     for w in range(len(p)):
         code = asked[CODES + w]

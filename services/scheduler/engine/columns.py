@@ -6,7 +6,7 @@ import numpy as np
 from services.scheduler.capacity import Capacity
 from services.scheduler.energy import POINTS, curve_of, watts_per_vcpu
 from services.scheduler.engine.formulas import FULL, LOAD
-from services.scheduler.engine.table import Floats, HostTable, Ints
+from services.scheduler.engine.table import Floats, HostTable, Ints, Singles
 
 _WIDTH = 16  # of a row of watts: two lines of the processor's cache
 
@@ -18,6 +18,8 @@ class Columns:
         room = len(table.present)
         self.limits: Ints = np.zeros((room, 4), np.int64)  # vcpus, memory, disk
         self.watts: Floats = np.full((room, _WIDTH), np.nan)  # the curve; watts per vcpu; CPU load in percent
+        self.none: Ints = np.zeros((1, 1), np.int64)  # stands for terms where every weigher has a formula
+        self.nothing: Singles = np.zeros(room, np.float32)  # and for their sum
         self._table = table
         self._capacity = capacity
         self._read = -1

@@ -29,11 +29,10 @@ class Engine:
     def decide(self, request: Request, exclude: Collection[str] = ()) -> Compact:
         """The best host that isn't in `exclude` (ids), with its runners-up."""
         kept = self._kept + len(exclude)
-        if not self.plan.cacheable:
-            return self._told(request, PlainShape(self.table, self.plan, request, None).note(kept), exclude)
         if len(self.table.present) != self._shapes.room:
             self._shapes = Shapes(self.table, self.plan)  # columns were made anew, what points into old ones is stale
-        return self._told(request, self._shapes.note(request, kept), exclude)
+        ask = self._shapes.note if self.plan.cacheable else self._shapes.overlaid
+        return self._told(request, ask(request, kept), exclude)
 
     def explain(self, request: Request) -> Decision:
         """The decision with its whole explanation, equal to what choose() says of all hosts."""

@@ -9,7 +9,8 @@ from services.scheduler.engine.jit import compiled
 from services.scheduler.engine.table import USED, VMS, Floats, Ints
 
 # Arrays go into compiled code as plain tuples: a tuple with names costs 3 us a call. Each array costs a while, too.
-Hosts = tuple[Ints, Ints, Floats]  # HostTable.numbers, Columns.limits, Columns.watts
+# HostTable.numbers, Columns.limits, Columns.watts; by row, the terms of weighers that have no formula here.
+Hosts = tuple[Ints, Ints, Floats, Ints]
 Ask = tuple[Ints, Floats]  # vcpus, memory, disk, the capacity filter's bit, whether ties go by vms, codes; Plan.numbers
 
 GIVEN, PACK, SPREAD, BALANCE, CPU, ENERGY = range(6)
@@ -44,7 +45,7 @@ def frugality(watts: float, half: float) -> float:
 @compiled
 def energy(row: int, cpu: int, full: float, hosts: Hosts, scale: tuple[float, float]) -> float:
     """The norm of the weigher of watts; `scale`: its middle, and how many times a host counts that must wake."""
-    numbers, limits, watts = hosts
+    numbers, limits, watts, _ = hosts
     half, waking = scale
     limit = limits[row, 0]
     if numbers[row, VMS] == 0:
@@ -65,13 +66,17 @@ def idle(percent: float, full: float) -> float:
 def weigh(row: int, ask: Ask, hosts: Hosts, terms: Ints) -> int:
     """What the row is worth in grains, and what each weigher adds to it."""
     asked, p = ask
-    numbers, limits, watts = hosts
+    numbers, limits, watts, given = hosts
     cpu = share(numbers[row, 3] + asked[0], limits[row, 0])
     memory = share(numbers[row, 4] + asked[1], limits[row, 1])
     disk = share(numbers[row, 5] + asked[2], limits[row, 2])
     total = 0
     for w in range(len(p)):
         code = asked[CODES + w]
+        if code == GIVEN:
+            terms[w] = given[int(p[w, 1]), row]
+            total += terms[w]
+            continue
         if code == ENERGY:
             norm = energy(row, asked[0], cpu, hosts, (p[w, 1], p[w, 2]))
         elif code == CPU:
@@ -89,10 +94,16 @@ def weigh(row: int, ask: Ask, hosts: Hosts, terms: Ints) -> int:
 
 
 @compiled
+def fits(row: int, asked: Ints, hosts: Hosts) -> bool:
+    """Whether the row has room for what is asked."""
+    numbers, limits, _, _ = hosts
+    if asked[0] > numbers[row, 0] or asked[0] > limits[row, 0] - numbers[row, 3]:
+        return False
+    return bool(asked[1] <= limits[row, 1] - numbers[row, 4] and asked[2] <= limits[row, 2] - numbers[row, 5])
+
+
+@compiled
 def refuse(row: int, lasting: int, asked: Ints, hosts: Hosts) -> int:
     """The bits of the filters that refuse the row: the lasting ones, and that of capacity."""
-    numbers, limits, _ = hosts
-    fits = asked[0] <= numbers[row, 0] and asked[0] <= limits[row, 0] - numbers[row, 3]
-    fits = fits and asked[1] <= limits[row, 1] - numbers[row, 4] and asked[2] <= limits[row, 2] - numbers[row, 5]
-    own: int = 0 if fits or lasting == ABSENT or asked[3] < 0 else 1 << asked[3]
+    own: int = 0 if fits(row, asked, hosts) or lasting == ABSENT or asked[3] < 0 else 1 << asked[3]
     return lasting | own

@@ -11,12 +11,21 @@ from services.scheduler.engine.table import Bools, HostTable, Ints
 _SLACK_S = 0.001  # an age near its limit is asked once too often rather than too late
 
 
+def barred_by(bits: Ints) -> Ints:
+    """Of each row with a bit set its number, the filter that refuses first, and whether that one is alone."""
+    rows = np.flatnonzero((bits != 0) & (bits != ABSENT))
+    own = bits[rows]
+    first = own & -own
+    return np.stack((rows, np.log2(first).astype(np.int64), own == first), axis=1)
+
+
 class Lasting:
     """Bits of refusals by row, kept up to date by `fresh`; what time alone changes is added to the table's log."""
 
     def __init__(self, table: HostTable, plan: Plan, request: Request):
         self.bits: Ints = np.full(len(table.present), ABSENT, np.int64)
         self.open: Bools = np.zeros(len(table.present), np.bool_)  # where no bit is set
+        self.version = 0  # of the bits
         self._barred: Ints | None = None
         self._table = table
         self._plan = plan
@@ -40,12 +49,9 @@ class Lasting:
 
     @property
     def barred(self) -> Ints:
-        """Of each refused row its number, the filter that refuses first, and whether that one is alone."""
+        """What `barred_by` says of the bits."""
         if self._barred is None:
-            rows = np.flatnonzero(~self.open & self._table.present)
-            bits = self.bits[rows]
-            first = bits & -bits
-            self._barred = np.stack((rows, np.log2(first).astype(np.int64), bits == first), axis=1)
+            self._barred = barred_by(self.bits)
         return self._barred
 
     def _ask(self, rows: Ints) -> None:
@@ -56,6 +62,7 @@ class Lasting:
         self.bits[rows] = ABSENT
         self.bits[there] = refused
         self.open[rows], self._barred = self.bits[rows] == 0, None
+        self.version += 1
 
     def _let_age(self) -> None:
         table, limit = self._table, self._table.now - self._plan.max_age_s + _SLACK_S

@@ -5,7 +5,7 @@ A rule that isn't listed here is asked whenever anything of a host changed, and 
 looks at other hosts too, the policy is evaluated over all hosts for each request.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +56,8 @@ class Plan:
     changing: tuple[tuple[int, Filter], ...]
     cacheable: bool
     compiles: bool
+    scans: bool  # compiled code can weigh hosts, given what filters and weighers say that have none
+    placed: bool  # lasting filters look at nothing of a request but its place and what it needs
     plain: bool  # rules look at nothing of a request but its size, its place and what it needs
     capacity_bit: int  # -1 where the policy has no capacity filter
     codes: tuple[int, ...]  # of each weigher
@@ -67,7 +69,7 @@ class Plan:
     def wishes(self, request: Request) -> Key:
         """All that lasting filters look at."""
         r = request
-        return (r.hypervisor, r.host, r.zone, r.traits, r.needs) if self.plain else self.shape(request)
+        return (r.hypervisor, r.host, r.zone, r.traits, r.needs) if self.placed else self.shape(request)
 
     def shape(self, request: Request) -> Key:
         """All that any rule looks at: requests with the same shape are decided alike."""
@@ -95,16 +97,19 @@ def plan_of(policy: Policy, compiles: bool = COMPILES) -> Plan:
     fleet = any(f.fleet for f in policy.filters) or any(w.fleet for w in weighers)
     known = all(type(f) is CapacityFilter for _, f in changing) and all(type(w) in CODES for w in weighers)
     cacheable = not fleet and policy.normalise == "absolute"
+    placed = all(_places(f) for _, f in lasting)
     return Plan(
         policy,
         lasting,
         changing,
         cacheable=cacheable,
         compiles=compiles and known and cacheable,
-        plain=known and all(_places(f) for _, f in lasting),
+        scans=compiles and policy.normalise == "absolute",
+        placed=placed,
+        plain=known and placed,
         capacity_bit=next((bit for bit, f in changing if type(f) is CapacityFilter), -1),
         codes=tuple(CODES.get(type(w), GIVEN) for w in weighers),
-        numbers=np.array([_numbers(w) for w in policy.weighers], np.float64).reshape(-1, 1 + PARAMETERS),
+        numbers=_numbers_of(policy.weighers),
         names=tuple(f.name for f in policy.filters),
         terms=tuple(w.name for w in weighers),
         max_age_s=max((f.max_heartbeat_age_s for f in policy.filters if isinstance(f, StateFilter)), default=0.0),
@@ -117,6 +122,13 @@ def _places(rule: Filter) -> bool:
         named = words_of(rule.when) | words_of(rule.require)
         return {name for of, name in named if of == "vm"} <= PLACE
     return type(rule) in LASTING
+
+
+def _numbers_of(weighers: Sequence[Weighted]) -> Floats:
+    numbers = np.array([_numbers(w) for w in weighers], np.float64).reshape(-1, 1 + PARAMETERS)
+    given = [n for n, w in enumerate(weighers) if type(w.weigher) not in CODES]
+    numbers[given, 1] = np.arange(len(given))  # their places among the terms that are given
+    return numbers
 
 
 def _numbers(weighted: Weighted) -> tuple[float, ...]:

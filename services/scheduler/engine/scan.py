@@ -1,21 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """Decides for a size that nobody asked for lately: all rows are bounded at once, few of them weighed."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from services.common.contracts.placement import Request
 from services.scheduler.engine.blocks import BITS, BLOCK, VMS, insert
-from services.scheduler.engine.bounds import BUSY, FLAT, MOST, Bounding, Bounds, Singles, Small
+from services.scheduler.engine.bounds import BUSY, FLAT, MOST, Bounding, Bounds, Small
 from services.scheduler.engine.columns import Columns
 from services.scheduler.engine.formulas import Ask, Hosts, weigh
 from services.scheduler.engine.jit import compiled
 from services.scheduler.engine.lasting import Lasting
 from services.scheduler.engine.plan import Plan
 from services.scheduler.engine.table import VMS as VMS_AT
-from services.scheduler.engine.table import Bools, HostTable, Ints
+from services.scheduler.engine.table import Bools, HostTable, Ints, Singles
 
 NONE = -(1 << 31)  # the bound of a row that can't be chosen, or was weighed already
+Known = tuple[Bounds, Singles, Bools, Ints, Singles]  # Bounding's bounds and weights, and all of Rows but terms
 Desk = tuple[Small, Small]  # bounds in grains by row, and the highest of each block
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What is known of the rows beside their numbers."""
+
+    open: Bools  # which may be chosen, if they have room
+    barred: Ints  # the others, see barred_by
+    given: Ints  # weighers x rows: the terms of those without a formula
+    added: Singles  # the sum of these terms by row
 
 
 class Scan:
@@ -26,23 +39,26 @@ class Scan:
         self._table, self._plan, self._columns = table, plan, columns
         self._bounding = Bounding(table, plan, columns)
         self._desk: Desk = np.empty(room, np.int32), np.empty(room >> BITS, np.int32)
-        self._hosts = table.numbers, columns.limits, columns.watts
 
-    def note(self, request: Request, lasting: Lasting, kept: int) -> Ints | None:
+    def rows(self, lasting: Lasting) -> Rows:
+        """Of a policy in which claims matter to nothing but what has code."""
+        lasting.fresh()
+        return Rows(lasting.open, lasting.barred, self._columns.none, self._columns.nothing)
+
+    def note(self, request: Request, rows: Rows, kept: int) -> Ints | None:
         """As a shape's; None where so many rows are nearly equal that a scan isn't worth while."""
         size = request.vcpus - 1, request.memory_mib, request.disk_gib
         if min(size) < 0 or max(size) >= MOST - 1:
             return None
-        ask = self._plan.asked(request), self._plan.numbers
-        lasting.fresh()
-        self._columns.fresh()
+        ask, columns = (self._plan.asked(request), self._plan.numbers), self._columns
+        columns.fresh()
         self._table.ranks()
         self._bounding.fresh(ask)
         note: Ints = np.zeros(self._plan.length(kept), np.int64)
         work: Ints = np.empty(kept + len(self._plan.terms), np.int64)
-        known = self._bounding.bounds, self._bounding.weights, lasting.open, lasting.barred
-        done = scan((note, work), (kept, self._table.size), ask, self._hosts, known, self._desk)
-        return note if done else None
+        known = self._bounding.bounds, self._bounding.weights, rows.open, rows.barred, rows.added
+        hosts = self._table.numbers, columns.limits, columns.watts, rows.given
+        return note if scan((note, work), (kept, self._table.size), ask, hosts, known, self._desk) else None
 
 
 @compiled
@@ -51,7 +67,7 @@ def scan(
     span: tuple[int, int],
     ask: Ask,
     hosts: Hosts,
-    known: tuple[Bounds, Singles, Bools, Ints],
+    known: Known,
     desk: Desk,
 ) -> bool:
     """Write the note, as loops.decide does; false where it isn't worth while.
@@ -60,9 +76,9 @@ def scan(
     """
     note, work = paper
     kept, size = span
-    bounds, weights, free, barred = known
+    bounds, _, _, barred, _ = known
     weighers = len(ask[1])
-    full = screen(ask[0], bounds, weights, free, desk)
+    full = screen(ask[0], known, desk)
     at = 1 + kept
     counts = note[at + kept * weighers :]
     filters = len(counts) // 2
@@ -76,9 +92,9 @@ def scan(
 
 
 @compiled
-def screen(asked: Ints, bounds: Bounds, weights: Singles, free: Bools, desk: Desk) -> int:
+def screen(asked: Ints, known: Known, desk: Desk) -> int:
     """Bound all rows; how many are refused for want of room alone."""
-    singles, room = bounds
+    (singles, room), weights, free, _, added = known
     cpu, memory, disk = np.int32(asked[0]), np.int32(asked[1]), np.int32(asked[2])
     more_cpu, more_memory, more_disk = np.float32(cpu), np.float32(memory), np.float32(disk)
     one, none, full = np.float32(1.0), np.int32(NONE), 0
@@ -88,7 +104,7 @@ def screen(asked: Ints, bounds: Bounds, weights: Singles, free: Bools, desk: Des
         c = min(one, singles[0, row] + more_cpu * singles[3, row])
         m = min(one, singles[1, row] + more_memory * singles[4, row])
         d = min(one, singles[2, row] + more_disk * singles[5, row])
-        most = weights[4] + singles[FLAT, row] + weights[0] * c + weights[1] * m + weights[2] * d
+        most = weights[4] + added[row] + singles[FLAT, row] + weights[0] * c + weights[1] * m + weights[2] * d
         most += weights[3] * abs(c - m) - singles[BUSY, row] * c
         bound[row] = np.int32(most) if fits & free[row] else none
         full += free[row] & ~fits

@@ -40,7 +40,7 @@ class CompiledShape:
         self._cells = self.refused, key, heads, counts, lasting.bits, _desk(plan, _KEPT)
         self._kept = _KEPT
         self._ask = plan.asked(request), plan.numbers
-        self._hosts = table.numbers, columns.limits, columns.watts
+        self._hosts = table.numbers, columns.limits, columns.watts, columns.none
         self._build()
 
     def note(self, kept: int) -> Ints:

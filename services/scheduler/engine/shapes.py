@@ -13,9 +13,11 @@ from services.scheduler.engine.far import far
 from services.scheduler.engine.formulas import Hosts
 from services.scheduler.engine.lasting import Lasting
 from services.scheduler.engine.nearest import far_plain
+from services.scheduler.engine.overlay import overlaid
 from services.scheduler.engine.plan import Key, Plan
 from services.scheduler.engine.scan import Scan
 from services.scheduler.engine.shape import CompiledShape, PlainShape, Shape
+from services.scheduler.engine.spare import Spare
 from services.scheduler.engine.table import HostTable, Ints
 
 SHAPES = 64  # kept; flavors times the wishes people have
@@ -30,6 +32,7 @@ class Shapes:
         self._table, self._plan = table, plan
         self._columns = Columns(table, plan.policy.capacity)
         self._scan = Scan(table, plan, self._columns) if bounded(plan) else None
+        self._spare_room = Spare(table, plan, self._columns)
         self._shapes: OrderedDict[Key, Shape] = OrderedDict()
         self._spare: tuple[Key, Shape] | None = None  # made last
         self._met: OrderedDict[Key, None] = OrderedDict()
@@ -42,8 +45,8 @@ class Shapes:
         if shape is not None:
             self._shapes.move_to_end(key)
             return shape.note(kept)
-        if self._scan is not None and key not in self._met:
-            note = self._scan.note(request, self._lasting_for(request), kept)
+        if self._plan.compiles and self._scan is not None and key not in self._met:
+            note = self._scan.note(request, self._scan.rows(self._lasting_for(request)), kept)
             if note is not None:
                 self._meet(key)
                 self._spare = None
@@ -54,6 +57,14 @@ class Shapes:
         self._meet(key)
         return self._spare[1].note(kept)
 
+    def overlaid(self, request: Request, kept: int) -> Ints:
+        """The same where the policy has rules that must be asked for each request: nothing but the lasting is kept."""
+        note = None
+        if self._scan is not None:
+            rows = overlaid(request, self._table, self._lasting_for(request), self._spare_room)
+            note = self._scan.note(request, rows, kept)
+        return PlainShape(self._table, self._plan, request, None).note(kept) if note is None else note
+
     def far(self, request: Request) -> tuple[list[int], list[int]]:
         """Of the request that was decided just now: the rows to tell of, see far_plain."""
         key, table, plan = self._plan.shape(request), self._table, self._plan
@@ -62,7 +73,7 @@ class Shapes:
             shape = self._spare[1]
         if not plan.compiles and shape is not None:
             return far_plain(request, table, plan, shape.refused)
-        hosts = table.numbers, self._columns.limits, self._columns.watts
+        hosts = table.numbers, self._columns.limits, self._columns.watts, self._columns.none
         refused = self._refused(request, hosts) if shape is None else shape.refused
         return far(request, table, plan, refused, hosts)
 

@@ -18,6 +18,7 @@ from services.scheduler.engine.changes import Changes
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
 T = TypeVar("T", bound=np.generic)
 Bools = NDArray[np.bool_]
 _ROOM = 64  # rows at first; doubled when they are taken
