@@ -9,6 +9,7 @@ moved here: no driver can move a running vm yet, so a plan is all there is.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from services.common.contracts.moves import Move
 from services.common.contracts.placement import HostView, Request
 from services.common.contracts.states import HostState
 from services.scheduler.choose import choose
@@ -17,15 +18,6 @@ from services.scheduler.policy import Policy
 
 MOST_TARGETS = 64  # the thriftiest hosts that are looked at for each vm
 MOST_TRIES = 200  # hosts that are tried to be emptied
-
-
-@dataclass(frozen=True)
-class Move:
-    """One vm from host to host, by their ids."""
-
-    vm: str
-    source: str
-    target: str
 
 
 @dataclass(frozen=True)

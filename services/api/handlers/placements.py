@@ -13,10 +13,11 @@ from services.api.intents.resolve import Size
 from services.api.refusal import refusal
 from services.common.contracts.errors import Forbidden, Invalid, Problem
 from services.common.contracts.ids import new_id
+from services.common.contracts.moves import Move
 from services.common.contracts.placement import Request
 from services.common.store import moves_taken
 from services.common.store.models import Flavor
-from services.common.store.moves_taken import Budget, Move
+from services.common.store.moves_taken import Budget
 
 JsonDict = dict[str, Any]
 _SIZES = ("vcpus", "memory_mib", "disk_gib")

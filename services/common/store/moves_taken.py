@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, Session
 
 from services.common.contracts.errors import Conflict
 from services.common.contracts.ids import new_id
+from services.common.contracts.moves import Move
 from services.common.store.base import Base, Id, Key
 from services.common.store.hosts import Installation
 
@@ -29,15 +30,6 @@ class TakenMove(Base):
     target_id: Mapped[Id]
     by: Mapped[Id]
     at: Mapped[float]
-
-
-@dataclass(frozen=True)
-class Move:
-    """A vm and two hosts, by their ids."""
-
-    vm: str
-    source: str
-    target: str
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from sqlalchemy import select
 
 from services.common.contracts.errors import Conflict, Invalid
 from services.common.contracts.ids import new_id
+from services.common.contracts.moves import Move
 from services.common.store.database import Database
 from services.common.store.models import Claim, Vm
-from services.common.store.moves_taken import HOUR_S, Move, take_moves, taken_lately
+from services.common.store.moves_taken import HOUR_S, take_moves, taken_lately
 from services.scheduler.consolidating import Consolidator
 from services.scheduler.policy_file import Shelf
 from tests.support.hosts import add_host, add_vm

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from services.common.contracts.moves import Move
 from services.common.contracts.placement import HostView, Request
 from services.common.contracts.states import HostState
-from services.scheduler.consolidation import Emptied, Move, consolidation
+from services.scheduler.consolidation import Emptied, consolidation
 from tests.support.placing import CURVE, a_host, a_request, plain_policy
 
 THRIFTY = tuple(watts / 2 for watts in CURVE)  # 50 W idle, 150 W full; CURVE is twice that
