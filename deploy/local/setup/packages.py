@@ -56,5 +56,7 @@ TESTS = [
     Package(("git",), "the tests of the house itself"),
     Package(("ignition",), "ignition-validate, which judges what Flatcar and Fedora CoreOS are given"),
     Package(("genisoimage",), "media with a UDF file system, as Windows's are"),
+    Package(("ipmitool",), "hosts' controllers by IPMI; hosts and workers that use these need it, too"),
+    Package(("openipmi",), "ipmi_sim, a controller for the tests of IPMI"),
     Package(("libxml2-utils",), "xmllint, by which virt-xml-validate judges definitions of vms"),
 ]
