@@ -46,5 +46,5 @@ def test_a_wrong_user_or_password_is_refused_for_good_and_never_told(
 def test_a_controller_that_is_away_may_be_asked_again(machine: Machine) -> None:
     away = Machine(1, machine.folder)
     with pytest.raises(ControllerFailed) as failed:
-        ipmi_on(command(away))
+        ipmi_on((*command(away), "-N", "1", "-R", "1"))
     assert not isinstance(failed.value, ControllerRefused)
