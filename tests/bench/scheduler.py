@@ -17,6 +17,8 @@ import click
 
 from services.common.contracts.placement import Request
 from services.scheduler.engine.compact import Compact
+from services.scheduler.engine.jit import COMPILES
+from services.scheduler.engine.warm import warm
 from tests.bench import scheduler_nova
 from tests.bench.figures import percentile, show
 from tests.bench.scheduler_plain import decide as decide_plainly
@@ -115,11 +117,12 @@ def rounds(measure: Callable[[int], float]) -> float:
 
 def measured() -> tuple[dict[str, float | None], dict[str, Any]]:
     """The figures of this process, and notes."""
+    if COMPILES:
+        warm()
     stream = Stream(HOSTS)
     gc.collect()
     gc.freeze()
-    cached(stream)  # warm
-    scanned(stream, 5, 0)
+    cached(stream)
     rate = rounds(lambda n: cached(stream))
     figures: dict[str, float | None] = {
         "cached_per_s": rate,
