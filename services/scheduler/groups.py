@@ -76,6 +76,13 @@ def standings(group: Group, request: Request, table: "HostTable") -> Standings:
     return Standings(counts, int(own.sum()), int(up.min()) if len(up) else 0)
 
 
+def standing_at(group: Group, request: Request, table: "HostTable", rows: Sequence[int]) -> Standing:
+    """`standing` over all rows of the table, with the places of these alone."""
+    found = standings(group, request, table)
+    places = {place_of(group, table.view(row)): int(found.counts[row]) for row in rows}
+    return Standing(places, found.total, found.least)
+
+
 def kept_apart(policy: Policy, request: Request, host: HostView) -> tuple[tuple[str, str], ...]:
     """(group, place) that the vm must have to itself on this host, by the policy's hard anti-affinities."""
     apart = [g for g in policy.groups if (g.rule, g.mode) == ("anti-affinity", "hard") and g.label in request.labels]

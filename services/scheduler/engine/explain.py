@@ -2,19 +2,22 @@
 """The whole explanation of a decision: what choose() says, from columns."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from services.common.contracts.placement import Decision, HostView, Relaxation, Request
 from services.scheduler.choose import judge, miss
 from services.scheduler.energy import watts_added
 from services.scheduler.engine.compact import Compact
 from services.scheduler.engine.table import HostTable
+from services.scheduler.filters.group import GroupFilter
+from services.scheduler.groups import standing_at
 from services.scheduler.policy import Policy
 from services.scheduler.relax import relaxations
 
 
 def explained(compact: Compact, table: HostTable, near: Sequence[int], cheap: Sequence[int]) -> Decision:
     """The decision in full; `near` and `cheap` are the rows that `far_plain` finds."""
-    request, policy = compact.request, compact.plan.policy
+    request, policy = compact.request, _among(compact.plan.policy, compact.request, table, [*near, *cheap])
     watts = watts_added(request, table.view(compact.row), policy.capacity) if compact.host else None
     nearest = [judge(request, table.view(row), policy) for row in near]
     return Decision(
@@ -29,6 +32,15 @@ def explained(compact: Compact, table: HostTable, near: Sequence[int], cheap: Se
         relaxations=() if compact.host else _ways(request, policy, [table.view(row) for row in cheap]),
         watts=None if watts is None else round(watts, 3),
     )
+
+
+def _among(policy: Policy, request: Request, table: HostTable, rows: Sequence[int]) -> Policy:
+    """The policy with groups that know, of the places of these rows, what `Policy.among` would tell them of all."""
+    filters = [
+        replace(rule, standing=standing_at(rule.group, request, table, rows)) if isinstance(rule, GroupFilter) else rule
+        for rule in policy.filters
+    ]
+    return replace(policy, filters=tuple(filters)) if any(f.fleet for f in filters) else policy
 
 
 def _ways(request: Request, policy: Policy, hosts: list[HostView]) -> tuple[Relaxation, ...]:

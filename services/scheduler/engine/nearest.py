@@ -13,6 +13,7 @@ from services.scheduler.engine.plan import Plan
 from services.scheduler.engine.table import Bools, Floats, HostTable, Ints
 from services.scheduler.filters.capacity import LEAST, CapacityFilter
 from services.scheduler.filters.expression import ExpressionFilter
+from services.scheduler.filters.group import GroupFilter
 from services.scheduler.filters.hypervisor import HypervisorFilter
 from services.scheduler.filters.load import LoadFilter
 from services.scheduler.filters.named_host import NamedHostFilter
@@ -21,7 +22,7 @@ from services.scheduler.filters.traits import TraitsFilter
 from services.scheduler.filters.zone import ZoneFilter
 from services.scheduler.rule import Filter
 
-HOPELESS = StateFilter, LoadFilter, ExpressionFilter  # no change of a request helps against these
+HOPELESS = StateFilter, LoadFilter, ExpressionFilter, GroupFilter  # no change of a request helps against these
 RESOURCE_BIT = 40  # of the first resource among the fields to change; below it are filters
 _KNOWN = (*HOPELESS, NamedHostFilter, ZoneFilter, HypervisorFilter, TraitsFilter, CapacityFilter)
 

@@ -21,6 +21,8 @@ TEXTS = {
     "apart": BASE + "groups:\n  - {selector: {label: app}, rule: anti-affinity, scope: host, mode: hard}\n",
     "racks": BASE + "groups:\n  - {selector: {label: app}, rule: spread, scope: rack, mode: soft, multiplier: 2.0}\n",
     "together": BASE + "groups:\n  - {selector: {label: app}, rule: affinity, scope: zone, mode: hard}\n",
+    "evenly": BASE + "groups:\n  - {selector: {label: app}, rule: spread, scope: zone, mode: hard}\n",
+    "zones": BASE + "groups:\n  - {selector: {label: app}, rule: anti-affinity, scope: zone, mode: hard}\n",
     "headroom": BASE + "capacity: {headroom: {hosts: 1}}\n",
     "condition": BASE.replace("weighers:", CONDITION),
     "claims": BASE.replace("weighers:", FULL),
