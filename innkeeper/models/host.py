@@ -30,6 +30,7 @@ class Host(Answer):
     cpu_percent: float | None = None
     watts: float | None = None
     watts_source: str = ""
+    wake_by: tuple[str, ...] = ()
     heartbeat_age_s: float | None = None
     etag: str = ""
 

@@ -123,6 +123,8 @@ def _details(h: Host) -> str:
             ("zone", h.zone),
             ("rack", h.rack),
             ("traits", ", ".join(h.traits)),
+            ("wake by", ", ".join(h.wake_by)),
+            ("price/kWh", f"{h.price_now:g}" if h.price_now is not None else ""),
             ("heartbeat", heartbeat),
         ]
     )

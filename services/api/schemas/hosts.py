@@ -10,6 +10,7 @@ from services.api.schemas.jobs import JobShape
 from services.api.schemas.pieces import labels, listing, moment, page_of, text, whole
 from services.common.contracts.states import HostState
 from services.common.contracts.tariff import HOURS
+from services.common.contracts.waking import WAYS
 
 
 def price(**options: Any) -> fields.Float:
@@ -98,6 +99,10 @@ class HostShape(Schema):
     watts = fields.Float(allow_none=True)
     watts_source = fields.String(metadata={"description": "redfish, ipmi, rapl; or curve: estimated from CPU load"})
     power_curve = fields.List(fields.Float())
+    wake_by = fields.List(
+        fields.String(validate=validate.OneOf(WAYS)),
+        metadata={"description": "How it can be woken, as its agent tells, the best way first; none: it never sleeps"},
+    )
     heartbeat_age_s = fields.Float(allow_none=True)
     created_at = moment("Registered at")
     etag = fields.String()

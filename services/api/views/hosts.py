@@ -7,6 +7,7 @@ from services.api import etags
 from services.api.views.moments import moment
 from services.common.contracts.masking import masked_host
 from services.common.contracts.tariff import price_at
+from services.common.contracts.waking import ways_of
 from services.common.store.models import Host
 
 JsonDict = dict[str, Any]
@@ -48,6 +49,7 @@ def host_view(row: Host, vms: int, unmasked: bool, now: float) -> JsonDict:
         "watts": seen.get("watts"),
         "watts_source": seen.get("watts_source", ""),
         "power_curve": row.power_curve,
+        "wake_by": list(ways_of((row.facts or {}).get("wake") or {})),
         "heartbeat_age_s": round(max(0.0, now - row.heartbeat_at), 1) if row.heartbeat_at else None,
         "created_at": moment(row.created_at),
     }

@@ -105,6 +105,13 @@ def test_price_and_rack_can_be_changed_and_taken_away(api: Api) -> None:
     assert (told["price_kwh"], told["rack"]) == (None, "")
 
 
+def test_a_host_tells_by_which_ways_it_can_be_woken(api: Api) -> None:
+    lan, both, none = ({"mac": "52:54:00:12:34:56"}, {"mac": "52:54:00:12:34:56", "controller": "ipmi"}, {})
+    found = [a_host(api, facts={"wake": wake})[0] for wake in (lan, both, none)]
+    told = [api.done("admin", "GET", f"/v1/hosts/{host}")["wake_by"] for host in found]
+    assert told == [["wol"], ["wol", "ipmi"], []]
+
+
 WAKE = {"wake": {"mac": "52:54:00:12:34:56"}}
 
 
