@@ -45,6 +45,11 @@ class Apart:
         answer: JsonDict = found["answer"]
         return answer
 
+    @property
+    def busy(self) -> bool:
+        """Whether an errand is being done."""
+        return self._running is not None
+
     def stop(self) -> None:
         """End what is being done, and do no more."""
         with self._lock:

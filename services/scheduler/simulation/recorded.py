@@ -12,7 +12,7 @@ from math import isfinite
 from typing import Any
 
 from services.common.contracts.errors import Invalid, Problem
-from services.common.contracts.placement import HostView, Request
+from services.common.contracts.placement import FADES, HostView, Request
 from services.scheduler.energy import resampled
 from services.scheduler.simulation.trace import Arrival, Trace
 
@@ -98,7 +98,8 @@ def _sound(key: str, value: Any) -> bool:
     if key in ("traits", "needs", "capabilities"):
         return isinstance(value, list) and all(isinstance(word, str) for word in value)
     if key in ("power_curve", "failed"):
-        return isinstance(value, list) and all(isinstance(w, int | float) and isfinite(w) and w >= 0 for w in value)
+        fits = isinstance(value, list) and (key == "power_curve" or len(value) in (0, len(FADES)))
+        return fits and all(isinstance(number, int | float) and isfinite(number) and number >= 0 for number in value)
     if key == "labels":
         return isinstance(value, dict) and all(isinstance(word, str) for word in value.values())
     if key == "members":

@@ -2,6 +2,7 @@
 """Over HTTP: what a policy would have done with what is recorded, or with a trace; and what still fits."""
 
 import json
+import threading
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from services.api.handlers.decisions import REPLAY as ASKED_REPLAY
 from services.api.handlers.simulations import SIMULATE as ASKED_SIMULATE
 from services.api.handlers.simulations import WHAT_FITS as ASKED_WHAT_FITS
 from services.common.contracts.codec import dump
+from services.common.contracts.errors import TryAgain
 from services.common.contracts.ids import new_id
 from services.common.runtime.ask import Answerer
 from services.common.store.models import Activation, Host, StoredDecision, StoredPolicy
@@ -23,11 +25,13 @@ from services.scheduler.inventory import load_inventory
 from services.scheduler.policy_shelf import PolicyShelf
 from services.scheduler.replaying import TOPIC, Replayer
 from services.scheduler.simulation.apart import Apart
+from services.scheduler.simulation.errand import Errand, Trial, Written
 from services.scheduler.simulation.questions import SIMULATE, WHAT_FITS, RoomCounter, Simulator
 from tests.support.front_door import Api
 from tests.support.hosts import add_host
 from tests.support.placing import PLAIN, a_request
 from tests.support.problems import problem
+from tests.support.waiting import until
 
 PACK = PLAIN.replace("WEIGHER", "pack").lstrip()
 TIGHT = """apiVersion: scheduler/v1
@@ -167,6 +171,24 @@ def test_what_takes_too_long_is_ended_and_the_limit_is_told(api: Api, scheduler:
     endless = lines(*HOSTS, {"at": 1e300, "request": {"id": "x", **SIZE}})
     found = problem(api.ask("admin", "POST", PATH, {"text": PACK, "trace": endless}), 422, "invalid")
     assert "not done within 1 s" in found["detail"]
+
+
+def test_who_ends_the_scheduler_waits_for_no_simulation() -> None:
+    apart, told = Apart(), list[str]()
+
+    def run() -> None:
+        with pytest.raises(TryAgain) as ended:
+            apart.run(Errand(trial=Trial((Written(PACK),), lines=lines({"at": 1e300, "request": {"id": "x", **SIZE}}))))
+        told.append(ended.value.detail)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    until(lambda: apart.busy, 20, "the simulation to begin")
+    apart.stop()
+    thread.join(20)
+    assert "was ended" in told[0]
+    with pytest.raises(TryAgain, match="the scheduler ends"):
+        apart.run(Errand())
 
 
 def test_what_still_fits_is_told_for_each_flavor(api: Api, scheduler: PolicyShelf) -> None:

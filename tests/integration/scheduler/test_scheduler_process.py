@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlalchemy import select
 
 from deploy.local.servers import RabbitMQ, Redis
 from services.common.contracts.codec import dump, load
@@ -18,6 +19,7 @@ from services.common.contracts.placement import Decision
 from services.common.runtime.ask import ask
 from services.common.runtime.bus import Publisher, every_queue
 from services.common.store.database import database_from_url
+from services.common.store.hosts import StoredDecision
 from services.common.store.migrate import upgrade
 from services.scheduler.explain import TOPIC
 from tests.support.inn import Inn
@@ -62,6 +64,14 @@ def test_the_scheduler_explains_places_and_ends_in_order(scheduler: Process, rab
     until(lambda: inn.vm(vm).host_id == host, 30, f"the vm to be placed\n{scheduler.tail()}")
     publisher.close()
     assert inn.used() == inn.claimed() == {host: (1, 256, 1)}
+
+    url = scheduler.env["INNKEEPER_REDIS_URL"]
+    with database.read() as session:
+        (kept,) = session.scalars(select(StoredDecision.id))
+    assert ask(url, "replay", {"decision": kept})["same"] is True
+    tried = ask(url, "simulate", {"policy": "energy-first", "days": 1, "decisions": 10}, timeout_s=60)
+    assert (tried["vms"], [o["placed"] for o in tried["outcomes"]]) == (1, [1, 1]), tried
+    assert ask(url, "what-fits", {}, timeout_s=60)["hosts"] == 1
 
     metrics = httpx.get(f"http://127.0.0.1:{scheduler.env['INNKEEPER_METRICS_PORT']}/metrics", trust_env=False).text
     assert 'innkeeper_claims{host="h1"} 1.0' in metrics

@@ -153,6 +153,23 @@ def test_explain_of_a_vm_tells_its_last_decision(api: CannedApi, command: Inn) -
     assert (outcome.exit_code, outcome.stdout) == (0, "goes to big (policy balanced abababababab)\n")
 
 
+@pytest.mark.parametrize(
+    ("same", "code", "verdict"), [(True, 0, "alike"), (False, 5, "differently"), (None, 0, "can't")]
+)
+def test_what_was_decided_is_decided_again(
+    api: CannedApi, command: Inn, same: bool | None, code: int, verdict: str
+) -> None:
+    decided(api, job="j1")
+    found = {"policy": "balanced", "policy_sha": "ab" * 32, "host": "h1", "same": same}
+    more = {"checked": ["watts"], "differs": [] if same else ["watts are 1"], "open": ["other hosts"]}
+    api.on(f"POST /v1/decisions/{IDS[3]}/replay", Reply(200, found | more))
+    outcome = command("explain", "j1", "--replay")
+    assert outcome.exit_code == code
+    assert verdict in outcome.stdout.splitlines()[0]
+    assert outcome.stdout.endswith("  checked: watts\n  open: other hosts\n")
+    assert command("explain", "--replay").exit_code == 2
+
+
 def test_explain_of_a_job_needs_no_vm(api: CannedApi, command: Inn) -> None:
     decided(api, job="j1")
     assert command("explain", "j1", "-o", "name").stdout == "big\n"
