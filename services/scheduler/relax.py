@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The smallest changes of a request that would find it a host."""
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from heapq import nsmallest
+from itertools import islice
 from typing import Any
 
 from services.common.contracts.placement import HostView, Relaxation, Request
 from services.scheduler.rule import Refusal, Wish
 
 Takes = Callable[[Request, HostView], bool]
+TRIES = 8  # hosts that are asked, cheapest first, whether they take the vm with the same fields changed
 _KEPT = 3
 _WORDS = {
     "vcpus": "{} vCPUs",
@@ -43,17 +47,16 @@ def relaxations(
     is left out nothing is asked. `suggest` limits the fields (empty: all).
     Several fields are joined by ", "; several traits by a space; an empty value means any.
     """
-    best: dict[tuple[str, ...], _Change] = {}
+    changes: defaultdict[tuple[str, ...], list[_Change]] = defaultdict(list)
     for host, refusals in refused:
         change = _change(request, host, refusals)
-        if change is None or (suggest and not change.fields.keys() <= set(suggest)):
-            continue
-        key = tuple(sorted(change.fields))
-        if key in best and (change.cost, host.id) >= (best[key].cost, best[key].host.id):
-            continue
-        if takes is None or takes(changed(request, change.fields), host):
-            best[key] = change
-    ranked = sorted(best.values(), key=lambda c: (len(c.fields), c.cost, c.host.id))
+        if change is not None and not (suggest and not change.fields.keys() <= set(suggest)):
+            changes[tuple(sorted(change.fields))].append(change)
+    best = []
+    for each in changes.values():
+        cheapest = nsmallest(TRIES, each, key=lambda c: (c.cost, c.host.id))
+        best += list(islice((c for c in cheapest if takes is None or takes(changed(request, c.fields), c.host)), 1))
+    ranked = sorted(best, key=lambda c: (len(c.fields), c.cost, c.host.id))
     return tuple(_told(request, change) for change in ranked[:_KEPT])
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The whole explanation of a decision: what choose() says, from columns."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from itertools import chain, islice
 
 from services.common.contracts.placement import Decision, HostView, Relaxation, Request
 from services.scheduler.choose import judge, miss
@@ -13,11 +14,12 @@ from services.scheduler.filters.group import GroupFilter
 from services.scheduler.groups import standing_at
 from services.scheduler.policy import Policy
 from services.scheduler.relax import relaxations
+from services.scheduler.rule import Refusal
 
 
-def explained(compact: Compact, table: HostTable, near: Sequence[int], cheap: Sequence[int]) -> Decision:
+def explained(compact: Compact, table: HostTable, near: Sequence[int], cheap: Sequence[Sequence[int]]) -> Decision:
     """The decision in full; `near` and `cheap` are the rows that `far_plain` finds."""
-    request, policy = compact.request, _among(compact.plan.policy, compact.request, table, [*near, *cheap])
+    request, policy = compact.request, _among(compact.plan.policy, compact.request, table, [*near, *chain(*cheap)])
     watts = watts_added(request, table.view(compact.row), policy.capacity) if compact.host else None
     nearest = [judge(request, table.view(row), policy) for row in near]
     return Decision(
@@ -29,7 +31,7 @@ def explained(compact: Compact, table: HostTable, near: Sequence[int], cheap: Se
         candidates=compact.candidates,
         filters=compact.filters,
         misses=tuple(miss(verdict) for verdict in nearest),
-        relaxations=() if compact.host else _ways(request, policy, [table.view(row) for row in cheap]),
+        relaxations=() if compact.host else _ways(request, policy, table, cheap),
         watts=None if watts is None else round(watts, 3),
     )
 
@@ -43,9 +45,15 @@ def _among(policy: Policy, request: Request, table: HostTable, rows: Sequence[in
     return replace(policy, filters=tuple(filters)) if any(f.fleet for f in filters) else policy
 
 
-def _ways(request: Request, policy: Policy, hosts: list[HostView]) -> tuple[Relaxation, ...]:
+def _ways(request: Request, policy: Policy, table: HostTable, cheap: Sequence[Sequence[int]]) -> tuple[Relaxation, ...]:
+    """Of the rows that change the same fields, the first that then takes the vm; words are made for few."""
+
     def takes(changed: Request, host: HostView) -> bool:
         return not judge(changed, host, policy).refusals
 
-    refused = [(host, judge(request, host, policy).refusals.values()) for host in hosts]
-    return relaxations(request, refused, takes, policy.on_no_host.suggest)
+    helped: list[tuple[HostView, Collection[Refusal]]] = []
+    for rows in cheap:
+        judged = ((v.host, v.refusals.values()) for v in (judge(request, table.view(row), policy) for row in rows))
+        suggest = policy.on_no_host.suggest
+        helped += islice((one for one in judged if relaxations(request, [one], takes, suggest)), 1)
+    return relaxations(request, helped)

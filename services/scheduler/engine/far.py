@@ -12,25 +12,30 @@ from services.scheduler.engine.table import RANK, USED, Bools, Floats, HostTable
 from services.scheduler.filters.capacity import LEAST, CapacityFilter
 from services.scheduler.filters.hypervisor import HypervisorFilter
 from services.scheduler.filters.traits import TraitsFilter
+from services.scheduler.relax import TRIES
 from services.scheduler.rule import Filter
 
-_MASKS = 256  # sets of fields that are told apart
+_SETS = 256  # sets of fields that are told apart
 _LEAST = tuple(LEAST.values())
 _WHOLE, _NEVER, _TRAITS, _DRIVER, _ROOM = range(5)  # what a filter's refusal takes: see _kind
 Rules = tuple[Ints, Ints, Bools, Floats]  # what is asked; a kind each filter; hopeless rows of two kinds; traits' cost
 Near = tuple[Ints, Ints, Floats]  # rows, refusals, and how much is short
-Cheap = tuple[Ints, Ints, Floats]  # rows, fields to change, and what that gives up
+# Of each set of fields to change: the fields, how many rows there are, the rows, and what is given up for each.
+Cheap = tuple[Ints, Ints, Ints, Floats]
 
 
-def far(request: Request, table: HostTable, plan: Plan, refused: Ints, hosts: Hosts) -> tuple[list[int], list[int]]:
-    """The rows nearest to taking the vm, and for each set of fields the row for which least is given up."""
+def far(
+    request: Request, table: HostTable, plan: Plan, refused: Ints, hosts: Hosts
+) -> tuple[list[int], list[list[int]]]:
+    """The rows nearest to taking the vm, and for each set of fields the rows for which least is given up."""
     top = plan.policy.top
     near: Near = np.zeros(top, np.int64), np.zeros(top, np.int64), np.zeros(top)
-    cheap: Cheap = np.zeros(_MASKS, np.int64), np.zeros(_MASKS, np.int64), np.zeros(_MASKS)
+    many = _SETS, TRIES
+    cheap: Cheap = np.zeros(_SETS, np.int64), np.zeros(_SETS, np.int64), np.zeros(many, np.int64), np.zeros(many)
     found, sets = measure(refused[: table.size], _rules(request, table, plan), hosts, near, cheap)
-    if sets > _MASKS:
+    if sets > _SETS:
         return far_plain(request, table, plan, refused)
-    return near[0][:found].tolist(), cheap[0][:sets].tolist()
+    return near[0][:found].tolist(), [cheap[2][n, : cheap[1][n]].tolist() for n in range(sets)]
 
 
 def _rules(request: Request, table: HostTable, plan: Plan) -> Rules:
@@ -120,14 +125,24 @@ def keep_near(one: tuple[int, int, float], found: int, near: Near, numbers: Ints
 
 @compiled
 def keep_cheap(one: tuple[int, int, float], sets: int, cheap: Cheap, numbers: Ints) -> int:
-    """Keep a row if it is the cheapest of those that change the same fields; how many sets of fields there are then."""
+    """Keep a row if it is among the cheapest that change the same fields; how many sets of fields there are then."""
     row, fields, cost = one
-    rows, masks, costs = cheap
-    for n in range(sets):
-        if masks[n] == fields:
-            if cost < costs[n] or (cost == costs[n] and numbers[row, RANK] < numbers[rows[n], RANK]):
-                rows[n], costs[n] = row, cost
-            return sets
-    if sets < len(rows):
-        rows[sets], masks[sets], costs[sets] = row, fields, cost
-    return sets + 1
+    masks, counts, rows, costs = cheap
+    n = 0
+    while n < sets and masks[n] != fields:
+        n += 1
+    if n == sets:
+        if sets == len(masks):
+            return sets + 1
+        masks[n], counts[n], sets = fields, 0, sets + 1
+    at = counts[n]
+    while at > 0 and (
+        cost < costs[n, at - 1] or (cost == costs[n, at - 1] and numbers[row, RANK] < numbers[rows[n, at - 1], RANK])
+    ):
+        at -= 1
+    last = min(counts[n], rows.shape[1] - 1)
+    if at <= last:
+        for k in range(last, at, -1):
+            rows[n, k], costs[n, k] = rows[n, k - 1], costs[n, k - 1]
+        rows[n, at], costs[n, at], counts[n] = row, cost, last + 1
+    return sets

@@ -20,9 +20,11 @@ from services.scheduler.filters.named_host import NamedHostFilter
 from services.scheduler.filters.state import StateFilter
 from services.scheduler.filters.traits import TraitsFilter
 from services.scheduler.filters.zone import ZoneFilter
+from services.scheduler.relax import TRIES
 from services.scheduler.rule import Filter
 
 HOPELESS = StateFilter, LoadFilter, ExpressionFilter, GroupFilter  # no change of a request helps against these
+Far = tuple[list[int], list[list[int]]]  # see far_plain
 RESOURCE_BIT = 40  # of the first resource among the fields to change; below it are filters
 _KNOWN = (*HOPELESS, NamedHostFilter, ZoneFilter, HypervisorFilter, TraitsFilter, CapacityFilter)
 
@@ -32,8 +34,8 @@ def knows(plan: Plan) -> bool:
     return all(type(f) in _KNOWN for f in plan.policy.filters)
 
 
-def far_plain(request: Request, table: HostTable, plan: Plan, refused: Ints) -> tuple[list[int], list[int]]:
-    """The rows nearest to taking the vm, and for each set of fields the row for which least is given up.
+def far_plain(request: Request, table: HostTable, plan: Plan, refused: Ints) -> Far:
+    """The rows nearest to taking the vm, and for each set of fields the rows for which least is given up.
 
     `refused` has the bits of the filters that refuse each row.
     """
@@ -67,13 +69,13 @@ class Refused:
         ranks = self._table.ranks()[self.rows]
         return [int(row) for row in self.rows[least(count, (order, self.short, ranks))]]
 
-    def cheapest(self) -> list[int]:
-        """For each set of fields whose change would help, the row for which least is given up."""
+    def cheapest(self) -> list[list[int]]:
+        """For each set of fields whose change would help, the rows for which least is given up."""
         ranks, helped = self._table.ranks()[self.rows], self.hopeless == 0
-        found = []
+        found: list[list[int]] = []
         for fields in np.unique(self.fields[helped]):
             at = np.flatnonzero(helped & (self.fields == fields))
-            found.append(int(self.rows[at[least(1, (self.cost[at], ranks[at]))[0]]]))
+            found.append(self.rows[at[least(TRIES, (self.cost[at], ranks[at]))]].tolist())
         return found
 
     def _capacity(self, rule: CapacityFilter, at: Ints) -> None:

@@ -12,7 +12,7 @@ from services.scheduler.engine.columns import Columns
 from services.scheduler.engine.far import far
 from services.scheduler.engine.formulas import Hosts
 from services.scheduler.engine.lasting import Lasting
-from services.scheduler.engine.nearest import far_plain
+from services.scheduler.engine.nearest import Far, far_plain
 from services.scheduler.engine.overlay import overlaid
 from services.scheduler.engine.plan import Key, Plan
 from services.scheduler.engine.scan import Scan
@@ -65,7 +65,7 @@ class Shapes:
             note = self._scan.note(request, rows, kept)
         return PlainShape(self._table, self._plan, request, None).note(kept) if note is None else note
 
-    def far(self, request: Request) -> tuple[list[int], list[int]]:
+    def far(self, request: Request) -> Far:
         """Of the request that was decided just now: the rows to tell of, see far_plain."""
         key, table, plan = self._plan.shape(request), self._table, self._plan
         shape = self._shapes.get(key)

@@ -13,8 +13,9 @@ from services.scheduler.choose import choose
 from services.scheduler.engine.decide import Engine
 from services.scheduler.engine.jit import COMPILES
 from services.scheduler.engine.table import HostTable
+from services.scheduler.policy_file import read_policy
 from tests.support.missing import missing
-from tests.support.placing import SHELF, a_host, a_request, plain_policy
+from tests.support.placing import PLAIN, SHELF, a_host, a_request, plain_policy
 from tests.support.stream import Fleet
 
 BALANCED = SHELF.get("balanced")
@@ -122,6 +123,16 @@ def test_applying_a_relaxation_places_the_vm(compiles: bool) -> None:
     assert engine.decide(a_request(vcpus=16, zone="b")).host == "id-big"
 
 
+def test_a_change_that_another_rule_denies_is_not_proposed(compiles: bool) -> None:
+    rule = "  - {type: expr, name: no-sixes, require: vm.vcpus != 6}\nweighers:"
+    policy = read_policy(PLAIN.replace("WEIGHER", "spread").lstrip().replace("weighers:", rule))
+    hosts = [a_host("six", vcpus=6), a_host("five", vcpus=5), a_host("four", vcpus=4)]
+    engine = Engine(policy, HostTable(hosts), compiles)
+    told = engine.explain(a_request(vcpus=8))
+    assert [(r.fits, r.host) for r in told.relaxations] == [("5", "id-five")]
+    assert told == choose(a_request(vcpus=8), hosts, policy, engine.table.generation)
+
+
 def test_hosts_that_lie_are_judged_as_they_say_and_never_break_a_decision(compiles: bool) -> None:
     liars = [
         a_host("freer-than-it-is", used_vcpus=-9, used_memory_mib=-(10**6), vms=-2),
@@ -168,7 +179,7 @@ sys.modules["numba"] = None
 from services.scheduler.engine.decide import Engine
 from services.scheduler.engine.jit import COMPILES
 from services.scheduler.engine.table import HostTable
-from tests.support.placing import SHELF, a_host, a_request
+from tests.support.placing import PLAIN, SHELF, a_host, a_request
 table = HostTable([a_host("a", used_vcpus=100), a_host("b")])
 print(COMPILES, Engine(SHELF.get("balanced"), table).decide(a_request()).host)
 """
