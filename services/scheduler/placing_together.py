@@ -37,6 +37,7 @@ from services.scheduler.policy import Policy
 from services.scheduler.policy_file import Shelf
 from services.scheduler.roster import Roster
 from services.scheduler.seats import Seat, decision_row, facts_of_seat
+from services.scheduler.shares import Own, Shares
 from services.scheduler.steps import request_for
 
 log = get_logger(__name__)
@@ -64,6 +65,8 @@ class PlacingTogether:
         self._shelf = shelf
         self._group = GroupJournal(journal)
         self.roster = Roster(database)
+        self._shares = Shares(database, runner.owner)
+        self._own: Own | None = None
         self._engines = Engines(self.roster.table, warmth or Warmth())
 
     def __call__(self, job_ids: Sequence[str]) -> None:
@@ -108,6 +111,7 @@ class PlacingTogether:
         """A seat for each job that finds one; the table counts them, so that they see each other."""
         batch = Batch()
         self.roster.sync()
+        self._own = self._shares.for_batch(len(jobs))
         with self._database.look() as connection:
             vms = [job.vm.id for job in jobs if job.vm]
             held = set(connection.execute(select(Claim.vm_id).where(Claim.vm_id.in_(vms))).scalars())
@@ -137,7 +141,7 @@ class PlacingTogether:
 
     def _choice(self, job: JobView, request: Request, policy: Policy, tried: tuple[str, ...]) -> Seat | None:
         table = self.roster.table
-        compact = self._engines.of(policy).decide(request, tried)
+        compact = self._engines.of(policy).decide(request, tried, self._own)
         if not compact.host:
             return None
         seat = Seat(job, policy, compact, table.view(compact.row), tried)
@@ -188,6 +192,8 @@ class PlacingTogether:
         found = []
         if lost:
             CONFLICTS.inc(len(lost))
+            self._shares.crowded()
+            self.roster.doubt()
             self.roster.refresh(session, {seat.host.id for seat in lost})
         for seat in lost:
             del batch.seats[seat.job.id]

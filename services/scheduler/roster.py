@@ -47,15 +47,18 @@ class Roster:
             return
         with self._database.look() as connection:
             marks = {row[0]: tuple(row) for row in connection.execute(self._query)}
+        looked = time.monotonic()
         for host_id in self._marks.keys() - marks.keys():
             self.table.drop(host_id)
         changed = [host_id for host_id, mark in marks.items() if self._marks.get(host_id) != mark]
         if changed:
             with self._database.ask() as session:
                 self._read(session, changed if len(changed) <= MANY else ())
+        # To read all hosts takes long, but is done once: who has just started must not be blind for the longest time.
+        took = (time.monotonic() if self._marks else looked) - begun
         self._marks = marks
         self.table.generation = sum(mark[1] for mark in marks.values())
-        self._next = time.monotonic() + max(LEAST_S, SHARE * (time.monotonic() - begun))
+        self._next = time.monotonic() + max(LEAST_S, SHARE * took)
 
     def refresh(self, session: Session, host_ids: Collection[str]) -> None:
         """See these hosts as the session's transaction does; one that is gone is forgotten."""
@@ -69,6 +72,10 @@ class Roster:
             mark = self._marks.get(host_id)
             if mark is not None:
                 self._marks[host_id] = (mark[0], mark[1] + count, *mark[2:])
+
+    def doubt(self) -> None:
+        """Others were faster, and may have been elsewhere too: look at all hosts with the next `sync`."""
+        self._next = 0.0
 
     def forget(self) -> None:
         """The table may be wrong: read everything at the next `sync`."""

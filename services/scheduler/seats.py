@@ -3,7 +3,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from services.common.contracts.ids import derived_id
 from services.common.contracts.journal import JobView, JsonDict
@@ -57,26 +56,19 @@ def facts_of_seat(seat: Seat) -> JsonDict:
 def explanation(seat: Seat) -> JsonDict:
     """The Decision as store.explanations keeps it in short: it is on every vm's way."""
     compact, policy = seat.compact, seat.policy
+    hosts = [[host, *grains] for host, grains in compact.shown(seat.tried)]
     return {
         "request": {name: list(v) if isinstance(v, tuple) else v for name, v in vars(compact.request).items()},
         "policy": policy.name,
         "policy_sha": compact.policy_sha,
         "generation": compact.generation,
         "host": compact.host,
-        "candidates": {"grain": GRAIN, "terms": compact.plan.terms, "hosts": _hosts(seat)},
+        "candidates": {"grain": GRAIN, "terms": compact.plan.terms, "hosts": hosts},
         "filters": {"tested": compact.tested, "names": compact.plan.names, **_counts(compact)},
         "misses": [],
         "relaxations": [],
         "watts": seat.watts,
     }
-
-
-def _hosts(seat: Seat) -> list[list[Any]]:
-    """The choice, then the others, best first, without those that were tried; each with its terms in grains."""
-    compact = seat.compact
-    told = [[host, *grains] for host, grains in zip(compact.ids, compact.grains, strict=True)]
-    told.insert(0, told.pop(compact.ids.index(compact.host)))
-    return [host for host in told if host[0] not in seat.tried][: seat.policy.top]
 
 
 def _counts(compact: Compact) -> JsonDict:

@@ -22,6 +22,7 @@ from services.scheduler.engine.decide import Engine
 from services.scheduler.policy_file import Shelf
 from services.scheduler.roster import Roster
 from services.scheduler.seats import Seat, decision_row
+from services.scheduler.shares import Own, Shares
 
 FLAVORS = ((1, 1024, 10), (1, 2048, 20), (2, 4096, 20), (2, 8192, 40), (4, 8192, 40), (4, 16384, 80))
 TRIES = 3
@@ -36,12 +37,15 @@ class Claiming:
         self.roster = Roster(database)
         self.roster.sync()
         self.engine = Engine(Shelf().active, self.roster.table)
+        self.shares = Shares(database, name)
+        self.own: Own | None = None
         self.rng = random.Random(name)
         self.done = self.claimed = self.conflicts = self.refused = 0
 
     def group(self, size: int) -> None:
         """Decide and claim for so many vms; who is late takes the runner-up."""
         self.roster.sync()
+        self.own = self.shares.for_batch(size)
         pending = [self._seat(self._request(), ()) for _ in range(size)]
         with self.database.write() as session:
             held: list[Seat] = []
@@ -55,6 +59,8 @@ class Claiming:
                 pending = [self._seat(seat.compact.request, (*seat.tried, seat.host.id)) for seat in late]
                 if not late:
                     break
+                self.shares.crowded()
+                self.roster.doubt()
             now = time.time()
             write_together(session, [decision_row(seat, now) for seat in held])
         self.roster.claimed(Counter(seat.host.id for seat in held))
@@ -66,7 +72,7 @@ class Claiming:
         return Request(str(UUID(int=self.rng.getrandbits(128), version=4)), vcpus, memory, disk)
 
     def _seat(self, request: Request, tried: tuple[str, ...]) -> Seat | None:
-        compact = self.engine.decide(request, tried)
+        compact = self.engine.decide(request, tried, self.own)
         if not compact.host:
             self.refused += 1
             return None

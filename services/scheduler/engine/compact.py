@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A decision with the explanation that is kept with each: small, and cheap to make."""
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from services.common.contracts.placement import FilterCount, Request, Scored
@@ -31,27 +32,28 @@ class Compact(NamedTuple):
         """The rows of the best hosts, best first."""
         return tuple(int(row) for row in self.note[1 : 1 + int(self.note[0])])
 
-    @property
-    def grains(self) -> list[list[int]]:
-        """The terms of each of the best hosts, in grains."""
+    def shown(self, but: Collection[str] = ()) -> list[tuple[str, list[int]]]:
+        """The choice, then others that aren't in `but`, best first, with their grains: as many as the policy shows."""
         numbers, each = self.note.tolist(), len(self.plan.terms)
         start = 1 + (len(numbers) - 2 * len(self.plan.names) - 1) // (1 + each)
-        return [numbers[start + n * each : start + (n + 1) * each] for n in range(len(self.ids))]
+        chosen = self.ids.index(self.host) if self.host else 0
+        told = [n for n, host in enumerate(self.ids) if n != chosen and host not in but]
+        told = [chosen, *told][: self.plan.policy.top] if self.ids else []
+        return [(self.ids[n], numbers[start + n * each : start + (n + 1) * each]) for n in told]
 
     @property
     def score(self) -> float:
         """What the host is worth; 0 where there is none."""
-        return sum(self.grains[self.ids.index(self.host)]) / GRAIN if self.host else 0.0
+        return sum(self.shown()[0][1]) / GRAIN if self.host else 0.0
 
     @property
     def candidates(self) -> tuple[Scored, ...]:
         """The best hosts with the terms that sum to their scores exactly: the choice, then the others, best first."""
         found = []
-        for host, grains in zip(self.ids, self.grains, strict=True):
+        for host, grains in self.shown():
             terms = {name: count / GRAIN for name, count in zip(self.plan.terms, grains, strict=True)}
             found.append(Scored(host, sum(terms.values()), terms))
-        found.sort(key=lambda c: c.host != self.host)
-        return tuple(found[: self.plan.policy.top])
+        return tuple(found)
 
     @property
     def filters(self) -> tuple[FilterCount, ...]:
