@@ -11,10 +11,11 @@ from services.scheduler.energy import watts_added
 from services.scheduler.engine.compact import Compact
 from services.scheduler.engine.table import HostTable
 from services.scheduler.filters.group import GroupFilter
+from services.scheduler.filters.headroom import HeadroomFilter
 from services.scheduler.groups import standing_at
 from services.scheduler.policy import Policy
 from services.scheduler.relax import relaxations
-from services.scheduler.rule import Refusal
+from services.scheduler.rule import Filter, Refusal
 
 
 def explained(compact: Compact, table: HostTable, near: Sequence[int], cheap: Sequence[Sequence[int]]) -> Decision:
@@ -37,19 +38,23 @@ def explained(compact: Compact, table: HostTable, near: Sequence[int], cheap: Se
 
 
 def _among(policy: Policy, request: Request, table: HostTable, rows: Sequence[int]) -> Policy:
-    """The policy with groups that know, of the places of these rows, what `Policy.among` would tell them of all."""
-    filters = [
-        replace(rule, standing=standing_at(rule.group, request, table, rows)) if isinstance(rule, GroupFilter) else rule
-        for rule in policy.filters
-    ]
-    return replace(policy, filters=tuple(filters)) if any(f.fleet for f in filters) else policy
+    """The policy with rules that know, of these rows, what `Policy.among` would tell them of all hosts."""
+
+    def seeing(rule: Filter) -> Filter:
+        if isinstance(rule, GroupFilter):
+            return replace(rule, standing=standing_at(rule.group, request, table, rows))
+        return rule.among_rows(request, table) if isinstance(rule, HeadroomFilter) else rule
+
+    if not any(f.fleet for f in policy.filters):
+        return policy
+    return replace(policy, filters=tuple(seeing(rule) for rule in policy.filters))
 
 
 def _ways(request: Request, policy: Policy, table: HostTable, cheap: Sequence[Sequence[int]]) -> tuple[Relaxation, ...]:
     """Of the rows that change the same fields, the first that then takes the vm; words are made for few."""
 
     def takes(changed: Request, host: HostView) -> bool:
-        return not judge(changed, host, policy).refusals
+        return not judge(changed, host, _among(policy, changed, table, [table.row(host.id)])).refusals
 
     helped: list[tuple[HostView, Collection[Refusal]]] = []
     for rows in cheap:

@@ -14,6 +14,7 @@ from services.scheduler.engine.table import Bools, Floats, HostTable, Ints
 from services.scheduler.filters.capacity import LEAST, CapacityFilter
 from services.scheduler.filters.expression import ExpressionFilter
 from services.scheduler.filters.group import GroupFilter
+from services.scheduler.filters.headroom import HeadroomFilter
 from services.scheduler.filters.hypervisor import HypervisorFilter
 from services.scheduler.filters.load import LoadFilter
 from services.scheduler.filters.named_host import NamedHostFilter
@@ -26,7 +27,9 @@ from services.scheduler.rule import Filter
 HOPELESS = StateFilter, LoadFilter, ExpressionFilter, GroupFilter  # no change of a request helps against these
 Far = tuple[list[int], list[list[int]]]  # see far_plain
 RESOURCE_BIT = 40  # of the first resource among the fields to change; below it are filters
-_KNOWN = (*HOPELESS, NamedHostFilter, ZoneFilter, HypervisorFilter, TraitsFilter, CapacityFilter)
+_ROOM = CapacityFilter, HeadroomFilter  # against these a smaller vm helps
+_KNOWN = (*HOPELESS, NamedHostFilter, ZoneFilter, HypervisorFilter, TraitsFilter, *_ROOM)
+_ANY = np.iinfo(np.int64).max
 
 
 def knows(plan: Plan) -> bool:
@@ -55,11 +58,14 @@ class Refused:
         self.short: Floats = np.zeros(len(self.rows))
         self.cost: Floats = np.zeros(len(self.rows))
         self.fields: Ints = np.zeros(len(self.rows), np.int64)  # bits of the fields of the request to change
-        for n, rule in enumerate(plan.policy.filters):
-            at = np.flatnonzero(bits & (1 << n))
+        self._fits: Ints = np.full((len(LEAST), len(self.rows)), _ANY)  # of each resource, what every rule would take
+        self._paid: Bools = np.zeros((len(LEAST), len(self.rows)), np.bool_)  # counted among the cost
+        refusing = [(n, rule, np.flatnonzero(bits & (1 << n))) for n, rule in enumerate(plan.policy.filters)]
+        rooms = {n: self._room(rule, at) for n, rule, at in refusing if isinstance(rule, _ROOM)}
+        for n, rule, at in refusing:
             self.refusals[at] += 1
-            if isinstance(rule, CapacityFilter):
-                self._capacity(rule, at)
+            if n in rooms:
+                self._lack(rooms[n], at, isinstance(rule, CapacityFilter))
             elif len(at):
                 self._wish(rule, n, at)
 
@@ -78,23 +84,38 @@ class Refused:
             found.append(self.rows[at[least(TRIES, (self.cost[at], ranks[at]))]].tolist())
         return found
 
-    def _capacity(self, rule: CapacityFilter, at: Ints) -> None:
+    def _room(self, rule: CapacityFilter | HeadroomFilter, at: Ints) -> list[Ints]:
+        """How much of each resource the rule would take on rows that it refuses."""
         table, rows = self._table, self.rows[at]
-        cpu, memory, disk = rule.capacity.limits_of(table, rows)
-        room = (
-            np.minimum(cpu - table.used_vcpus[rows], table.vcpus[rows]),
-            memory - table.used_memory_mib[rows],
-            disk - table.used_disk_gib[rows],
-        )
-        helps = np.ones(len(at), np.bool_)
+        if isinstance(rule, HeadroomFilter):
+            room = rule.left_of(self._request, table, rows)
+        else:
+            cpu, memory, disk = rule.capacity.limits_of(table, rows)
+            room = [
+                np.minimum(cpu - table.used_vcpus[rows], table.vcpus[rows]),
+                memory - table.used_memory_mib[rows],
+                disk - table.used_disk_gib[rows],
+            ]
+        for n, (field, free) in enumerate(zip(LEAST, room, strict=True)):
+            lacks = getattr(self._request, field) > free
+            self._fits[n, at] = np.minimum(self._fits[n, at], np.where(lacks, free, _ANY))
+        return room
+
+    def _lack(self, room: list[Ints], at: Ints, measured: bool) -> None:
+        """Less of what is lacking would help, where that isn't too little; `measured` says whether it is a distance."""
+        helps, lacking = np.ones(len(at), np.bool_), np.zeros(len(at), np.bool_)
         for n, (field, free) in enumerate(zip(LEAST, room, strict=True)):
             asked = getattr(self._request, field)
             lacks = asked > free
+            lacking |= lacks
             helps &= ~lacks | (free >= LEAST[field])
-            self.short[at] += np.where(lacks, (asked - free) / max(1, asked), 0.0)
-            self.cost[at] += np.where(lacks, (asked - free) / max(1, asked), 0.0)
+            if measured:
+                self.short[at] += np.where(lacks, (asked - free) / max(1, asked), 0.0)
+            unpaid = lacks & ~self._paid[n, at]
+            self.cost[at] += np.where(unpaid, (asked - self._fits[n, at]) / max(1, asked), 0.0)
+            self._paid[n, at] |= lacks
             self.fields[at] |= np.where(lacks, 1 << (RESOURCE_BIT + n), 0)
-        self.hopeless[at] += ~helps
+        self.hopeless[at] += ~(helps & lacking)
 
     def _wish(self, rule: Filter, n: int, at: Ints) -> None:
         """One wish of another kind is given up whole; of traits some may stay."""

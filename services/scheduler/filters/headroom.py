@@ -61,24 +61,47 @@ class HeadroomFilter(Filter):
             missing = " and ".join(f"{amount} {WORDS[r]}" for r, amount in short.items())
             helps = all(fits[r] >= LEAST[r] for r in fits)
             return Refusal(f"can't be used up: {missing} would be missing {lost}", change=fits if helps else None)
-        others = len(pool.roomy - {host.id})
+        others = len(pool.roomy) - (host.id in pool.roomy)
         if others >= self.hosts:
             return None
         return Refusal(f"would be the vm's only place: {others} other {host.driver} hosts have room for it {lost}")
 
     def passes(self, request: Request, table: "HostTable", rows: "Ints") -> "Bools":
+        roomy, pools = self._columns(request, table)
+        found = np.zeros(len(rows), np.bool_)
+        for pool, left in pools:
+            mine = table.driver[rows] == table.driver[pool[0]]
+            if all(getattr(request, resource) <= most for resource, most in left.items()):
+                others = int(roomy[pool].sum()) - roomy[rows]
+                found |= mine & (others >= self.hosts)
+        return found
+
+    def among_rows(self, request: Request, table: "HostTable") -> "HeadroomFilter":
+        """`among` all hosts of the table."""
+        roomy, pools = self._columns(request, table)
+        told = {}
+        for pool, left in pools:
+            ids = frozenset(table.ids[row] for row in pool[roomy[pool]].tolist())
+            told[table.view(int(pool[0])).driver] = Pool(left, ids)
+        return replace(self, pools=told)
+
+    def left_of(self, request: Request, table: "HostTable", rows: "Ints") -> "list[Ints]":
+        """What is left of each resource in the pool that each row is in; 0 in none."""
+        left = [np.zeros(len(rows), np.int64) for _ in WORDS]
+        for pool, most in self._columns(request, table)[1]:
+            mine = table.driver[rows] == table.driver[pool[0]]
+            for column, resource in zip(left, WORDS, strict=True):
+                column[mine] = most[resource]
+        return left
+
+    def _columns(self, request: Request, table: "HostTable") -> "tuple[Bools, list[tuple[Ints, dict[str, int]]]]":
+        """Which rows that count have room; and of each hypervisor these rows, and what they have left."""
         every = np.flatnonzero(table.present[: table.size])
         alive = every[self.state.passes(request, table, every)]
         roomy = np.zeros(table.size, np.bool_)
         roomy[alive] = CapacityFilter(self.capacity).passes(request, table, alive)
-        found = np.zeros(len(rows), np.bool_)
-        for driver in np.unique(table.driver[alive]):
-            pool = alive[table.driver[alive] == driver]
-            mine = table.driver[rows] == driver
-            if self._enough(request, table, pool):
-                others = int(roomy[pool].sum()) - roomy[rows]
-                found |= mine & (others >= self.hosts)
-        return found
+        pools = [alive[table.driver[alive] == driver] for driver in np.unique(table.driver[alive])]
+        return roomy, [(pool, self._left(table, pool)) for pool in pools]
 
     def _pool(self, request: Request, hosts: Sequence[HostView]) -> Pool:
         limits = [self.capacity.limits(host) for host in hosts]
@@ -90,9 +113,9 @@ class HeadroomFilter(Filter):
         fits = CapacityFilter(self.capacity)
         return Pool(left, frozenset(h.id for h in hosts if fits.refuse(request, h) is None))
 
-    def _enough(self, request: Request, table: "HostTable", pool: "Ints") -> bool:
+    def _left(self, table: "HostTable", pool: "Ints") -> dict[str, int]:
+        left = {}
         for resource, limits in zip(WORDS, self.capacity.limits_of(table, pool), strict=True):
             kept = np.sort(limits)[: -self.hosts].sum()
-            if getattr(request, resource) > kept - getattr(table, f"used_{resource}")[pool].sum():
-                return False
-        return True
+            left[resource] = int(kept - getattr(table, f"used_{resource}")[pool].sum())
+        return left

@@ -70,6 +70,7 @@ def test_over_many_hosts_rules_that_look_beyond_one_are_decided_as_by_the_refere
         if step % 10 == 0:
             expected = choose(request, fleet.table.hosts(), policy, fleet.table.generation)
             assert (told.host, told.candidates, told.filters) == (expected.host, expected.candidates, expected.filters)
+            assert engine.explain(request) == expected
         if told.host:
             fleet.claim(told.host, request)
         for _ in range(4):
@@ -89,6 +90,7 @@ def test_headroom_is_the_references_where_a_host_more_or_less_decides(compiles: 
         told = engine.decide(request)
         expected = choose(request, table.hosts(), policy, table.generation)
         assert (told.host, told.filters) == (expected.host, expected.filters), n
+        assert engine.explain(request) == expected, n
         if told.host:
             table.claim(told.row, request)
             placed += 1
