@@ -123,15 +123,17 @@ def more_jobs(database: Database, count: int) -> list[str]:
 
 
 def rung(room: Room, jobs: Sequence[str], per_s: float = 0.0) -> dict[str, float]:
-    """Ring for them, at a steady rate or at once; when each was rung."""
+    """Ring for them, at a steady rate whatever becomes of those before, or at once; when each was to be rung."""
     publisher, at = Publisher(room.rabbit.url), {}
-    begun = time.monotonic()
+    begun, clock = time.monotonic(), time.time()
     for n, job in enumerate(jobs):
-        pause = begun + n / per_s - time.monotonic() if per_s else 0.0
+        due = n / per_s if per_s else 0.0
+        pause = begun + due - time.monotonic()
         if pause > 0:
             time.sleep(pause)  # the offered rate is what is measured against
-        at[job] = time.time()
-        publisher.ring(QUEUES[0], "scheduler.place", job)
+        at[job] = clock + due
+        publisher.post_bell(QUEUES[0], "scheduler.place", job)
+    publisher.settle()
     publisher.close()
     return at
 
