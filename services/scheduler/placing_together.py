@@ -65,7 +65,8 @@ class PlacingTogether:
         self._shelf = shelf
         self._group = GroupJournal(journal)
         self.roster = Roster(database)
-        self._shares = Shares(database, runner.owner)
+        # Whoever else is busy has claimed what the table doesn't know yet.
+        self._shares = Shares(database, runner.owner, changed=self.roster.doubt)
         self._own: Own | None = None
         self._engines = Engines(self.roster.table, warmth or Warmth())
 
@@ -110,8 +111,8 @@ class PlacingTogether:
     def _seated(self, jobs: Sequence[JobView]) -> Batch:
         """A seat for each job that finds one; the table counts them, so that they see each other."""
         batch = Batch()
-        self.roster.sync()
         self._own = self._shares.for_batch(len(jobs))
+        self.roster.sync()
         with self._database.look() as connection:
             vms = [job.vm.id for job in jobs if job.vm]
             held = set(connection.execute(select(Claim.vm_id).where(Claim.vm_id.in_(vms))).scalars())

@@ -48,12 +48,19 @@ class Own:
 
 
 class Shares:
-    """This scheduler among others. Not for several threads."""
+    """This scheduler among others; `changed` is called where others are busy than before. Not for several threads."""
 
-    def __init__(self, database: Database, me: str, clock: Callable[[], float] = time.time):
+    def __init__(
+        self,
+        database: Database,
+        me: str,
+        clock: Callable[[], float] = time.time,
+        changed: Callable[[], None] = lambda: None,
+    ):
         self._database = database
         self._me = _short(me)
         self._clock = clock
+        self._changed = changed
         self._renewed = 0.0
         self._share: Own | None = None
 
@@ -66,6 +73,7 @@ class Shares:
             busy = self._told(now)
             if self._share is None or self._share.all != busy:
                 self._share = Own(self._me, busy)
+                self._changed()
             self._renewed = now
         return self._share if self._share and len(self._share.all) > 1 else None
 

@@ -37,15 +37,15 @@ class Claiming:
         self.roster = Roster(database)
         self.roster.sync()
         self.engine = Engine(Shelf().active, self.roster.table)
-        self.shares = Shares(database, name)
+        self.shares = Shares(database, name, changed=self.roster.doubt)
         self.own: Own | None = None
         self.rng = random.Random(name)
         self.done = self.claimed = self.conflicts = self.refused = 0
 
     def group(self, size: int) -> None:
         """Decide and claim for so many vms; who is late takes the runner-up."""
-        self.roster.sync()
         self.own = self.shares.for_batch(size)
+        self.roster.sync()
         pending = [self._seat(self._request(), ()) for _ in range(size)]
         with self.database.write() as session:
             held: list[Seat] = []

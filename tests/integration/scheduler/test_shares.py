@@ -52,6 +52,19 @@ def test_who_was_not_busy_for_a_while_has_no_share_any_more(database: Database) 
     assert stays.for_batch(MANY) is None
 
 
+def test_it_is_told_when_others_are_busy_than_before(database: Database) -> None:
+    clock, told = Clock(), []
+    first = Shares(database, "a", clock, lambda: told.append("changed"))
+    first.for_batch(MANY)
+    clock.now += RENEW_S
+    first.for_batch(MANY)
+    assert told == ["changed"]
+    Shares(database, "b", clock).for_batch(MANY)
+    first.crowded()
+    assert first.for_batch(MANY) is not None
+    assert told == ["changed"] * 2
+
+
 def test_a_share_is_preferred_among_hosts_that_are_near_and_never_insisted_on() -> None:
     hosts = [HostView(f"h{n:02d}", f"n{n}", "fake", "up", "", (), 8, 8192, 100, heartbeat_age_s=1.0) for n in range(40)]
     engine = Engine(Shelf().active, HostTable(hosts))
