@@ -6,7 +6,7 @@ all the others and moves none between them. It is a preference only: who finds n
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from hashlib import blake2b
 
@@ -45,6 +45,11 @@ class Own:
         if mine is None:
             mine = self._mine[host_id] = max(self.all, key=lambda name: _draw(name, host_id)) == self.me
         return mine
+
+    def among(self, host_ids: Sequence[str]) -> str:
+        """The first of these hosts that is in the share; else one drawn by this scheduler's name."""
+        mine = next((host for host in host_ids if self.has(host)), None)
+        return mine or max(host_ids, key=lambda host: _draw(self.me, host))
 
 
 class Shares:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Decides for one policy over one table of hosts: at once for shapes it has seen before, by a scan for others."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from services.common.contracts.placement import Decision, Request
@@ -23,8 +23,8 @@ class Preferred(Protocol):
     @property
     def width(self) -> int: ...
 
-    def has(self, host_id: str) -> bool:
-        """Whether the host is one of them."""
+    def among(self, host_ids: Sequence[str]) -> str:
+        """The first of these hosts (one at least) that is one of them, or else one that others hardly choose."""
 
 
 class Engine:
@@ -63,8 +63,8 @@ class Engine:
         rows = note[1 : 1 + found].tolist()
         ids = tuple([table.ids[row] for row in rows])
         free = [n for n, name in enumerate(ids) if name not in exclude] if exclude else range(found)
-        if preferred is not None:
-            free = [n for n in free if preferred.has(ids[n])] or free
+        if preferred is not None and free:
+            free = [ids.index(preferred.among([ids[n] for n in free]))]
         best = free[pick(request, len(free), policy)] if free else -1
         row, host = (rows[best], ids[best]) if free else (-1, "")
         return Compact(request, policy.sha256, table.generation, len(table), row, host, ids, note, self.plan)
