@@ -20,8 +20,8 @@ from services.common.store.together import How, Row, write_together
 FEW = 8  # jobs in a batch: who has no more rarely meets another
 BUSY_S = 30.0  # who had a large batch counts as busy for this long
 RENEW_S = 1.0
-WIDE = 8  # hosts looked at for each busy scheduler, until one of its own is found
-MOST_WIDE = 128
+WIDE = 24  # hosts looked at for each busy scheduler, until one of its own is found
+MOST_WIDE = 256
 LEADERS = table_of(Leader)
 _ROLE = "place/"
 
