@@ -47,11 +47,16 @@ class Process:
         """Let a paused one run again."""
         self._signal(signal.SIGCONT, wait=False)
 
+    def terminate(self) -> None:
+        """SIGTERM; nobody waits."""
+        if self.pid and self._child is not None:
+            self._child.terminate()
+
     def stop(self, grace: float = 10.0) -> None:
         """SIGTERM, and SIGKILL after `grace` seconds."""
         if not self.pid or self._child is None:
             return
-        self._child.terminate()
+        self.terminate()
         try:
             self._child.wait(grace)
         except subprocess.TimeoutExpired:

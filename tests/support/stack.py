@@ -191,12 +191,14 @@ class Stack:
     def stop(self) -> None:
         """End what was started, by pid."""
         self.http.close()
-        for process in reversed(self.processes.values()):
+        for process in self.processes.values():
             process.go_on()
+            process.terminate()
+        for process in self.processes.values():
             process.stop()
         for server in (self.postgres, self.redis, self.rabbit):
             if server is not None:
-                server.stop()
+                server.kill()  # nobody needs what it holds any more
 
 
 @contextmanager
