@@ -5,7 +5,6 @@ The recorder's thread hands guests and inventories on, so the reconciler works t
 broker's topology and the gauges.
 """
 
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from services.common.runtime import log, metrics
 from services.common.runtime.broker_admin import BrokerAdmin
 from services.common.runtime.bus import AgentEvents, Publisher
 from services.common.runtime.dispatch import Dispatcher
+from services.common.runtime.ending import ending
 from services.common.runtime.feed import Feed
 from services.common.runtime.going_on import going_on
 from services.common.runtime.settings import settings_or_exit
@@ -93,9 +93,7 @@ def main() -> None:
     settings = settings_or_exit()
     log.setup("conductor", settings.log_level)
     metrics.serve(settings.metrics_port)
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    stopping = ending()
     feed = Feed(settings.redis_url)
     database = open_database(settings, feed)
     journal = SqlJournal(database)

@@ -2,12 +2,11 @@
 """`python -m services.hostagent`: the agent of one host, configured by the file INNKEEPER_AGENT_CONFIG names."""
 
 import os
-import signal
 import sys
-import threading
 
 from services.common.contracts.errors import InnkeeperError
 from services.common.runtime import log, metrics
+from services.common.runtime.ending import ending
 from services.hostagent.agent import run
 from services.hostagent.config import ConfigError, read_config
 
@@ -20,9 +19,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     log.setup("hostagent")
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    stopping = ending()
     metrics.serve(config.metrics_port)
     try:
         with log.bind(host=config.host_id):
