@@ -10,8 +10,9 @@ from services.common.contracts.errors import Conflict, Invalid
 from services.common.contracts.flow import Queue
 from services.common.runtime import log, metrics
 from services.common.runtime.ask import Answerer
+from services.common.runtime.lasting import keep_what_is_there
 from services.common.runtime.settings import Settings, SettingsError
-from services.common.runtime.steps import Grouped, run_worker
+from services.common.runtime.steps import Grouped, StepRunner, run_worker
 from services.common.store.journal import SqlJournal
 from services.scheduler import consolidating, policy_questions, replaying
 from services.scheduler.consolidating import Consolidator
@@ -59,7 +60,14 @@ def main() -> int:
     watch = NightWatch(database, shelf.get).start()
     try:
         journal = SqlJournal(database)
-        together = Grouped(STEP, lambda runner: PlacingTogether(runner, database, shelf, journal, warmth))
+
+        def placing(runner: StepRunner) -> PlacingTogether:
+            together = PlacingTogether(runner, database, shelf, journal, warmth)
+            together.roster.sync()  # before the first bell, which would have to wait for it
+            keep_what_is_there()
+            return together
+
+        together = Grouped(STEP, placing)
         run_worker(Queue.SCHEDULER, handlers(database, shelf, warmth), settings, journal, together)
     finally:
         watch.stop()

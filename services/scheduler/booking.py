@@ -148,6 +148,8 @@ WHERE vms.id = given.vm_id AND vms.id = ANY(%(ids)s::text[]) AND vms.host_id IS 
 
 def set_hosts(session: Session, hosts: Mapping[str, str], now: float) -> None:
     """Write the hosts of these vms down."""
+    if not hosts:
+        return
     if session.get_bind().dialect.name == "postgresql":
         rows = [{"vm_id": vm, "host_id": host} for vm, host in hosts.items()]
         given = {"rows": json.dumps(rows), "ids": list(hosts), "now": now}

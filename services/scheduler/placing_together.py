@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The step `place` for many jobs at once: leases in one transaction, choices in memory, claims and ends in another.
+"""The step `place` for many jobs at once, in one transaction: they are locked, chosen for in memory, claimed and ended.
 
 A job that isn't plainly placed (no host, a claim from before, a policy nobody knows) is carried out by itself, as any
-other step; so is every job of a batch whose transaction was refused. Each job has its own lease and fence.
+other step; so is every job of a batch whose transaction was refused.
 """
 
 import time
@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -21,11 +20,10 @@ from services.common.contracts.journal import Changes, Done, JobView
 from services.common.contracts.placement import Request
 from services.common.runtime.failpoints import hit
 from services.common.runtime.log import get_logger
-from services.common.runtime.metrics import LEASES_LOST, QUEUE_AGE, STEP_SECONDS
+from services.common.runtime.metrics import QUEUE_AGE, STEP_SECONDS
 from services.common.runtime.steps import StepRunner
 from services.common.store.database import Database, retried
-from services.common.store.group_commit import End, GroupJournal
-from services.common.store.hosts import Claim
+from services.common.store.group_commit import End, GroupJournal, Locked, fits
 from services.common.store.journal import SqlJournal
 from services.scheduler.booking import set_hosts
 from services.scheduler.claims import Claimant, Outcome, Wanted, hold_together
@@ -49,6 +47,7 @@ STEP = "place"
 class Batch:
     """Jobs on their way: with a seat in the table, to be carried out by themselves, or put off: others were faster."""
 
+    jobs: dict[str, Locked] = field(default_factory=dict)
     seats: dict[str, Seat] = field(default_factory=dict)
     alone: list[JobView] = field(default_factory=list)
     put_off: list[JobView] = field(default_factory=list)
@@ -73,57 +72,57 @@ class PlacingTogether:
     def __call__(self, job_ids: Sequence[str]) -> None:
         """Place these jobs' vms, those that are ours to place."""
         hit(f"{Queue.SCHEDULER}.before-claim")
-        jobs = self._group.claim(job_ids, Queue.SCHEDULER, self._runner.owner, self._runner.lease_s)
-        if not jobs:
-            return
-        hit(f"{Queue.SCHEDULER}.after-claim")
-        for job in jobs:
-            self._runner.leases.hold(job)
-        try:
-            for job in self._placed(jobs):
-                self._runner.carry_out(job)
-        finally:
-            for job in jobs:
-                self._runner.leases.let_go(job)
-
-    def _placed(self, jobs: Sequence[JobView]) -> Sequence[JobView]:
-        """Place what can be placed together; the jobs that are left."""
         begun = time.perf_counter()
-        batch = self._seated(jobs)
-        if not batch.seats:
-            return batch.alone
+        self._own = self._shares.for_batch(len(job_ids))
+        self.roster.sync()
         try:
-            hit(f"{Queue.SCHEDULER}.{STEP}.before-commit")
-            placed = retried(lambda: self._committed(batch))
+            batch = retried(lambda: self._placed(job_ids))
         except (SQLAlchemyError, InnkeeperError) as error:
-            log.warning("a batch was rolled back; its jobs one by one", jobs=len(jobs), reason=type(error).__name__)
+            log.warning("a batch was rolled back; its jobs one by one", jobs=len(job_ids), reason=type(error).__name__)
             self.roster.forget()
-            return jobs
+            left = sorted(set(job_ids))
+        else:
+            self._tell(batch, time.perf_counter() - begun)
+            left = [job.id for job in batch.alone]
+        for job_id in left:
+            self._runner.run(job_id)
+
+    def _tell(self, batch: Batch, took: float) -> None:
+        if not batch.jobs:
+            return
         hit(f"{Queue.SCHEDULER}.{STEP}.after-commit")
-        log.info("vms placed", placed=len(placed), put_off=len(batch.put_off), alone=len(batch.alone))
-        self.roster.claimed(Counter(seat.host.id for seat in placed))
-        took = time.perf_counter() - begun
-        for seat in placed:
+        log.info("vms placed", placed=len(batch.seats), put_off=len(batch.put_off), alone=len(batch.alone))
+        self.roster.claimed(Counter(seat.host.id for seat in batch.seats.values()))
+        for seat in batch.seats.values():
             QUEUE_AGE.labels(Queue.SCHEDULER).observe(max(0.0, time.time() - seat.job.due_since - took))
             STEP_SECONDS.labels(STEP, "done").observe(took)
-        return batch.alone
 
-    def _seated(self, jobs: Sequence[JobView]) -> Batch:
-        """A seat for each job that finds one; the table counts them, so that they see each other."""
+    def _placed(self, job_ids: Sequence[str]) -> Batch:
+        """One transaction: claims, decisions and the ends of all steps. Where it fails the table is as before."""
         batch = Batch()
-        self._own = self._shares.for_batch(len(jobs))
-        self.roster.sync()
-        with self._database.look() as connection:
-            vms = [job.vm.id for job in jobs if job.vm]
-            held = set(connection.execute(select(Claim.vm_id).where(Claim.vm_id.in_(vms))).scalars())
-        for job in jobs:
-            plain = job.step == STEP and job.vm is not None and job.vm.id not in held
-            seat = self._seat(job) if plain else None
+        try:
+            with self._database.write() as session:
+                for locked in self._group.lock(session, job_ids, Queue.SCHEDULER):
+                    batch.jobs[locked.job.id] = locked
+                if batch.jobs:
+                    hit(f"{Queue.SCHEDULER}.after-claim")
+                    self._find_seats(batch)
+                    self._take_seats(session, batch)
+                    hit(f"{Queue.SCHEDULER}.{STEP}.before-commit")
+        except BaseException:
+            for seat in batch.seats.values():
+                self._stand_up(seat)
+            raise
+        return batch
+
+    def _find_seats(self, batch: Batch) -> None:
+        """A seat for each job that finds one; the table counts them, so that they see each other."""
+        for job_id, (job, *_) in batch.jobs.items():
+            seat = self._seat(job) if job.step == STEP else None
             if seat is None:
                 batch.alone.append(job)
             else:
-                batch.seats[job.id] = seat
-        return batch
+                batch.seats[job_id] = seat
 
     def _seat(self, job: JobView) -> Seat | None:
         vm = job.vm
@@ -149,44 +148,39 @@ class PlacingTogether:
         self.roster.seat(compact.row, request)
         return seat
 
-    def _committed(self, batch: Batch) -> list[Seat]:
-        """One transaction: claims, decisions and the ends of all steps; the seats that were taken."""
+    def _take_seats(self, session: Session, batch: Batch) -> None:
+        """Claim the seats of the batch, and write what came of it; who lost his is put off, or takes another."""
         now = time.time()
-        with self._database.write() as session:
-            # A transaction that is repeated finds the batch as the last try left it: seats may be others.
-            seqs = self._group.in_hand(session, [*(seat.job for seat in batch.seats.values()), *batch.put_off])
-            for job_id in batch.seats.keys() - seqs.keys():
-                self._left(batch.seats.pop(job_id))
-            placed = self._held(session, batch, now)
-            ends = [End(seat.job, _ended(seat, now)) for seat in placed]
-            full = TryAgain("others took the room on every host that was tried; choosing again")
-            ends += [End(job, advance.again(job, full, now)) for job in batch.put_off if job.id in seqs]
-            self._group.end(session, ends, seqs, [decision_row(seat, now) for seat in placed])
-            set_hosts(session, {seat.compact.request.id: seat.host.id for seat in placed}, now)
-        return placed
+        self._hold(session, batch, now)
+        ends = [End(batch.jobs[job_id], _ended(seat, now)) for job_id, seat in batch.seats.items()]
+        for job in batch.put_off:
+            changes = _later(job, now)
+            if changes.error is None and fits(changes):
+                ends.append(End(batch.jobs[job.id], changes))
+            else:  # its time is up, and it fails: by itself, where it is told why
+                batch.alone.append(job)
+        self._group.end(session, ends, [decision_row(seat, now) for seat in batch.seats.values()])
+        set_hosts(session, {seat.compact.request.id: seat.host.id for seat in batch.seats.values()}, now)
 
-    def _left(self, seat: Seat) -> None:
-        LEASES_LOST.inc()
-        log.warning("result dropped: the job is in other hands", job=seat.job.id)
+    def _stand_up(self, seat: Seat) -> None:
         self.roster.seat(seat.compact.row, seat.compact.request, -1)
 
-    def _held(self, session: Session, batch: Batch, now: float) -> list[Seat]:
-        """Claim the seats, or the runners-up where others were faster; who got one. Who got none is put off."""
-        placed: list[Seat] = []
+    def _hold(self, session: Session, batch: Batch, now: float) -> None:
+        """Claim the seats, or the runners-up where others were faster; who gets none is put off."""
         pending = list(batch.seats.values())
         for tries_left in range(TRIES - 1, -1, -1):
+            if not pending:
+                break
             outcomes = hold_together(session, [_wanted(seat, now) for seat in pending])
             lost = []
             for seat in pending:
                 outcome = outcomes[seat.compact.request.id]
-                if outcome == Outcome.HELD:
-                    placed.append(seat)
-                else:
+                if outcome == Outcome.TAKEN:  # the vm has a claim from before, and keeps its host
+                    self._stand_up(batch.seats.pop(seat.job.id))
+                    batch.alone.append(seat.job)
+                elif outcome != Outcome.HELD:
                     lost.append(seat)
             pending = self._runners_up(session, batch, lost, bool(tries_left))
-            if not pending:
-                break
-        return placed
 
     def _runners_up(self, session: Session, batch: Batch, lost: Sequence[Seat], again: bool) -> list[Seat]:
         """New seats for who lost theirs, on hosts seen as they are now; who finds none is put off."""
@@ -217,6 +211,10 @@ def _wanted(seat: Seat, now: float) -> Wanted:
         seat.limits,
         kept_apart(seat.policy, request, seat.host),
     )
+
+
+def _later(job: JobView, now: float) -> Changes:
+    return advance.again(job, TryAgain("others took the room on every host that was tried; choosing again"), now)
 
 
 def _ended(seat: Seat, now: float) -> Changes:

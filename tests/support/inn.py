@@ -29,8 +29,9 @@ class Inn:
     def add_host(self, name: str, **changes: Any) -> str:
         """A host that is up, with 4 vcpus, 8 GiB and 100 GiB unless told otherwise; its id."""
         values: dict[str, Any] = {"state": "up", "vcpus": 4, "memory_mib": 8192, "disk_gib": 100, "heartbeat_at": NOW}
+        values |= {"created_at": NOW, "updated_at": NOW}
         with self.database.write() as session:
-            host = Host(id=f"id-{name}", name=name, driver="fake", created_at=NOW, updated_at=NOW, **values | changes)
+            host = Host(id=f"id-{name}", name=name, driver="fake", **values | changes)
             session.add(host)
             return host.id
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The statements that move a job and its vm on, made once and kept: they are on every vm's way, twice a step."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ARRAY, Select, String, Update, any_, bindparam, case, select, update
+from sqlalchemy import Row, Select, Update, bindparam, case, select, update
 from sqlalchemy.orm import Session
 
 from services.common.contracts.codec import dump
@@ -13,10 +13,11 @@ from services.common.contracts.flow import FLOWS
 from services.common.contracts.journal import Changes, JobView
 from services.common.contracts.states import JOB_DUE, JOB_FINAL, VM_MOVES, JobState, VmState, moved
 from services.common.store.jobs import Job
-from services.common.store.tables import table_of
+from services.common.store.tables import one_of, table_of
 from services.common.store.views import VM_COLUMNS, VMS, joined_view, view_of
 
 JOBS = table_of(Job)
+
 _DUE = (
     JOBS.c.queue == bindparam("of_queue"),
     JOBS.c.state.in_([str(s) for s in JOB_DUE]),
@@ -49,22 +50,22 @@ def claimed(session: Session, platform: str, mark: Mapping[str, Any]) -> JobView
     return view_of(session, row, platform) if row else None
 
 
-def claimed_together(session: Session, platform: str, jobs: Sequence[str], mark: Mapping[str, Any]) -> list[JobView]:
-    """Take those of the jobs that can be taken, as `claimed` does each; `mark` says the same but for `job`."""
-    if session.get_bind().dialect.name != "postgresql":
-        taken = (claimed(session, platform, {**mark, "job": job}) for job in sorted(jobs))
-        return [view for view in taken if view is not None]
-    rows = session.execute(_claim_all(), {**mark, "jobs": list(jobs)})
-    return [joined_view(row, row if row.of_vm_id else None, platform) for row in rows]
+def locked_together(session: Session, jobs: Collection[str], queue: str, soon: float) -> Sequence[Row[Any]]:
+    """Lock those of the jobs that `claimed` would take, each with its vm, until this transaction ends; by id.
+
+    Who waits for a lock sees what became of the job meanwhile.
+    """
+    rows = session.execute(_locking(session.get_bind().dialect.name), {"ids": list(jobs)}).all()
+    due = {str(state) for state in JOB_DUE}
+    return [r for r in rows if r.queue == queue and r.state in due and r.lease_until < soon and r.due_at <= soon]
 
 
-@lru_cache(maxsize=1)
-def _claim_all() -> Select[Any]:
-    """_CLAIM for many, which are locked in the order of their ids: two who want the same then queue."""
-    due = select(JOBS.c.id).where(JOBS.c.id == any_(bindparam("jobs", type_=ARRAY(String))), *_DUE)
-    locked = due.order_by(JOBS.c.id).with_for_update().cte("due")
-    taken = update(JOBS).where(JOBS.c.id == locked.c.id).values(**_TAKEN).returning(*JOBS.c).cte("claimed")
-    return select(*taken.c, *VM_COLUMNS).select_from(taken.outerjoin(VMS, VMS.c.id == taken.c.vm_id))
+@lru_cache(maxsize=2)
+def _locking(dialect: str) -> Select[Any]:
+    """By ids alone: given more to go by, PostgreSQL would rather look through all jobs that are due."""
+    both = select(*JOBS.c, *VM_COLUMNS).select_from(JOBS.outerjoin(VMS, VMS.c.id == JOBS.c.vm_id))
+    # All lock in the same order: two who want the same jobs then queue.
+    return both.where(one_of(JOBS.c.id, dialect)).order_by(JOBS.c.id).with_for_update(of=JOBS)
 
 
 def begin(session: Session, job: JobView, deadline: float) -> None:

@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from sqlalchemy import Table
+from sqlalchemy import ARRAY, Column, ColumnElement, String, Table, any_, bindparam
 
 from services.common.store.base import Base
 
@@ -19,3 +19,13 @@ def table_of(model: type[Base]) -> Table:
 def values_of(row: Base) -> dict[str, Any]:
     """Every column's value of an object whose attributes are all set."""
     return {column.key: getattr(row, column.key) for column in table_of(type(row)).columns}
+
+
+def one_of(column: Column[str], dialect: str) -> ColumnElement[bool]:
+    """Whether the column has one of the values of the parameter `ids`.
+
+    On PostgreSQL that is one parameter, and so one statement however many values there are.
+    """
+    if dialect == "postgresql":
+        return column == any_(bindparam("ids", type_=ARRAY(String)))
+    return column.in_(bindparam("ids", expanding=True))

@@ -4,12 +4,17 @@
 `python -m services.scheduler.engine.warm` makes it in the folder where schedulers look for it, such as in an image.
 """
 
+import atexit
+import os
+import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 from services.common.contracts.placement import HostView, Request
 from services.common.runtime.going_on import going_on
+from services.common.runtime.lasting import keep_what_is_there
 from services.common.runtime.log import get_logger
 from services.scheduler.engine.decide import Engine
 from services.scheduler.engine.jit import COMPILES, FOLDER
@@ -33,9 +38,24 @@ class Warmth:
 
     def _make(self) -> None:
         with going_on(log, "machine code can't be made; decisions stay with array operations"):
+            if FOLDER and not any(Path(FOLDER).iterdir()):
+                _made_apart()
             took = warm()
+            keep_what_is_there()
             self.there = True
             log.info("machine code is ready", seconds=round(took, 1), kept_in=FOLDER)
+
+
+def _made_apart() -> None:
+    """Have it compiled by another process, which keeps it: a compiler at work stops all threads of its own for seconds.
+
+    Where that fails it is compiled here.
+    """
+    maker = subprocess.Popen([sys.executable, "-m", __name__], stdout=subprocess.DEVNULL)
+    atexit.register(maker.terminate)
+    if maker.wait():
+        log.warning("machine code could not be made apart", exit=maker.returncode)
+    atexit.unregister(maker.terminate)
 
 
 def warm() -> float:
@@ -51,4 +71,5 @@ def warm() -> float:
 if __name__ == "__main__":
     if not COMPILES:
         sys.exit("Numba isn't installed; it comes with the extra scheduler-fast")
+    os.nice(10)  # whoever waits for it has work to do meanwhile
     sys.stdout.write(f"machine code made in {warm():.1f} s, kept in {FOLDER or 'no folder: none can be written'}\n")

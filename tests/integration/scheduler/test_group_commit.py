@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Many jobs taken and ended in one transaction each: every job keeps its own lease, fence and gapless journal."""
+"""Many jobs begun and ended in one transaction: every job keeps its own fence and gapless journal."""
 
 import threading
 import time
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from services.common.contracts import advance
 from services.common.contracts.errors import TryAgain
-from services.common.contracts.journal import Done, JobView
+from services.common.contracts.journal import Done
 from services.common.contracts.states import JobState, VmState
 from services.common.store.database import Database
 from services.common.store.group_commit import End, GroupJournal, fits
@@ -29,17 +29,13 @@ def jobs_of(database: Database, count: int) -> list[str]:
     return [inn.add_vm(f"vm-{n}")[1] for n in range(count)]
 
 
-def taken(group: GroupJournal, jobs: list[str], lease_s: float = 30.0) -> list[JobView]:
-    return group.claim(jobs, "scheduler", "desk", lease_s)
-
-
-def ended(group: GroupJournal, jobs: list[JobView]) -> set[str]:
-    """End `place` of those still in hand; their ids."""
+def placed(group: GroupJournal, jobs: list[str]) -> list[str]:
+    """End `place` of those that can be had; their ids."""
     with group.database.write() as session:
-        seqs = group.in_hand(session, jobs)
-        ends = [End(job, advance.finished(job, Done({"host": "h"}), time.time())) for job in jobs if job.id in seqs]
-        group.end(session, ends, seqs)
-    return set(seqs)
+        locked = group.lock(session, jobs, "scheduler")
+        now = time.time()
+        group.end(session, [End(one, advance.finished(one.job, Done({"host": "h"}), now)) for one in locked])
+    return [one.job.id for one in locked]
 
 
 def told(database: Database, job: str) -> list[tuple[int, str]]:
@@ -54,13 +50,14 @@ def test_a_group_does_what_one_job_at_a_time_does(database: Database, group: Gro
     job = journal.claim(alone, "scheduler", "desk", 30.0)
     assert job is not None
     assert journal.apply(job, advance.finished(job, Done({"host": "h"}), time.time()))
-    assert ended(group, taken(group, others)) == set(others)
+    assert placed(group, others) == sorted(others)
     differs = {"id", "vm_id", "due_at", "rung_at", "deadline_at", "created_at", "started_at", "trace_id"}
     with database.read() as session:
         rows = [session.get_one(Job, each) for each in (alone, *others)]
         plain = [{c.key: getattr(r, c.key) for c in Job.__table__.columns if c.key not in differs} for r in rows]
         assert plain[0] == plain[1] == plain[2]
         assert {step.state for step in session.scalars(select(JobStep))} == {"done"}
+        assert all(row.started_at is not None and row.started_at >= row.created_at for row in rows)
         bells = [row.payload["job"] for row in session.scalars(select(Outbox)) if row.target == "imagebuilder"]
     assert sorted(bells) == sorted([alone, *others])
     assert told(database, alone) == told(database, others[0]) == told(database, others[1])
@@ -72,7 +69,7 @@ def test_two_who_want_the_same_jobs_share_them(database: Database, group: GroupJ
 
     def take() -> None:
         gate.wait()
-        found.append([job.id for job in taken(group, [*jobs, *jobs, "unknown"])])
+        found.append(placed(group, [*jobs, *jobs, "unknown"]))
 
     threads = [threading.Thread(target=take) for _ in range(2)]
     for thread in threads:
@@ -82,46 +79,55 @@ def test_two_who_want_the_same_jobs_share_them(database: Database, group: GroupJ
     assert sorted(found[0] + found[1]) == sorted(jobs)
 
 
-def test_who_lost_one_job_ends_the_others(database: Database, group: GroupJournal) -> None:
+def test_who_holds_a_job_keeps_it_and_the_others_are_ended(database: Database, group: GroupJournal) -> None:
     jobs = jobs_of(database, 3)
-    slow = taken(group, jobs, lease_s=-1.0)
-    quick = taken(group, jobs[:1])
-    assert (quick[0].fence, slow[0].id in jobs) == (2, True)
-    assert ended(group, slow) == set(jobs[1:])
-    assert ended(group, quick) == {jobs[0]}
-    assert ended(group, slow) == set()
-    kinds = [kind for _, kind in told(database, jobs[0])]
-    assert kinds.count("step.finished") == 1
-    assert [seq for seq, _ in told(database, jobs[0])] == list(range(1, len(kinds) + 1))
+    assert group.journal.claim(jobs[0], "scheduler", "another", 30.0) is not None
+    assert placed(group, jobs) == sorted(jobs[1:])
+    with database.read() as session:
+        assert session.get_one(Job, jobs[0]).lease_owner == "another"
+    assert [kind for _, kind in told(database, jobs[0])] == ["job.queued", "step.started"]
 
 
-def test_events_written_meanwhile_leave_no_gap(database: Database, group: GroupJournal) -> None:
-    (job,) = jobs = jobs_of(database, 1)
-    views = taken(group, jobs)
-    with database.write() as session:
-        session.execute(update(Job).values(last_seq=Job.last_seq + 1))
-        session.add(JobEvent(job_id=job, seq=views[0].last_seq + 1, project_id="p", kind="progress", at=1.0))
-    assert ended(group, views) == {job}
-    seqs = [seq for seq, _ in told(database, job)]
-    assert seqs == list(range(1, len(seqs) + 1))
+def test_a_job_whose_step_was_begun_before_goes_on_where_it_was(database: Database, group: GroupJournal) -> None:
+    (job,) = jobs_of(database, 1)
+    assert group.journal.claim(job, "scheduler", "who died", -1.0) is not None
+    with database.read() as session:
+        before = session.get_one(Job, job)
+    assert placed(group, [job]) == [job]
+    with database.read() as session:
+        row = session.get_one(Job, job)
+        assert (row.fence, row.started_at) == (before.fence + 1, before.started_at)
+        assert [step.state for step in session.scalars(select(JobStep))] == ["done"]
+    kinds = [kind for _, kind in told(database, job)]
+    assert kinds.count("step.started") == 1
+    assert [seq for seq, _ in told(database, job)] == list(range(1, len(kinds) + 1))
+
+
+def test_what_is_not_committed_leaves_the_jobs_as_they_were(database: Database, group: GroupJournal) -> None:
+    jobs = jobs_of(database, 2)
+    with database.read() as session:  # it commits nothing
+        assert len(group.lock(session, jobs, "scheduler")) == 2
+    assert placed(group, jobs) == sorted(jobs)
+    assert [kind for _, kind in told(database, jobs[0])][:2] == ["job.queued", "step.started"]
 
 
 def test_a_step_put_off_can_be_written_in_a_group_and_what_ends_a_job_cannot(
     database: Database, group: GroupJournal
 ) -> None:
-    (view,) = taken(group, jobs_of(database, 1))
-    later = advance.again(view, TryAgain("full"), time.time())
-    assert fits(later)
-    for changes in (
-        replace(later, state=JobState.FAILED),
-        replace(later, vm_state=VmState.FAILED),
-        replace(later, write=print),
-    ):
-        assert not fits(changes)
-    with pytest.raises(ValueError, match="can't be written"), database.write() as session:
-        group.end(session, [End(view, replace(later, write=print))], {view.id: view.last_seq})
+    (job,) = jobs_of(database, 1)
     with database.write() as session:
-        group.end(session, [End(view, later)], group.in_hand(session, [view]))
+        (locked,) = group.lock(session, [job], "scheduler")
+        later = advance.again(locked.job, TryAgain("full"), time.time())
+        assert fits(later)
+        for changes in (
+            replace(later, state=JobState.FAILED),
+            replace(later, vm_state=VmState.FAILED),
+            replace(later, write=print),
+        ):
+            assert not fits(changes)
+        with pytest.raises(ValueError, match="can't be written"):
+            group.end(session, [End(locked, replace(later, write=print))])
+        group.end(session, [End(locked, later)])
     with database.read() as session:
-        row = session.get_one(Job, view.id)
+        row = session.get_one(Job, job)
         assert (row.attempt, row.lease_until, row.state) == (1, 0.0, "running")

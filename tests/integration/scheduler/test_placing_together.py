@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The step `place` in batches, on real databases: what one job does to itself it does not do to the others."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from services.common.contracts.codec import dump, load
@@ -17,6 +18,7 @@ from services.common.store.hosts import Claim, ClaimGroup, Host, StoredDecision
 from services.common.store.jobs import Job, JobEvent
 from services.common.store.journal import SqlJournal
 from services.scheduler import placing_together
+from services.scheduler import roster as roster_module
 from services.scheduler.booking import set_hosts as set_hosts_of_many
 from services.scheduler.deciding_again import decided_again
 from services.scheduler.placing_together import PlacingTogether
@@ -151,18 +153,10 @@ def test_when_all_rooms_are_gone_the_step_is_run_again_later(service: Service) -
     assert service.inn.claimed() == {}
 
 
-def test_a_job_that_was_taken_over_is_left_out_and_the_others_are_placed(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_job_that_another_holds_is_left_out_and_the_others_are_placed(service: Service) -> None:
     service.inn.add_host("h1")
     jobs = service.jobs(3)
-
-    def taken_over(point: str) -> None:
-        if point.endswith("before-commit"):
-            with service.database.write() as session:
-                session.execute(update(Job).where(Job.id == jobs[1]).values(fence=Job.fence + 1))
-
-    monkeypatch.setattr(placing_together, "hit", taken_over)
+    assert SqlJournal(service.database).claim(jobs[1], "scheduler", "another", 30.0) is not None
     service.place(jobs)
     assert service.steps(jobs) == ["build", "place", "build"]
     assert service.inn.used() == service.inn.claimed() == {"id-h1": (2, 512, 2)}
@@ -170,7 +164,24 @@ def test_a_job_that_was_taken_over_is_left_out_and_the_others_are_placed(
     assert int(table.used_vcpus[table.row("id-h1")]) == 2
 
 
-def broken_once(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+def test_a_batch_that_is_broken_off_leaves_the_jobs_to_whoever_comes_next(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.inn.add_host("h1")
+    jobs = service.jobs(3)
+    with monkeypatch.context() as patched:
+        broken_once(patched, KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            service.place(jobs)
+    table = service.place.roster.table
+    assert int(table.used_vcpus[table.row("id-h1")]) == 0
+    assert service.inn.claimed() == {}
+    service.place(jobs)
+    assert service.steps(jobs) == ["build"] * 3
+    assert [service.inn.job(job).fence for job in jobs] == [1, 1, 1]
+
+
+def broken_once(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     real, calls = set_hosts_of_many, []
 
     def set_hosts(*given: Any) -> None:
@@ -203,7 +214,7 @@ def test_a_transaction_that_is_repeated_counts_once(service: Service, monkeypatc
     assert int(table.used_vcpus[table.row("id-h1")]) == 3
 
 
-def test_who_is_put_off_in_a_transaction_that_is_repeated_is_put_off_once(
+def test_a_transaction_that_is_repeated_starts_from_the_table_as_it_was(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service.inn.add_host("h1")
@@ -213,9 +224,21 @@ def test_who_is_put_off_in_a_transaction_that_is_repeated_is_put_off_once(
     service.inn.change_host("id-h1", used_memory_mib=8192 - 512 - 256)
     broken_once(monkeypatch, OperationalError("", {}, Exception("deadlock")))
     service.place(jobs)
-    rows = [service.inn.job(job) for job in jobs]
-    assert sorted((row.step, row.attempt, row.lease_until) for row in rows) == [("build", 0, 0.0), ("place", 1, 0.0)]
+    # The first try found out how full the host is; one seat is left.
+    assert sorted(service.steps(jobs)) == ["build", "release"]
     assert service.inn.claimed() == {"id-h1": (1, 256, 1)}
+
+
+def test_who_loses_every_seat_when_its_time_is_up_is_told_what_is_in_the_way(service: Service) -> None:
+    service.inn.add_host("h1")
+    service.place.roster.sync()
+    service.place.roster.sync = lambda at_once=False: None  # type: ignore[method-assign]
+    (job,) = service.jobs(1)
+    with service.database.write() as session:
+        session.execute(update(Job).values(deadline_at=1.0))
+    service.inn.change_host("id-h1", used_memory_mib=8192)
+    service.place([job])
+    assert (service.inn.job(job).error or {})["code"] == "no-host"
 
 
 APART = "groups:\n  - {selector: {label: app}, rule: anti-affinity, scope: host, mode: hard}\n"
@@ -234,6 +257,29 @@ def test_vms_kept_apart_never_share_a_host_even_in_one_batch(database: Database)
         places = session.scalars(select(ClaimGroup.place)).all()
     assert len(places) == len(set(places)) == 3
     assert service.books_balance()
+
+
+def test_the_roster_finds_what_changed_part_by_part(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"PART": 2, "LEAST_S": 0.0, "SHARE": 0}.items():
+        monkeypatch.setattr(roster_module, name, value)
+    for n in range(5):
+        service.inn.add_host(f"h{n}")
+    roster, parts = service.place.roster, 3
+    roster.sync()
+    service.inn.change_host("id-h1", state="draining", generation=3)
+    service.inn.change_host("id-h4", used_vcpus=2, generation=4)
+    for _ in range(parts):
+        roster.sync()
+    assert roster.table.view(roster.table.row("id-h1")).state == "draining"
+    assert roster.table.view(roster.table.row("id-h4")).used_vcpus == 2
+    assert roster.table.generation == 7
+    with service.database.write() as session:
+        session.execute(delete(Host).where(Host.id == "id-h4"))
+    service.inn.add_host("new", generation=2, created_at=time.time())
+    for _ in range(parts + 1):
+        roster.sync()
+    assert {host.id for host in roster.table.hosts()} == {f"id-h{n}" for n in range(4)} | {"id-new"}
+    assert roster.table.generation == 5
 
 
 def changed(change: dict[str, Any]) -> Callable[[Inn], None]:

@@ -59,3 +59,23 @@ def test_where_nothing_can_be_written_machine_code_is_kept_nowhere(tmp_path: Pat
         env=environment,
     )
     assert told.stdout.strip() == "''"
+
+
+def test_machine_code_that_isnt_there_yet_is_made_by_another_process_and_kept(tmp_path: Path) -> None:
+    program = """
+from pathlib import Path
+from services.scheduler.engine import warm
+from services.scheduler.engine.jit import FOLDER
+real = warm.warm
+def loaded():
+    print(len(list(Path(FOLDER).iterdir())), flush=True)
+    return real()
+warm.warm = loaded
+warmth = warm.Warmth()
+warmth._make()
+print(warmth.there)
+"""
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
+    files, there = told.stdout.split()
+    assert (int(files) > 0, there) == (True, "True")
