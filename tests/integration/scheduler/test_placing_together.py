@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The step `place` in batches, on real databases: what one job does to itself it does not do to the others."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -275,7 +274,7 @@ def test_the_roster_finds_what_changed_part_by_part(service: Service, monkeypatc
     assert roster.table.generation == 7
     with service.database.write() as session:
         session.execute(delete(Host).where(Host.id == "id-h4"))
-    service.inn.add_host("new", generation=2, created_at=time.time())
+    service.inn.add_host("new", generation=2, created_at=4e9)
     for _ in range(parts + 1):
         roster.sync()
     assert {host.id for host in roster.table.hosts()} == {f"id-h{n}" for n in range(4)} | {"id-new"}
