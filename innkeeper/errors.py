@@ -10,7 +10,8 @@ ClientError
 │   ├── NotFound         404 (another project's object too)
 │   ├── Conflict         409, 412, 428
 │   ├── Invalid          400, 413, 415, 422; carries one FieldProblem per wrong field
-│   │   └── NoHost       no host can take the vm (code "no-host")
+│   │   ├── NoHost       no host can take the vm (code "no-host")
+│   │   └── Unsupported  the vm's host can't do this (code "unsupported")
 │   ├── Busy             429, 503, still so after the retries
 │   └── ServerFault      any other 5xx: a defect of the server
 ├── FileChanged          the file that is being sent is not what was announced
@@ -57,6 +58,7 @@ class Refused(ClientError):
         self.detail = str(body.get("detail") or "")
         self.code = str(body.get("code") or "")
         self.trace_id = str(body.get("trace_id") or "")
+        self.possible: tuple[str, ...] = ()  # what could be done instead, where somebody asked
         self.problems = tuple(_field_problem(entry) for entry in body.get("errors") or ())
         super().__init__(": ".join(part for part in (self.title, self.detail) if part))
 
@@ -83,6 +85,10 @@ class Invalid(Refused):
 
 class NoHost(Invalid):
     """422 with code "no-host": no host can take the vm; `body` holds the placement trace."""
+
+
+class Unsupported(Invalid):
+    """422 with code "unsupported": the vm's host can't do this; `body` says who can."""
 
 
 class Busy(Refused):
@@ -130,10 +136,14 @@ BY_STATUS: Mapping[int, type[Refused]] = {
 }
 
 
+BY_CODE: Mapping[str, type[Refused]] = {"no-host": NoHost, "unsupported": Unsupported}
+
+
 def refusal(status: int, body: Mapping[str, Any]) -> Refused:
     """The exception for an error status and its problem document."""
-    if body.get("code") == "no-host":
-        return NoHost(status, body)
+    kind = BY_CODE.get(str(body.get("code")))
+    if kind is not None:
+        return kind(status, body)
     return BY_STATUS.get(status, ServerFault if status >= 500 else Refused)(status, body)
 
 

@@ -21,6 +21,8 @@ def _lines(error: errors.ClientError) -> Iterator[str]:
             yield f"  {problem.pointer or '(request)'}: {problem.detail}"
             if problem.fix:
                 yield f"    fix: {problem.fix}"
+        if error.possible:
+            yield f"  possible now: {', '.join(error.possible)}"
         yield from _advice(error)
     else:
         yield f"Error: {error}"

@@ -94,6 +94,7 @@ class Vm(Answer):
     vlans: tuple[Vlan, ...] = ()
     observed: Observed | None = None
     job: str = ""
+    verbs: tuple[str, ...] = ()  # what can be done with it now; of one vm alone, not in lists
     labels: Mapping[str, str] = field(default_factory=dict)
     created_at: datetime | None = None
     etag: str = ""

@@ -11,6 +11,7 @@ from innkeeper.cli.output import Column, show
 from innkeeper.cli.session import Session
 from innkeeper.cli.wait import followed
 from innkeeper.client import Client
+from innkeeper.errors import Conflict, Unsupported
 from innkeeper.models.job import Job
 
 
@@ -39,7 +40,7 @@ def acting(verb: str, text: str, things: Callable[[Client], Acting], columns: Se
         with session.client() as client:
             those = things(client)
             found = [those.find(name) for name in names]
-            jobs = {those.act(thing.id, verb).id: thing.name for thing in found}
+            jobs = {_begun(those, thing.id, verb).id: thing.name for thing in found}
             if not wait:
                 click.echo("\n".join(jobs))
                 return
@@ -47,3 +48,12 @@ def acting(verb: str, text: str, things: Callable[[Client], Acting], columns: Se
             show([those.get(thing.id) for thing in found], columns, form)
 
     return act
+
+
+def _begun(those: Acting, thing_id: str, verb: str) -> Job:
+    """The job that does it. Where the server refuses, what is possible instead is said along."""
+    try:
+        return those.act(thing_id, verb)
+    except (Conflict, Unsupported) as refused:
+        refused.possible = tuple(getattr(those.get(thing_id), "verbs", ()))
+        raise

@@ -154,6 +154,7 @@ def _details(v: Vm) -> str:
         ("cost/h", f"{v.cost_per_h:.4f}" if v.cost_per_h is not None else ""),
         ("project", v.project),
         ("job", v.job),
+        ("possible now", ", ".join(v.verbs)),
         ("labels", pairs(v.labels)),
         ("created", v.created_at.isoformat(timespec="seconds") if v.created_at else ""),
     ]

@@ -100,6 +100,7 @@ _WATTS = (
     "Its part of what its host draws; null while it has none, or nothing is heard of it. Of one vm alone, not in lists"
 )
 _WATTS_SOURCE = "How its host's watts are known: redfish, ipmi, rapl, or curve. Of one vm alone"
+_VERBS = "What can be done with it now, by its state and by what its host can do. Of one vm alone, not in lists"
 _COST = "Of its watts, an hour; null where its host has no price. Of one vm alone"
 
 
@@ -145,6 +146,7 @@ class VmShape(Schema):
     watts_source = fields.String(metadata={"description": _WATTS_SOURCE})
     cost_per_h = fields.Float(allow_none=True, metadata={"description": _COST})
     job = fields.String(allow_none=True, metadata={"description": "Its one active job"})
+    verbs = fields.List(fields.String(), metadata={"description": _VERBS})
     observed = fields.Dict(allow_none=True, metadata={"description": "Hostname, interfaces, routes, DNS from inside"})
     addresses = fields.List(fields.String(), metadata={"description": "Seen from inside, with prefix length"})
     created_at = moment("Asked for at")

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from services.api import etags
 from services.api.call import Call
+from services.api.intents.abilities import verbs_of
 from services.api.views.links import links_view
 from services.api.views.moments import moment
 from services.api.views.names import Names, names_for
@@ -72,9 +73,10 @@ def vm_views(call: Call, db: Session, vms: Iterable[Vm]) -> list[JsonDict]:
 
 
 def tagged(call: Call, db: Session, vm: Vm) -> JsonDict:
-    """One vm with its watts and its ETag."""
+    """One vm with its watts, what can be done with it now, and its ETag."""
     view = vm_views(call, db, [vm])[0]
-    return {**view, **vm_power_view(db, vm, call.now), "etag": etags.make(view, EDITABLE)}
+    tag = etags.make(view, EDITABLE)
+    return {**view, **vm_power_view(db, vm, call.now), "verbs": verbs_of(db, vm), "etag": tag}
 
 
 def _observed(vm: Vm) -> JsonDict | None:

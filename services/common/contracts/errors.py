@@ -3,6 +3,7 @@
 
 InnkeeperError
 ├── Invalid              422  the request can't be right; carries one Problem per wrong field
+│   └── Unsupported      422  the vm's host has not got what the verb needs; carries who has
 ├── Malformed            400  not JSON, or not the shape of a request
 ├── Unauthenticated      401
 ├── Forbidden            403
@@ -56,6 +57,10 @@ class InnkeeperError(Exception):
 
 class Invalid(InnkeeperError):
     code, status, title = "invalid", 422, "The request is not valid"
+
+
+class Unsupported(Invalid):
+    code, title = "unsupported", "The vm's host can't do this"
 
 
 class Malformed(InnkeeperError):

@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
+from services.common.contracts.abilities import Ability
 from services.common.contracts.commands import DeployPlan
 from services.common.contracts.devices import SECURE_BOOT_CAPABILITY, TPM_CAPABILITY
+from services.common.contracts.errors import HostFailed
 from services.common.contracts.events import HostFacts, InventoryItem
 from services.common.contracts.network import NetworkPlan
 
@@ -30,7 +32,7 @@ class Power:
     ABSENT = "absent"  # not on the hypervisor; files may be left
 
 
-class Capability:
+class Capability(Ability):
     """What not every driver can do; a driver declares its own in `capabilities`."""
 
     NAT = "network-nat"
@@ -97,6 +99,11 @@ class Evidence:
 
 
 PowerSeen = Callable[[str, str], None]  # vm, power
+
+
+def unsupported(driver: str, verb: str) -> HostFailed:
+    """What a method raises for an ability that its driver doesn't declare; the api asks for none of those."""
+    return HostFailed(f"the driver {driver} can't {verb}", extra={"unsupported": verb})
 
 
 class Driver(ABC):

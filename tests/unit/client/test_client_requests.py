@@ -154,6 +154,7 @@ def test_a_name_nobody_has_is_not_found(api: CannedApi, client: Client) -> None:
         (415, "wrong-media-type", errors.Invalid),
         (422, "invalid", errors.Invalid),
         (422, "no-host", errors.NoHost),
+        (422, "unsupported", errors.Unsupported),
         (428, "if-match-required", errors.Conflict),
         (429, "too-many-requests", errors.Busy),
         (500, "internal", errors.ServerFault),

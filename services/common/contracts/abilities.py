@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What not every hypervisor can do: the words for it, and which of them each verb of a vm's life needs. Pure.
+
+A driver declares its own (hostagent.drivers.base.Capability); they arrive in the database as the host's capabilities.
+"""
+
+from collections.abc import Collection, Mapping
+
+from services.common.contracts.flow import FLOWS, Flow
+from services.common.contracts.states import RUNNING_VM, VM_MOVES, VmState, may_move
+
+
+class Ability:
+    """What a host may be able to do with a vm's life, its disks and its network."""
+
+    SUSPEND = "suspend"
+    RESET = "reset"
+    RESIZE_HOT_CPU = "resize-hot-cpu"
+    RESIZE_HOT_MEMORY = "resize-hot-memory"
+    RESIZE_OFF = "resize-off"
+    SNAPSHOT = "snapshot"
+    SNAPSHOT_MEMORY = "snapshot-memory"
+    VOLUME_ATTACH = "volume-attach"
+    VOLUME_HOT = "volume-hot"
+    VOLUME_GROW = "volume-grow"
+    NIC_ATTACH = "nic-attach"
+    NIC_HOT = "nic-hot"
+    CLONE_FULL = "clone-full"
+    CLONE_LINKED = "clone-linked"
+    REBUILD = "rebuild"
+    NETWORK_VLAN = "network-vlan"
+    ANTI_SPOOF = "anti-spoof"
+
+
+# What a verb can't do without; one that isn't here every hypervisor can do.
+NEEDS: Mapping[str, str] = {
+    "suspend": Ability.SUSPEND,
+    "resume": Ability.SUSPEND,
+    "reset": Ability.RESET,
+    "resize": Ability.RESIZE_OFF,
+    "rebuild": Ability.REBUILD,
+}
+_VERB = "vm."
+
+
+def verbs() -> Mapping[str, Flow]:
+    """Every verb of a vm's life but its creation, and what it sets going."""
+    kinds = {kind.removeprefix(_VERB): flow for kind, flow in FLOWS.items() if kind.startswith(_VERB)}
+    return {verb: flow for verb, flow in kinds.items() if verb != "create"}
+
+
+def possible(state: VmState, busy: bool, can: Collection[str]) -> tuple[str, ...]:
+    """The verbs that make sense now for a vm in this state, on a host that can do `can`.
+
+    One that a job works on can be deleted, and nothing else.
+    """
+    found = (verb for verb, flow in verbs().items() if _from(state, flow) and NEEDS.get(verb, "") in ("", *can))
+    return tuple(verb for verb in found if not busy or (verb == "delete" and state != VmState.DELETING))
+
+
+def _from(state: VmState, flow: Flow) -> bool:
+    if flow.during is None:
+        return state in RUNNING_VM or state == VmState.STOPPED
+    return may_move(VM_MOVES, state, flow.during)
