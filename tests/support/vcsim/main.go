@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// A vCenter of govmomi's simulator on a loopback port, over TLS. Its first line is its address. It ends when its
+// standard input does: with whoever started it, however that one ends.
+package main
+
+import (
+	"crypto/tls"
+	"flag"
+	"fmt"
+	"io"
+	"io/ioutil"
+	"log"
+	"net/url"
+	"os"
+
+	"github.com/vmware/govmomi/simulator"
+)
+
+func main() {
+	model := simulator.VPX()
+	esx := flag.Bool("esx", false, "a standalone ESXi instead of a vCenter")
+	hosts := flag.Int("hosts", 1, "hosts of the one cluster")
+	vms := flag.Int("vms", 0, "vms of somebody else, in the cluster's resource pool")
+	datastores := flag.Int("datastores", 1, "datastores")
+	certificate := flag.String("certificate", "", "a PEM file; the simulator's own has a key no client takes any more")
+	key := flag.String("key", "", "its key, a PEM file")
+	slow := flag.String("slow", "", "a method that takes ...")
+	by := flag.Int("by", 0, "... so many milliseconds longer")
+	flag.Parse()
+	if *esx {
+		model = simulator.ESX()
+	}
+	model.ClusterHost, model.Host, model.Machine, model.Datastore = *hosts, 0, *vms, *datastores
+	model.DelayConfig.MethodDelay = map[string]int{*slow: *by}
+	if err := model.Create(); err != nil {
+		log.Fatal(err)
+	}
+	pair, err := tls.LoadX509KeyPair(*certificate, *key)
+	if err != nil {
+		log.Fatal(err)
+	}
+	model.Service.Listen = &url.URL{Host: "127.0.0.1:0"}
+	model.Service.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
+	server := model.Service.NewServer()
+	fmt.Println("https://" + server.URL.Host)
+	_, _ = io.Copy(ioutil.Discard, os.Stdin)
+	server.Close()
+	model.Remove()
+}
