@@ -19,6 +19,7 @@ STATE_COLOURS: Mapping[str, str] = {
     "done": "green",
     "available": "green",
     "ready-unverified": "yellow",
+    "suspended": "yellow",
     "stalled": "yellow",
     "draining": "yellow",
     "collected": "yellow",

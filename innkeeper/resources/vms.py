@@ -48,7 +48,7 @@ class Vms(Collection[Vm]):
         return plan
 
     def act(self, vm_id: str, action: str) -> Job:
-        """Start, stop, force-stop or reboot it; the job."""
+        """Start, stop, force-stop, reboot, reset, suspend or resume it; the job."""
         return load(Job, part(self._transport.json(Call("POST", self._at(vm_id, action))), "job"))
 
     def console_log(self, vm_id: str, *, job: str = "") -> str:

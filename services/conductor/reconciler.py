@@ -15,7 +15,7 @@ from services.common.contracts.codec import load
 from services.common.contracts.commands import Command, Verb
 from services.common.contracts.events import AgentEvent, InventoryItem, JobEventKind
 from services.common.contracts.ids import derived_id
-from services.common.contracts.states import RUNNING_VM, VM_MOVES, VmState, may_move
+from services.common.contracts.states import RUNNING_VM, SETTLED_VM, VM_MOVES, VmState, may_move
 from services.common.contracts.topics import project_channel
 from services.common.runtime.feed import Feed
 from services.common.runtime.log import get_logger
@@ -30,8 +30,12 @@ from services.common.store.vms import Vm
 log = get_logger(__name__)
 # A vm that a host doesn't list is missing only after this: it may be on its way there.
 MISSING_AFTER_S = 15.0
-SETTLED = RUNNING_VM | {VmState.STOPPED, VmState.MISSING}
-POWER_STATE: Mapping[str, VmState] = {"off": VmState.STOPPED, "crashed": VmState.STOPPED, "absent": VmState.MISSING}
+POWER_STATE: Mapping[str, VmState] = {
+    "off": VmState.STOPPED,
+    "crashed": VmState.STOPPED,
+    "paused": VmState.SUSPENDED,
+    "absent": VmState.MISSING,
+}
 
 
 class Reconciler:
@@ -68,7 +72,7 @@ class Reconciler:
         if vm is not None and vm.job_id:
             self._forget(host, item.vm)
             return
-        wanted = vm is not None and vm.host_id == host and vm.state in SETTLED
+        wanted = vm is not None and vm.host_id == host and vm.state in SETTLED_VM
         if wanted and vm is not None:
             self._forget(host, item.vm)
             self._power(session, vm, item.power)
@@ -93,7 +97,7 @@ class Reconciler:
         self._forget(host, item.vm)
 
     def _absent(self, session: Session, host: str, listed: set[str]) -> None:
-        mine = select(Vm).where(Vm.host_id == host, Vm.job_id.is_(None), Vm.state.in_([str(s) for s in SETTLED]))
+        mine = select(Vm).where(Vm.host_id == host, Vm.job_id.is_(None), Vm.state.in_([str(s) for s in SETTLED_VM]))
         for vm in session.scalars(mine).all():
             if vm.id in listed:
                 continue
@@ -118,10 +122,11 @@ class Reconciler:
                 self._feed.publish(project_channel(vm.project_id), told)
 
     def _drifted(self, vm: Vm, power: str) -> bool:
-        if vm.state not in SETTLED:
+        if vm.state not in SETTLED_VM:
             return False
-        running = vm.state in RUNNING_VM
-        return (power == "on") != running if power in ("on", "off", "crashed") else power == "absent"
+        if power == "on":
+            return vm.state not in RUNNING_VM
+        return power in POWER_STATE and vm.state != POWER_STATE[power]
 
     def _lasted(self, host: str, vm: str, seconds: float) -> bool:
         since = self._since.setdefault((host, vm), time.monotonic())

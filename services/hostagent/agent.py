@@ -18,6 +18,7 @@ from services.hostagent.drivers import open_driver
 from services.hostagent.drivers.base import Driver, DriverSettings, Power
 from services.hostagent.drivers.vm_files import VmFiles
 from services.hostagent.guest_channels import GuestChannels
+from services.hostagent.hands import Hands
 from services.hostagent.ledger import Ledger
 from services.hostagent.masters import Masters
 from services.hostagent.nap import Nap
@@ -26,12 +27,11 @@ from services.hostagent.power_meter_settings import power_meter
 from services.hostagent.power_meters import MeterWatch
 from services.hostagent.pulse import Pulse, Sources
 from services.hostagent.reports import Publish, Reports
-from services.hostagent.verbs import Hands
 from services.hostagent.watts import POWERCAP, PowerMeter
 
 log = get_logger(__name__)
 _DRAIN_S = 20.0
-_ASKS_AFTER = frozenset({Verb.START, Verb.REBOOT})
+_ASKS_AFTER = frozenset({Verb.START, Verb.REBOOT, Verb.RESET, Verb.RESUME})
 
 
 class Agent:

@@ -12,10 +12,11 @@ from services.common.contracts.errors import HostFailed, InnkeeperError
 from services.common.runtime.failpoints import hit
 from services.common.runtime.log import bind, get_logger
 from services.hostagent import metrics
+from services.hostagent.hands import Hands
 from services.hostagent.lanes import Lanes
 from services.hostagent.ledger import Ledger
 from services.hostagent.reports import Reports
-from services.hostagent.verbs import VERBS, Hands
+from services.hostagent.verbs import VERBS
 
 log = get_logger(__name__)
 Verify = Callable[[str], Command]  # raises ValueError

@@ -3,37 +3,16 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
 
 from services.common.contracts.commands import Command, Verb
-from services.common.contracts.errors import HostFailed, InnkeeperError, TryAgain
+from services.common.contracts.errors import HostFailed, InnkeeperError
 from services.common.contracts.evidence import told
-from services.hostagent.artifacts import Artifacts, Fetched, artifacts_of
-from services.hostagent.drivers.base import Driver, Owner, Power
-from services.hostagent.ledger import Ledger
-from services.hostagent.power_board import PowerBoard
+from services.hostagent import powering
+from services.hostagent.artifacts import Fetched, artifacts_of
+from services.hostagent.drivers.base import Owner, Power
+from services.hostagent.hands import Facts, Hands
 
-Facts = dict[str, Any]
-_DOWN = (Power.OFF, Power.CRASHED)
-PRESS_EVERY_S = 4.0  # a guest that is still booting misses the power button
-_LOOK_EVERY_S = 0.5
 _TELL_EVERY_S = 1.0
-
-
-@dataclass(frozen=True)
-class Hands:
-    """What verbs work with. `yields` says that a command should give up its wait: something newer is due."""
-
-    driver: Driver
-    artifacts: Artifacts
-    ledger: Ledger
-    board: PowerBoard
-    progress: Callable[[Command, float, str], None]
-    yields: Callable[[Command], bool]
-    tell_all: Callable[[], None]
-    show: Callable[[Command, Facts], None]
-    sleep: Callable[[], None]  # once this command is reported; HostFailed where the host can't
 
 
 def _deploy(hands: Hands, command: Command) -> Facts:
@@ -59,30 +38,6 @@ def _teller(hands: Hands, command: Command) -> Fetched:
             hands.progress(command, 100.0 * size / max(1, total), "fetching the image")
 
     return fetched
-
-
-def _start(hands: Hands, command: Command) -> Facts:
-    hands.driver.start(command.vm)
-    return {"power": Power.ON}
-
-
-def _stop(hands: Hands, command: Command) -> Facts:
-    _press_until_off(hands, command)
-    return {"power": Power.OFF}
-
-
-def _force_stop(hands: Hands, command: Command) -> Facts:
-    hands.driver.force_stop(command.vm)
-    return {"power": Power.OFF}
-
-
-def _reboot(hands: Hands, command: Command) -> Facts:
-    # Off and on again: the only way whose end can be seen from outside, whatever the guest is.
-    if not hands.ledger.rebooted(command.vm, command.id):
-        _press_until_off(hands, command)
-        hands.driver.start(command.vm)
-        hands.ledger.note_reboot(command.vm, command.id)
-    return {"power": Power.ON}
 
 
 def _erase(hands: Hands, command: Command) -> Facts:
@@ -119,34 +74,15 @@ def _sleep(hands: Hands, command: Command) -> Facts:
     return {"slept": True}
 
 
-def _press_until_off(hands: Hands, command: Command) -> None:
-    """Press the power button every few seconds until the guest has shut down."""
-    deadline, press_at, presses = time.monotonic() + command.timeout_s, 0.0, 0
-    while True:
-        changes, power, now = hands.board.changes(), hands.driver.power(command.vm), time.monotonic()
-        if power in _DOWN:
-            return
-        if power == Power.ABSENT:
-            raise HostFailed(f"vm {command.vm} is not on this host")
-        if now >= deadline:
-            raise HostFailed(
-                f"the guest did not shut down within {command.timeout_s:.0f} s, after {presses} presses of the power"
-                " button; use force-stop to pull the plug"
-            )
-        if hands.yields(command):
-            raise TryAgain("stopped waiting for the guest: something newer is due")
-        if now >= press_at:
-            hands.driver.press_power(command.vm)
-            press_at, presses = now + PRESS_EVERY_S, presses + 1
-        hands.board.wait(changes, min(_LOOK_EVERY_S, max(0.0, deadline - now)))
-
-
 VERBS: Mapping[Verb, Callable[[Hands, Command], Facts]] = {
     Verb.DEPLOY: _deploy,
-    Verb.START: _start,
-    Verb.STOP: _stop,
-    Verb.FORCE_STOP: _force_stop,
-    Verb.REBOOT: _reboot,
+    Verb.START: powering.start,
+    Verb.STOP: powering.stop,
+    Verb.FORCE_STOP: powering.force_stop,
+    Verb.REBOOT: powering.reboot,
+    Verb.RESET: powering.reset,
+    Verb.SUSPEND: powering.suspend,
+    Verb.RESUME: powering.resume,
     Verb.ERASE: _erase,
     Verb.INVENTORY: _inventory,
     Verb.EVIDENCE: _evidence,

@@ -28,8 +28,11 @@ class HostSteps:
             "deploy": self.deploy,
             "start": self.power_on,
             "reboot": self.power_on,
-            "stop": self.power_off,
-            "force-stop": self.power_off,
+            "reset": self.power_on,
+            "stop": self.order,
+            "force-stop": self.order,
+            "suspend": self.order,
+            "resume": self.order,
             "erase": self.erase,
             "install": self.install,
             "boot": self.boot,
@@ -45,13 +48,13 @@ class HostSteps:
         return Park(command_for(context.job, host_of(context.job), deploy_plan(context.job, networks)))
 
     def power_on(self, context: StepContext) -> Outcome:
-        """Start or reboot; remembers which boot the guest was in, so that a later report is known to be new."""
+        """Start, reboot or reset; remembers which boot the guest was in, so that a later report is known to be new."""
         with self._database.read() as session:
             before = (self._observed(session, context) or {}).get("boot_id", "")
         return Park(command_for(context.job, host_of(context.job)), {"boot_before": before})
 
-    def power_off(self, context: StepContext) -> Outcome:
-        """Stop, politely or not."""
+    def order(self, context: StepContext) -> Outcome:
+        """What the host does by itself: its report ends the step."""
         return Park(command_for(context.job, host_of(context.job)))
 
     def erase(self, context: StepContext) -> Outcome:
@@ -71,12 +74,12 @@ class HostSteps:
 
     def verify(self, context: StepContext) -> Outcome:
         """Compare what the guest saw with what was asked for."""
-        unverified = context.job.facts.get("boot", {}).get("unverified")
-        if unverified:
-            return Done({"verified": False, "reason": unverified}, vm_state=VmState.READY_UNVERIFIED)
         with self._database.read() as session:
             networks = network_plans(session, (n.network for n in context.vm.spec.nics))
             observed = self._observed(session, context) or {}
+        unverified = _unverified(context, observed)
+        if unverified:
+            return Done({"verified": False, "reason": unverified}, vm_state=VmState.READY_UNVERIFIED)
         wrong = mismatches(context.vm.spec.network, observed, networks)
         if wrong:
             return Done({"verified": False, "mismatches": wrong}, vm_state=VmState.NETWORK_MISMATCH)
@@ -85,6 +88,15 @@ class HostSteps:
     def _observed(self, session: Session, context: StepContext) -> dict[str, Any] | None:
         row = session.get(Vm, context.vm.id)
         return row.observed if row else None
+
+
+def _unverified(context: StepContext, observed: Mapping[str, Any]) -> str:
+    """Why nobody can say whether the network is as asked; "" where the guest has reported."""
+    boot = context.job.facts.get("boot")
+    if boot is not None:
+        return str(boot.get("unverified", ""))
+    # No boot was waited for: the guest goes on where it was, and what it reported last still holds.
+    return "" if observed else "the guest has never reported"
 
 
 def _addresses(observed: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -120,6 +120,9 @@ for _verb, _text in {
     "stop": "Ask guests to shut down.",
     "force-stop": "Cut the power; unwritten data is lost.",
     "reboot": "Ask guests to restart.",
+    "reset": "Press the reset button; unwritten data is lost.",
+    "suspend": "Let vms stand still; their memory is kept.",
+    "resume": "Let suspended vms go on.",
 }.items():
     vm.add_command(acting(_verb, _text, lambda client: client.vms, COLUMNS))
 vm.add_command(console_log)

@@ -10,6 +10,7 @@ from services.api import etags
 from services.api.call import Answer, Call
 from services.api.handlers.answer_files import answer_files
 from services.api.handlers.previewing import previewed
+from services.api.intents.abilities import need
 from services.api.intents.create_vm import create_vm, hashed
 from services.api.intents.resolve import resolve
 from services.api.intents.world import world_for
@@ -18,6 +19,7 @@ from services.api.views.jobs import fresh_view
 from services.api.views.jobs import tagged as tagged_job
 from services.api.views.vms import tagged, vm_views
 from services.common.catalog import Delivery
+from services.common.contracts.abilities import NEEDS
 from services.common.contracts.errors import Conflict, NotFound, TryAgain
 from services.common.contracts.ids import new_id
 from services.common.contracts.states import VmState
@@ -106,27 +108,31 @@ def delete(call: Call, db: Session) -> Answer:
         raise Conflict(f"vm {vm.name!r} is protected; PATCH protect to false first")
     if vm.state == VmState.DELETING and vm.job_id:
         return _accepted(call, db, vm, db.get_one(Job, vm.job_id))
-    return _opened(call, db, vm, "vm.delete", supersede=True)
+    return opened(call, db, vm, "vm.delete", supersede=True)
 
 
 def start(call: Call, db: Session) -> Answer:
-    """Power it on."""
-    return _opened(call, db, locked(call, db), "vm.start")
+    """Power it on; one that is suspended goes on where it was."""
+    vm = locked(call, db)
+    if vm.state == VmState.SUSPENDED:
+        need(db, vm, NEEDS["resume"], "resume", call.admin)
+        return opened(call, db, vm, "vm.resume")
+    return opened(call, db, vm, "vm.start")
 
 
 def stop(call: Call, db: Session) -> Answer:
     """Ask the guest to power off; says so when it does not react."""
-    return _opened(call, db, locked(call, db), "vm.stop")
+    return opened(call, db, locked(call, db), "vm.stop")
 
 
 def force_stop(call: Call, db: Session) -> Answer:
     """Cut the power."""
-    return _opened(call, db, locked(call, db), "vm.force-stop")
+    return opened(call, db, locked(call, db), "vm.force-stop")
 
 
 def reboot(call: Call, db: Session) -> Answer:
     """Ask the guest to boot again."""
-    return _opened(call, db, locked(call, db), "vm.reboot")
+    return opened(call, db, locked(call, db), "vm.reboot")
 
 
 def find(call: Call, db: Session) -> Vm:
@@ -150,10 +156,14 @@ def locked(call: Call, db: Session) -> Vm:
     return vm
 
 
-def _opened(call: Call, db: Session, vm: Vm, kind: str, supersede: bool = False) -> Answer:
+def opened(
+    call: Call, db: Session, vm: Vm, kind: str, params: dict[str, Any] | None = None, *, supersede: bool = False
+) -> Answer:
+    """The 202 of a job that was opened for a vm, which is locked."""
     opening = Opening(
         kind,
         vm.project_id,
+        params=params or {},
         requested_by=call.who.id,
         trace_id=call.trace_id,
         supersede=supersede,

@@ -8,7 +8,7 @@ Idempotency-Key. Chapters are the first part of the path.
 from marshmallow import Schema
 
 from services.api.access import Role
-from services.api.handlers import catalogue, events, hosts, jobs, operation, placements, vms
+from services.api.handlers import catalogue, events, hosts, jobs, operation, placements, vm_verbs, vms
 from services.api.route import Handler, Route
 from services.api.routes.accounts import ACCOUNT_ROUTES
 from services.api.routes.guests import GUEST_ROUTES
@@ -53,6 +53,9 @@ VM_ROUTES = (
     _verb("stop", vms.stop),
     _verb("force-stop", vms.force_stop),
     _verb("reboot", vms.reboot),
+    _verb("reset", vm_verbs.reset),
+    _verb("suspend", vm_verbs.suspend),
+    _verb("resume", vm_verbs.resume),
 )
 
 JOB_ROUTES = (

@@ -20,6 +20,9 @@ class Verb(StrEnum):
     STOP = "stop"  # ask the guest (ACPI); done when it is off
     FORCE_STOP = "force-stop"
     REBOOT = "reboot"
+    RESET = "reset"  # the button: the guest is not asked
+    SUSPEND = "suspend"  # it stands still in the host's memory
+    RESUME = "resume"
     ERASE = "erase"  # domain, volumes, everything; leaves a tombstone
     INVENTORY = "inventory"  # tell all you have, now; not fenced
     SLEEP = "sleep"  # the host itself; refused while a vm runs. `vm` is the host's id, for order and fence

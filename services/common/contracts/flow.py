@@ -128,6 +128,28 @@ FLOWS: Mapping[str, Flow] = {
             after=V.READY,
         ),
         Flow(
+            "vm.reset",
+            (
+                Step("reset", Queue.WORKER, 60, parks=True, resend_s=3),
+                Step("boot", Queue.WORKER, 600, parks=True, follows=True),
+                Step("verify", Queue.WORKER, 30),
+            ),
+            during=V.REBOOTING,
+            after=V.READY,
+        ),
+        Flow(
+            "vm.suspend",
+            (Step("suspend", Queue.WORKER, 60, parks=True, resend_s=3),),
+            during=V.SUSPENDING,
+            after=V.SUSPENDED,
+        ),
+        Flow(
+            "vm.resume",
+            (Step("resume", Queue.WORKER, 60, parks=True, resend_s=3), Step("verify", Queue.WORKER, 30)),
+            during=V.RESUMING,
+            after=V.READY,
+        ),
+        Flow(
             "host.sleep",
             (
                 Step("fall-asleep", Queue.WORKER, 60, undo="stay-awake", parks=True, resend_s=10),

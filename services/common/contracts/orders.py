@@ -14,6 +14,9 @@ VERBS: Mapping[str, Verb] = {
     "stop": Verb.STOP,
     "force-stop": Verb.FORCE_STOP,
     "reboot": Verb.REBOOT,
+    "reset": Verb.RESET,
+    "suspend": Verb.SUSPEND,
+    "resume": Verb.RESUME,
     "erase": Verb.ERASE,
 }
 

@@ -141,7 +141,10 @@ class Driver(ABC):
 
     @abstractmethod
     def start(self, vm: str) -> None:
-        """Power on; returns when it runs. One that runs is left alone. HostFailed when it isn't there."""
+        """Power on; returns when it runs. One that runs is left alone, one that stands still goes on.
+
+        HostFailed when it isn't there.
+        """
 
     @abstractmethod
     def press_power(self, vm: str) -> None:
@@ -150,6 +153,18 @@ class Driver(ABC):
     @abstractmethod
     def force_stop(self, vm: str) -> None:
         """Pull the plug; returns when it is off. One that is off, or was never there, is fine."""
+
+    def reset(self, vm: str) -> None:
+        """Press the reset button: the guest begins anew without being asked. HostFailed where it doesn't run."""
+        raise unsupported(self.name, "reset")
+
+    def suspend(self, vm: str) -> None:
+        """Let a running vm stand still, its memory kept; one that does is left alone. HostFailed where it is off."""
+        raise unsupported(self.name, "suspend")
+
+    def resume(self, vm: str) -> None:
+        """Let it go on where it stood still; one that runs is left alone. HostFailed where it is off."""
+        raise unsupported(self.name, "resume")
 
     @abstractmethod
     def erase(self, vm: str) -> None:

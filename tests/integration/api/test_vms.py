@@ -18,7 +18,7 @@ from services.scheduler.policy_file import Shelf
 from tests.support.front_door import Api
 from tests.support.problems import counts, problem
 
-VERBS = ("start", "stop", "force-stop", "reboot")
+VERBS = ("start", "stop", "force-stop", "reboot", "reset", "suspend", "resume")
 
 
 def spec(**more: Any) -> dict[str, Any]:
@@ -177,7 +177,12 @@ def test_a_busy_vm_takes_no_second_job(api: Api, verb: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "verb"), [("stopped", "stop"), ("stopped", "reboot"), ("ready", "start"), ("failed", "start")]
+    ("state", "verb"),
+    [
+        *[("stopped", verb) for verb in ("stop", "reboot", "reset", "suspend", "resume")],
+        *[("suspended", verb) for verb in ("suspend", "reboot", "reset")],
+        *[("ready", "start"), ("ready", "resume"), ("failed", "start"), ("missing", "suspend")],
+    ],
 )
 def test_a_verb_out_of_turn_is_refused(api: Api, state: str, verb: str) -> None:
     vm = made(api)["vm"]
@@ -187,7 +192,14 @@ def test_a_verb_out_of_turn_is_refused(api: Api, state: str, verb: str) -> None:
     assert counts(api) == before
 
 
-@pytest.mark.parametrize(("state", "verb", "kind"), [("stopped", "start", "vm.start"), ("ready", "stop", "vm.stop")])
+@pytest.mark.parametrize(
+    ("state", "verb", "kind"),
+    [
+        *[("stopped", "start", "vm.start"), ("ready", "stop", "vm.stop"), ("ready", "reset", "vm.reset")],
+        *[("ready", "suspend", "vm.suspend"), ("suspended", "resume", "vm.resume"), ("suspended", "stop", "vm.stop")],
+        *[("suspended", "start", "vm.resume"), ("suspended", "force-stop", "vm.force-stop")],
+    ],
+)
 def test_a_verb_in_its_turn_is_a_job(api: Api, state: str, verb: str, kind: str) -> None:
     vm = made(api)["vm"]
     settled(api, vm["id"], state)

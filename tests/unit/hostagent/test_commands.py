@@ -123,7 +123,7 @@ def test_erase_of_what_never_was_is_done(desk: Desk) -> None:
     assert desk.do(Verb.ERASE, a_vm()).kind is K.DONE
 
 
-@pytest.mark.parametrize("verb", [Verb.START, Verb.STOP, Verb.REBOOT])
+@pytest.mark.parametrize("verb", [Verb.START, Verb.STOP, Verb.REBOOT, Verb.RESET, Verb.SUSPEND, Verb.RESUME])
 def test_what_is_not_there_fails_for_good(desk: Desk, verb: Verb) -> None:
     answer = desk.do(verb, a_vm())
     assert answer.kind is K.FAILED
@@ -178,6 +178,44 @@ def test_a_rebooted_guest_has_another_boot_id(desk: Desk) -> None:
     until(lambda: desk.said(vm, "report"), 5, "the guest's report")
     desk.do(Verb.REBOOT, vm)
     until(lambda: len({r["boot_id"] for r in desk.said(vm, "report")}) == 2, 5, "a report of the next boot")
+
+
+def test_a_reset_guest_has_another_boot_id_and_is_not_reset_twice(desk: Desk) -> None:
+    vm = a_vm()
+    desk.do(Verb.DEPLOY, vm, plan=plan(vm))
+    desk.do(Verb.START, vm)
+    until(lambda: desk.said(vm, "report"), 5, "the guest's report")
+    reset = desk.command(Verb.RESET, vm)
+    for n in (1, 2):
+        desk.send(reset)
+        assert desk.answer(reset, n).kind is K.DONE
+    until(lambda: len({r["boot_id"] for r in desk.said(vm, "report")}) == 2, 5, "a report of the next boot")
+    desk.do(Verb.SUSPEND, vm)
+    assert len({r["boot_id"] for r in desk.said(vm, "report")}) == 2
+    assert [e.data["power"] for e in desk.heard(K.LIFECYCLE, vm)] == ["on", "paused"]
+
+
+def test_a_suspended_guest_is_silent_and_goes_on_in_the_same_boot(desk: Desk) -> None:
+    vm = a_vm()
+    desk.do(Verb.DEPLOY, vm, plan=plan(vm))
+    assert "is not running" in desk.do(Verb.SUSPEND, vm).data["detail"]
+    desk.do(Verb.START, vm)
+    until(lambda: desk.said(vm, "report"), 5, "the guest's report")
+    for _ in range(2):
+        assert desk.do(Verb.SUSPEND, vm).data == {"power": "paused"}
+    before = len(desk.said(vm, "report"))
+    for _ in range(2):
+        assert desk.do(Verb.RESUME, vm).data == {"power": "on"}
+    until(lambda: len(desk.said(vm, "report")) > before, 5, "a report after it went on")
+    assert len({r["boot_id"] for r in desk.said(vm, "report")}) == 1
+
+
+def test_a_suspended_guest_hears_the_power_button(desk: Desk) -> None:
+    vm = a_vm()
+    desk.do(Verb.DEPLOY, vm, plan=plan(vm))
+    desk.do(Verb.START, vm)
+    desk.do(Verb.SUSPEND, vm)
+    assert desk.do(Verb.STOP, vm).data == {"power": "off"}
 
 
 def test_forged_expired_and_misdirected_tokens_are_dropped(desk: Desk) -> None:

@@ -32,6 +32,7 @@ from services.hostagent.drivers.fake.seed import links, read_network_config
 from services.hostagent.drivers.fake.state import FakeState, FakeVm, read_state, write_state
 from services.hostagent.drivers.vm_files import VmFiles
 
+_UP = (Power.ON, Power.PAUSED)
 INSTALLER = "installer"  # the role of a drive whose medium fills the vm's disk
 
 
@@ -49,6 +50,8 @@ class FakeDriver(Driver):
             Capability.CONSOLE_LOG,
             Capability.SCREENSHOT,
             Capability.ISO_OVERLAY,
+            Capability.RESET,
+            Capability.SUSPEND,
         }
     )
 
@@ -80,7 +83,7 @@ class FakeDriver(Driver):
         )
 
     def usage(self) -> Usage:
-        running = [vm for vm in self._state.vms.values() if vm.power == Power.ON]
+        running = [vm for vm in self._state.vms.values() if vm.power in _UP]
         facts = self.facts()
         return Usage(
             cpu_percent=round(min(100.0, 2.0 + 50.0 * sum(vm.vcpus for vm in running) / facts.vcpus), 1),
@@ -128,7 +131,9 @@ class FakeDriver(Driver):
 
     def start(self, vm: str) -> None:
         found = self._need(vm)
-        if found.power == Power.ON:
+        if found.power == Power.PAUSED:
+            self._change(vm, power=Power.ON)
+        if found.power in _UP:
             return
         _wait(self._habits.start_s)
         if self._habits.has(faults.START_FAILS, found.name):
@@ -148,6 +153,20 @@ class FakeDriver(Driver):
         found = self._find(vm)
         if found is not None and self._is_mine(found) and found.power != Power.OFF:
             self._change(vm, power=Power.OFF)
+
+    def reset(self, vm: str) -> None:
+        found = self._running(vm)
+        self._change(vm, started_at=time.time(), boots=found.boots + 1)
+
+    def suspend(self, vm: str) -> None:
+        if self._need(vm).power != Power.PAUSED:
+            self._running(vm)
+            self._change(vm, power=Power.PAUSED)
+
+    def resume(self, vm: str) -> None:
+        if self._need(vm).power != Power.PAUSED:
+            self._running(vm)
+        self._change(vm, power=Power.ON)
 
     def erase(self, vm: str) -> None:
         found = self._find(vm)
@@ -212,6 +231,12 @@ class FakeDriver(Driver):
         found = self._find(vm)
         if found is None or not self._is_mine(found):
             raise HostFailed(f"vm {vm} is not on this host", extra={"power": "absent"})
+        return found
+
+    def _running(self, vm: str) -> FakeVm:
+        found = self._need(vm)
+        if found.power != Power.ON:
+            raise HostFailed(f"{found.name} is not running: it is {found.power}")
         return found
 
     def _is_mine(self, vm: FakeVm) -> bool:

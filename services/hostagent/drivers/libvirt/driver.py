@@ -26,6 +26,7 @@ from services.hostagent.drivers.base import (
     PowerSeen,
     Usage,
 )
+from services.hostagent.drivers.libvirt import pausing
 from services.hostagent.drivers.libvirt.accelerator import choose_accelerator
 from services.hostagent.drivers.libvirt.connection import Connection
 from services.hostagent.drivers.libvirt.domain_xml import domain_xml
@@ -60,6 +61,8 @@ class LibvirtDriver(Driver):
             Capability.CONSOLE_LOG,
             Capability.SCREENSHOT,
             Capability.ISO_OVERLAY,
+            Capability.RESET,
+            Capability.SUSPEND,
         }
     )
 
@@ -140,6 +143,7 @@ class LibvirtDriver(Driver):
                 domain.create()
             except libvirt.libvirtError as error:
                 if code(error) == libvirt.VIR_ERR_OPERATION_INVALID and domain.isActive():
+                    pausing.resume(domain)
                     return
                 self._networks.forget()  # perhaps one of its networks has gone
                 raise
@@ -162,6 +166,18 @@ class LibvirtDriver(Driver):
                 hit("agent.before-destroy")
                 _destroy(domain)
                 hit("agent.after-destroy")
+
+    def reset(self, vm: str) -> None:
+        with self._turn, translated(f"resetting vm {vm}"):
+            self._domains.need(self._connection.get(), vm).reset(0)
+
+    def suspend(self, vm: str) -> None:
+        with self._turn, translated(f"suspending vm {vm}"):
+            pausing.suspend(self._domains.need(self._connection.get(), vm))
+
+    def resume(self, vm: str) -> None:
+        with self._turn, translated(f"resuming vm {vm}"):
+            pausing.resume(self._domains.need(self._connection.get(), vm))
 
     def erase(self, vm: str) -> None:
         self.force_stop(vm)
