@@ -28,6 +28,7 @@ STATE_COLOURS: Mapping[str, str] = {
     "waking": "yellow",
     "network-mismatch": "red",
     "missing": "red",
+    "repairing": "yellow",
     "failed": "red",
     "down": "red",
 }

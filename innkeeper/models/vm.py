@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from innkeeper.models.drift import Drift
 from innkeeper.models.shape import Answer
 
 
@@ -93,6 +94,7 @@ class Vm(Answer):
     bonds: tuple[Bond, ...] = ()
     vlans: tuple[Vlan, ...] = ()
     observed: Observed | None = None
+    drift: Drift | None = None  # while it is other than it was asked to be
     job: str = ""
     verbs: tuple[str, ...] = ()  # what can be done with it now; of one vm alone, not in lists
     labels: Mapping[str, str] = field(default_factory=dict)

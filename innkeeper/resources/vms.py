@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from innkeeper.models.drift import DriftJournal
 from innkeeper.models.job import Job
 from innkeeper.models.shape import load, part
 from innkeeper.models.vm import Vm
@@ -50,6 +51,15 @@ class Vms(Collection[Vm]):
     def act(self, vm_id: str, action: str) -> Job:
         """Start, stop, force-stop, reboot, reset, suspend or resume it; the job."""
         return load(Job, part(self._transport.json(Call("POST", self._at(vm_id, action))), "job"))
+
+    def drift(self, vm_id: str) -> DriftJournal:
+        """How it differs from what was asked for, if it does, and what was seen of it."""
+        return load(DriftJournal, self._transport.json(Call("GET", self._at(vm_id, "drift"))))
+
+    def settle(self, vm_id: str, remedy: str) -> Job | None:
+        """Adopt, repair or forget a drift; the job, where one was sent. Raises Conflict where that makes no sense."""
+        body = self._transport.json(Call("POST", f"{self._at(vm_id, 'drift')}:{remedy}"))
+        return load(Job, body["job"]) if isinstance(body.get("job"), Mapping) else None
 
     def console_log(self, vm_id: str, *, job: str = "") -> str:
         """The end of its serial console now, or as it was kept when `job` broke; raises Busy for a silent host."""

@@ -100,7 +100,7 @@ def main() -> None:
     witness = Witness(database, journal)
     sweeper = Sweeper(database, journal, witness)
     waits = GuestWaits(database, journal)
-    reconciler = Reconciler(database, journal, feed, settings.orphan_grace_s)
+    reconciler = Reconciler(database, journal, settings.orphan_grace_s)
     guests = Guests(database, journal, feed)
     inbox = Inbox(database, guests.record)
     others = {

@@ -13,13 +13,11 @@ from sqlalchemy.orm import Session
 
 from services.common.contracts.codec import load
 from services.common.contracts.commands import Command, Verb
-from services.common.contracts.events import AgentEvent, InventoryItem, JobEventKind
+from services.common.contracts.events import AgentEvent, InventoryItem
 from services.common.contracts.ids import derived_id
 from services.common.contracts.states import RUNNING_VM, SETTLED_VM, VM_MOVES, VmState, may_move
-from services.common.contracts.topics import project_channel
-from services.common.runtime.feed import Feed
 from services.common.runtime.log import get_logger
-from services.common.store import outbox
+from services.common.store import drifts, outbox
 from services.common.store.catalogue import AddressLease
 from services.common.store.database import Database
 from services.common.store.giving_back import give_back
@@ -30,6 +28,8 @@ from services.common.store.vms import Vm
 log = get_logger(__name__)
 # A vm that a host doesn't list is missing only after this: it may be on its way there.
 MISSING_AFTER_S = 15.0
+# A list may have been begun before what was done to a vm in these seconds; the next one knows.
+FRESH_S = 3.0
 POWER_STATE: Mapping[str, VmState] = {
     "off": VmState.STOPPED,
     "crashed": VmState.STOPPED,
@@ -41,10 +41,9 @@ POWER_STATE: Mapping[str, VmState] = {
 class Reconciler:
     """Works on one host's inventory at a time."""
 
-    def __init__(self, database: Database, journal: SqlJournal, feed: Feed, grace_s: float):
+    def __init__(self, database: Database, journal: SqlJournal, grace_s: float):
         self._database = database
         self._journal = journal
-        self._feed = feed
         self._grace_s = grace_s
         # Since when something looks wrong. Lost with the process, which only prolongs the grace.
         self._since: dict[tuple[str, str], float] = {}
@@ -75,7 +74,12 @@ class Reconciler:
         wanted = vm is not None and vm.host_id == host and vm.state in SETTLED_VM
         if wanted and vm is not None:
             self._forget(host, item.vm)
+            if time.time() - vm.updated_at < FRESH_S:
+                return
             self._power(session, vm, item.power)
+            if vm.state == VmState.MISSING:
+                drifts.files_found(vm, item.power == "absent")
+            drifts.look_again(session, vm)
         elif self._lasted(host, item.vm, self._grace_s):
             self._collect(session, host, item, vm)
 
@@ -101,6 +105,8 @@ class Reconciler:
         for vm in session.scalars(mine).all():
             if vm.id in listed:
                 continue
+            if vm.state == VmState.MISSING:
+                drifts.files_found(vm, False)
             if vm.state != VmState.MISSING and self._lasted(host, vm.id, MISSING_AFTER_S):
                 self._power(session, vm, "absent")
                 self._forget(host, vm.id)
@@ -114,12 +120,11 @@ class Reconciler:
             old = VmState(vm.state)
             # Running again without our doing: what its guest last said may be stale, so it is not called verified.
             new = POWER_STATE.get(power, VmState.READY_UNVERIFIED)
-            if may_move(VM_MOVES, old, new):
+            if old != new and may_move(VM_MOVES, old, new):
                 vm.state = str(new)
                 vm.updated_at = time.time()
                 log.warning("vm drifted", vm=vm.id, was=str(old), now=str(new), power=power)
-                told = {"kind": str(JobEventKind.DRIFT), "vm": vm.id, "vm_state": str(new), "at": time.time()}
-                self._feed.publish(project_channel(vm.project_id), told)
+                drifts.found(session, vm, old, power)
 
     def _drifted(self, vm: Vm, power: str) -> bool:
         if vm.state not in SETTLED_VM:

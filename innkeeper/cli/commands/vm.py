@@ -9,6 +9,7 @@ import click
 
 from innkeeper.cli import options as shared
 from innkeeper.cli.commands.acting import acting
+from innkeeper.cli.commands.drift import drift
 from innkeeper.cli.commands.looking import console_log, screenshot
 from innkeeper.cli.link_lines import link_lines
 from innkeeper.cli.output import Column, facts, show, show_one
@@ -126,6 +127,7 @@ for _verb, _text in {
 }.items():
     vm.add_command(acting(_verb, _text, lambda client: client.vms, COLUMNS))
 vm.add_command(console_log)
+vm.add_command(drift)
 vm.add_command(screenshot)
 
 
@@ -149,6 +151,7 @@ def _details(v: Vm) -> str:
         ("name", v.name),
         ("id", v.id),
         ("state", v.state),
+        ("drift", f"was {v.drift.wanted}; can be: {', '.join(v.drift.can)}" if v.drift else ""),
         ("os", v.os),
         ("flavor", v.flavor),
         ("size", size),

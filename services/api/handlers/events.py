@@ -4,7 +4,7 @@
 import math
 from typing import Any
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import literal, select, tuple_
 from sqlalchemy.orm import Session
 
 from services.api.call import Answer, Call
@@ -15,6 +15,7 @@ from services.common.contracts.errors import Invalid, Problem
 from services.common.contracts.events import FINAL_EVENTS
 from services.common.contracts.states import JOB_FINAL
 from services.common.contracts.topics import job_channel, project_channel
+from services.common.store.drifts import SEQ, DriftEntry, drift_message
 from services.common.store.models import Job, JobEvent
 
 JsonDict = dict[str, Any]
@@ -82,7 +83,7 @@ class _JobReader:
 
 
 def of_project(call: Call) -> Any:
-    """Events of every job of the project; a stream begins now, or after Last-Event-ID (or ?after)."""
+    """Events of the project's jobs, and of vms that drift; a stream begins now, or after Last-Event-ID (or ?after)."""
     after = call.headers.get("Last-Event-ID", "") or call.query.get("after") or ""
     position = _position(after) if after else None
     if wants_stream(call.headers.get("Accept", "")):
@@ -110,7 +111,25 @@ def _feed(db: Session, project: str, after: Position, limit: int, names: bool) -
     place = tuple_(JobEvent.at, JobEvent.job_id, JobEvent.seq)
     query = select(JobEvent).where(JobEvent.project_id == project, place > after)
     rows = db.scalars(query.order_by(JobEvent.at, JobEvent.job_id, JobEvent.seq).limit(limit)).all()
-    return [(f"{row.at!r}/{row.job_id}/{row.seq}", stored(row, names)) for row in rows]
+    told = [((row.at, row.job_id, row.seq), stored(row, names)) for row in rows]
+    of_jobs_and_drifts = sorted([*told, *_drifts(db, project, after, limit, names)], key=lambda one: one[0])
+    return [(_key(place), event) for place, event in of_jobs_and_drifts[:limit]]
+
+
+def _drifts(db: Session, project: str, after: Position, limit: int, names: bool) -> list[tuple[Position, JsonDict]]:
+    place = tuple_(DriftEntry.at, DriftEntry.id, literal(SEQ))
+    query = select(DriftEntry).where(DriftEntry.project_id == project, place > after)
+    rows = db.scalars(query.order_by(DriftEntry.at, DriftEntry.id).limit(limit)).all()
+    return [((row.at, row.id, SEQ), shown(drift_message(row), names)) for row in rows]
+
+
+def _key(place: Position) -> str:
+    at, source, seq = place
+    return f"{at!r}/{source}/{seq}"
+
+
+def _source(event: JsonDict) -> str:
+    return str(event["job"] or event["drift"])
 
 
 class _FeedReader:
@@ -138,22 +157,22 @@ class _FeedReader:
         while full and not fresh:
             with self._database.read() as db:
                 found = _feed(db, self._project, begin, PAGE, self._names)
-            fresh = [(key, e) for key, e in found if self._new(e["job"], e["seq"], _position(key)[0])]
+            fresh = [(key, e) for key, e in found if self._new(_source(e), e["seq"], _position(key)[0])]
             full = len(found) == PAGE
             begin = _position(found[-1][0]) if found else begin
         self._seen = {k: at for k, at in self._seen.items() if at > self._at - 2 * self.OVERLAP_S}
         return fresh
 
-    def _new(self, job: str, seq: int, at: float) -> bool:
+    def _new(self, source: str, seq: int, at: float) -> bool:
         self._at = max(self._at, at)
-        if (job, seq) in self._seen:
+        if (source, seq) in self._seen:
             return False
-        self._seen[job, seq] = at
+        self._seen[source, seq] = at
         return True
 
     def _follows(self, event: JsonDict) -> str:
         at = float(event["at"])
-        if not self._new(event["job"], event["seq"], at):
+        if not self._new(_source(event), event["seq"], at):
             return ""
         event.update(shown(event, self._names))
-        return f"{at!r}/{event['job']}/{event['seq']}"
+        return _key((at, _source(event), event["seq"]))

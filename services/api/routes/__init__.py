@@ -11,6 +11,7 @@ from services.api.access import Role
 from services.api.handlers import catalogue, events, hosts, jobs, operation, placements, vm_verbs, vms
 from services.api.route import Handler, Route
 from services.api.routes.accounts import ACCOUNT_ROUTES
+from services.api.routes.drift import DRIFT_ROUTES
 from services.api.routes.guests import GUEST_ROUTES
 from services.api.routes.images import IMAGE_ROUTES
 from services.api.routes.media import MEDIA_ROUTES
@@ -128,6 +129,7 @@ OPERATION_ROUTES = (
 ROUTES: tuple[Route, ...] = (
     *ACCOUNT_ROUTES,
     *VM_ROUTES,
+    *DRIFT_ROUTES,
     *GUEST_ROUTES,
     *JOB_ROUTES,
     *CATALOGUE_ROUTES,

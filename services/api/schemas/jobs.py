@@ -63,9 +63,10 @@ class JobAnswer(Schema):
 
 
 class EventShape(Schema):
-    """A fact of a job, in the past tense."""
+    """A fact of a job, or of a vm that drifted, in the past tense."""
 
-    job = fields.String()
+    job = fields.String(metadata={"description": '"" for what no job did'})
+    drift = fields.String(metadata={"description": "The id of a line in a vm's journal of drifts"})
     seq = fields.Integer()
     project = fields.String()
     vm = fields.String(allow_none=True)

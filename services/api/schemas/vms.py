@@ -5,6 +5,7 @@ from marshmallow import Schema, fields, validate
 
 from services.api import grammar
 from services.api.certificates import Certificate
+from services.api.schemas.drift import DriftShape
 from services.api.schemas.jobs import JobShape
 from services.api.schemas.links import BondAsked, BondShape, NicAsked, NicShape, VlanAsked, VlanShape
 from services.api.schemas.pieces import Flag, labels, listing, moment, page_of, text, whole
@@ -142,6 +143,9 @@ class VmShape(Schema):
     host = fields.String(metadata={"description": 'Its host, "" while it has none; masked for non-admins'})
     host_id = fields.String(metadata={"description": "Admins only"})
     power = fields.String(metadata={"description": "As its host last said: on, off, paused, crashed, absent"})
+    drift = fields.Nested(
+        DriftShape(), allow_none=True, metadata={"description": "Null while it is as it was asked to be"}
+    )
     watts = fields.Float(allow_none=True, metadata={"description": _WATTS})
     watts_source = fields.String(metadata={"description": _WATTS_SOURCE})
     cost_per_h = fields.Float(allow_none=True, metadata={"description": _COST})

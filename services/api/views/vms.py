@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from services.api import etags
 from services.api.call import Call
 from services.api.intents.abilities import verbs_of
+from services.api.views.drift import drift_view
 from services.api.views.links import links_view
 from services.api.views.moments import moment
 from services.api.views.names import Names, names_for
@@ -55,6 +56,7 @@ def vm_view(vm: Vm, names: Names) -> JsonDict:
         "host": names.host(vm.host_id),
         "host_id": (vm.host_id or "") if names.unmasked else "",
         "power": vm.power,
+        "drift": drift_view(vm),
         "job": vm.job_id,
         "observed": seen,
         "addresses": _addresses(seen),

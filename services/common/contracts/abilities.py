@@ -40,13 +40,13 @@ NEEDS: Mapping[str, str] = {
     "resize": Ability.RESIZE_OFF,
     "rebuild": Ability.REBUILD,
 }
-_VERB = "vm."
+_VERB, _NO_VERBS = "vm.", ("create", "repair", "redefine")
 
 
 def verbs() -> Mapping[str, Flow]:
-    """Every verb of a vm's life but its creation, and what it sets going."""
+    """Every verb of a vm's life but its creation and its repair, and what it sets going."""
     kinds = {kind.removeprefix(_VERB): flow for kind, flow in FLOWS.items() if kind.startswith(_VERB)}
-    return {verb: flow for verb, flow in kinds.items() if verb != "create"}
+    return {verb: flow for verb, flow in kinds.items() if verb not in _NO_VERBS}
 
 
 def possible(state: VmState, busy: bool, can: Collection[str]) -> tuple[str, ...]:

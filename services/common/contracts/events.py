@@ -96,7 +96,8 @@ class JobEventKind(StrEnum):
     SUCCEEDED = "job.succeeded"
     FAILED = "job.failed"
     CANCELLED = "job.cancelled"
-    DRIFT = "vm.drifted"  # pub/sub only, of a vm without a job
+    DRIFT = "vm.drifted"  # of a vm without a job: in the journal of drifts
+    DRIFT_ENDED = "vm.drift-ended"
     PROGRESS = "progress"  # pub/sub only, has no seq
 
 

@@ -149,6 +149,28 @@ FLOWS: Mapping[str, Flow] = {
             during=V.RESUMING,
             after=V.READY,
         ),
+        # What was made once stays when it can't be made again: nothing here is undone but the image.
+        Flow(
+            "vm.repair",
+            (
+                Step("build", Queue.IMAGEBUILDER, 1800, undo="discard"),
+                Step("deploy", Queue.WORKER, 300, parks=True, resend_s=3, follows=True),
+                Step("start", Queue.WORKER, 120, parks=True, resend_s=3, follows=True),
+                Step("boot", Queue.WORKER, 600, parks=True, follows=True),
+                Step("verify", Queue.WORKER, 30),
+            ),
+            during=V.REPAIRING,
+            after=V.READY,
+        ),
+        Flow(
+            "vm.redefine",
+            (
+                Step("build", Queue.IMAGEBUILDER, 1800, undo="discard"),
+                Step("deploy", Queue.WORKER, 300, parks=True, resend_s=3, follows=True),
+            ),
+            during=V.REPAIRING,
+            after=V.STOPPED,
+        ),
         Flow(
             "host.sleep",
             (

@@ -41,6 +41,7 @@ class VmState(StrEnum):
     SUSPENDED = "suspended"  # it stands still in its host's memory
     RESUMING = "resuming"
     MISSING = "missing"  # its host says it is not there
+    REPAIRING = "repairing"  # what is missing is made again around its disks
     FAILED = "failed"  # creation failed and was rolled back; the job says why
     DELETING = "deleting"
     DELETED = "deleted"
@@ -98,7 +99,8 @@ VM_MOVES: Mapping[VmState, frozenset[VmState]] = {
     V.REBOOTING: SETTLED_VM | {V.DELETING},
     V.SUSPENDING: SETTLED_VM | {V.DELETING},
     V.RESUMING: SETTLED_VM | {V.DELETING},
-    V.MISSING: SETTLED_VM | {V.DELETING},
+    V.MISSING: SETTLED_VM | {V.REPAIRING, V.DELETING},
+    V.REPAIRING: SETTLED_VM | {V.DELETING},
     V.FAILED: frozenset({V.PROVISIONING, V.DELETING}),
     V.DELETING: frozenset({V.DELETED}),
     V.DELETED: frozenset(),

@@ -3,6 +3,7 @@
 
 from services.common.store.base import Base
 from services.common.store.catalogue import AddressLease, Flavor, Media, Network
+from services.common.store.drifts import DriftEntry
 from services.common.store.evidence import Evidence
 from services.common.store.guests import GuestMessage, GuestToken
 from services.common.store.host_failures import HostFailure
@@ -22,6 +23,7 @@ __all__ = [
     "Base",
     "Claim",
     "ClaimGroup",
+    "DriftEntry",
     "Evidence",
     "Flavor",
     "GuestMessage",

@@ -9,13 +9,14 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from services.common.contracts.advance import bell
+from services.common.contracts.drift import How
 from services.common.contracts.errors import Conflict, IllegalMove
 from services.common.contracts.events import JobEventKind
 from services.common.contracts.flow import FLOWS, Flow
 from services.common.contracts.ids import new_id
 from services.common.contracts.journal import NewEvent
 from services.common.contracts.states import VM_MOVES, JobState, VmState, may_move
-from services.common.store import outbox
+from services.common.store import drifts, outbox
 from services.common.store.appending import append_events, event_rows
 from services.common.store.jobs import Job, JobEvent, Outbox
 from services.common.store.tables import table_of, values_of
@@ -34,6 +35,7 @@ class Opening:
     requested_by: str = ""
     trace_id: str = ""
     supersede: bool = False
+    repairs: bool = False  # a drift, which ends when the vm is again what it was asked to be
 
 
 def open_job(session: Session, opening: Opening, vm: Vm | None = None) -> Job:
@@ -86,6 +88,8 @@ def opened(session: Session, opening: Opening, vm: Vm | None = None) -> tuple[Jo
     )
     if vm is not None:
         vm.job_id = job.id
+        if not opening.repairs:
+            drifts.settle(session, vm, How.TAKEN_UP, opening.requested_by, job.id)
     key = (job.id, job.project_id, job.vm_id)
     events = event_rows(session, key, 1, [NewEvent(JobEventKind.QUEUED)], job.state)
     bells = outbox.rows(session, [bell(job.id, first)])

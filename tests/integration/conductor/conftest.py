@@ -49,7 +49,7 @@ class Room:
         self.journal = SqlJournal(database)
         self.guests = Guests(database, self.journal, feed)
         self.waits = GuestWaits(database, self.journal)
-        self.reconciler = Reconciler(database, self.journal, feed, 60)
+        self.reconciler = Reconciler(database, self.journal, 60)
         self.witness = Witness(database, self.journal)
         self.sweeper = Sweeper(database, self.journal, self.witness)
         self.vm_id, self.job_id = "", ""
