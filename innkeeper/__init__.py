@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from innkeeper.models.job import Job, JobEvent, JobStep
     from innkeeper.models.placement import Explanation
     from innkeeper.models.vm import Vm
+    from innkeeper.models.volume import Volume
     from innkeeper.retry import RetryPolicy
     from innkeeper.watch import WatchPolicy
 
@@ -46,6 +47,7 @@ _HOME = {
     "Unreachable": "errors",
     "User": "models.account",
     "Vm": "models.vm",
+    "Volume": "models.volume",
     "WaitTimeout": "errors",
     "WatchPolicy": "watch",
 }
@@ -70,6 +72,7 @@ __all__ = [
     "Unreachable",
     "User",
     "Vm",
+    "Volume",
     "WaitTimeout",
     "WatchPolicy",
     "__version__",

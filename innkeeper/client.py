@@ -21,6 +21,7 @@ from innkeeper.resources.media import MediaLibrary
 from innkeeper.resources.placements import Decisions, Placements
 from innkeeper.resources.policies import Policies
 from innkeeper.resources.vms import Vms
+from innkeeper.resources.volumes import Volumes
 from innkeeper.retry import RetryPolicy
 from innkeeper.transport import Call, Transport
 from innkeeper.watch import WatchPolicy
@@ -52,6 +53,7 @@ class Client:
         self._credentials = Credentials(tokens, manners.renewal)
         self._transport = Transport(_http(base_url, manners.timeout_s), self._credentials, project, manners.retry)
         self.vms = Vms(self._transport)
+        self.volumes = Volumes(self._transport)
         self.jobs = Jobs(self._transport, manners.watch)
         self.hosts = Hosts(self._transport)
         self.os = Collection(self._transport, "/v1/os", Os)

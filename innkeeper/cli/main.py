@@ -20,6 +20,7 @@ from innkeeper.errors import ClientError
 # noun -> (module under commands, one line of help)
 NOUNS: Mapping[str, tuple[str, str]] = {
     "vm": ("vm", "Create, list, show, start, stop and delete vms."),
+    "volume": ("volume", "Make volumes, plug them into vms, grow, keep and delete them."),
     "job": ("job", "Look at jobs, follow them, cancel, retry or roll back."),
     "host": ("host", "Look at hosts."),
     "os": ("catalogue", "List the operating systems a vm can have."),

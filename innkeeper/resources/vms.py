@@ -72,7 +72,12 @@ class Vms(Collection[Vm]):
     def _look(self, vm_id: str, what: str, job: str) -> Call:
         return Call("GET", self._at(vm_id, what), params={"job": job} if job else {}, headers={"Accept": "*/*"})
 
-    def delete(self, vm_id: str, *, etag: str = "") -> Job:
-        """Remove it and its disks; with `etag`, only while it is what you saw (else Conflict). The job."""
+    def delete(self, vm_id: str, *, etag: str = "", keep_volumes: bool = False) -> Job:
+        """Remove it and its disks; with `etag`, only while it is what you saw (else Conflict). The job.
+
+        Volumes that outlive it stay, detached; with `keep_volumes` all do.
+        """
         headers = {"If-Match": f'"{etag}"'} if etag else {}
-        return load(Job, part(self._transport.json(Call("DELETE", self._at(vm_id), headers=headers)), "job"))
+        params = {"keep_volumes": "true"} if keep_volumes else {}
+        call = Call("DELETE", self._at(vm_id), headers=headers, params=params)
+        return load(Job, part(self._transport.json(call), "job"))

@@ -8,9 +8,10 @@ from sqlalchemy import select
 from services.api.call import Answer, Call
 from services.api.views import jobs as job_views
 from services.api.views import vms as vm_views
+from services.api.views.volumes import tagged_volume
 from services.common.contracts.states import JOB_FINAL
 from services.common.contracts.topics import job_channel
-from services.common.store.models import Job, Vm
+from services.common.store.models import Job, Vm, Volume
 
 # The feed says when to look; should it be silent, look this often all the same.
 LOOK_S = 1.0
@@ -30,6 +31,8 @@ def waited(call: Call, answer: Answer, seconds: float) -> Answer:
         fresh = {**answer.body, "job": shown}
         if vm is not None and "vm" in fresh:
             fresh["vm"] = vm_views.tagged(call, db, vm)
+        if "volume" in fresh:
+            fresh["volume"] = tagged_volume(call, db, db.get_one(Volume, job.params["volume"]))
         return Answer(fresh, 200, answer.headers)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from services.common.contracts.commands import Command, Verb
 from services.common.contracts.errors import HostFailed, InnkeeperError
 from services.common.contracts.evidence import told
-from services.hostagent import powering
+from services.hostagent import powering, volume_verbs
 from services.hostagent.artifacts import Fetched, artifacts_of
 from services.hostagent.drivers.base import Owner, Power
 from services.hostagent.hands import Facts, Hands
@@ -43,6 +43,8 @@ def _teller(hands: Hands, command: Command) -> Fetched:
 def _erase(hands: Hands, command: Command) -> Facts:
     hands.ledger.bury(command.vm, command.fence)
     hands.driver.erase(command.vm)
+    for volume in command.volumes:
+        hands.driver.drop_volume(volume.id)
     hands.board.forget(command.vm)
     return {"power": Power.ABSENT}
 
@@ -87,4 +89,8 @@ VERBS: Mapping[Verb, Callable[[Hands, Command], Facts]] = {
     Verb.INVENTORY: _inventory,
     Verb.EVIDENCE: _evidence,
     Verb.SLEEP: _sleep,
+    Verb.ATTACH_VOLUME: volume_verbs.attach_volume,
+    Verb.GROW_VOLUME: volume_verbs.grow_volume,
+    Verb.DETACH_VOLUME: volume_verbs.detach_volume,
+    Verb.DROP_VOLUME: volume_verbs.drop_volume,
 }

@@ -13,6 +13,7 @@ from services.worker.calling import Caller
 from services.worker.controllers import Controllers
 from services.worker.host_power import HostPower
 from services.worker.steps import HostSteps
+from services.worker.volume_steps import VolumeSteps
 
 
 def main() -> None:
@@ -26,7 +27,11 @@ def main() -> None:
     log.setup("worker", settings.log_level)
     metrics.serve(settings.metrics_port)
     database = open_database(settings)
-    handlers = {**HostSteps(database).handlers(), **HostPower(database, Caller(controllers)).handlers()}
+    handlers = {
+        **HostSteps(database).handlers(),
+        **VolumeSteps(database).handlers(),
+        **HostPower(database, Caller(controllers)).handlers(),
+    }
     run_worker(Queue.WORKER, handlers, settings, SqlJournal(database))
 
 

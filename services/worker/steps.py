@@ -2,8 +2,10 @@
 """The steps of queue `worker`: commands to a host, then boot and verify, which the guest answers."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.common.contracts.deploying import deploy_plan, networks_of
@@ -14,6 +16,7 @@ from services.common.contracts.states import VmState
 from services.common.store.database import Database
 from services.common.store.network_plans import network_plans
 from services.common.store.vms import Vm
+from services.common.store.volumes import Volume, plan_of
 
 
 class HostSteps:
@@ -58,9 +61,17 @@ class HostSteps:
         return Park(command_for(context.job, host_of(context.job)))
 
     def erase(self, context: StepContext) -> Outcome:
-        """Take everything of the vm off its host; where it never had one there is nothing to do."""
+        """Take everything of the vm off its host; where it never had one there is nothing to do.
+
+        Volumes that outlive it stay; those that have nothing on them yet don't.
+        """
         host = host_of(context.job)
-        return Park(command_for(context.job, host)) if host else Done()
+        if not host:
+            return Done()
+        with self._database.ask() as session:
+            found = session.scalars(select(Volume).where(Volume.vm_id == context.vm.id).order_by(Volume.id)).all()
+            volumes = tuple(plan_of(v, keep=False) for v in found if not (v.keep and v.held_gib))
+        return Park(replace(command_for(context.job, host), volumes=volumes))
 
     def install(self, _context: StepContext) -> Outcome:
         """Wait for the installer to say that it is done."""

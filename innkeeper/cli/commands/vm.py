@@ -92,17 +92,20 @@ def show_(session: Session, name: str, form: str) -> None:
 @vm.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @click.option("-y", "--yes", is_flag=True, help="Don't ask.")
+@click.option("--keep-volumes", is_flag=True, help="Their volumes stay, detached.")
 @shared.waiting
 @shared.output
 @click.pass_obj
-def delete(session: Session, names: tuple[str, ...], yes: bool, wait: bool, timeout: float | None, form: str) -> None:
+def delete(
+    session: Session, /, names: tuple[str, ...], yes: bool, keep_volumes: bool, wait: bool, form: str, **more: Any
+) -> None:
     """Remove vms and their disks."""
     with session.client() as client:
         found = [client.vms.find(name) for name in names]
         _confirm(found, yes)
-        jobs = {client.vms.delete(v.id, etag=v.etag).id: v.name for v in found}
+        jobs = {client.vms.delete(v.id, etag=v.etag, keep_volumes=keep_volumes).id: v.name for v in found}
         if wait:
-            followed(client, jobs, form, timeout)
+            followed(client, jobs, form, more["timeout"])
         else:
             click.echo("\n".join(jobs))
 

@@ -21,7 +21,7 @@ from services.common.contracts.states import HOST_MOVES, HostState, moved
 from services.common.runtime.broker_admin import host_user, rabbit_password_hash
 from services.common.store.host_power import host_powers
 from services.common.store.host_states import move_host
-from services.common.store.models import Claim, Host, Job, Vm, VmLoad
+from services.common.store.models import Claim, Host, Job, Vm, VmLoad, Volume
 from services.common.store.sleeping import Asker, put_to_sleep, wake_up
 from services.common.store.waiting_for_room import ring_for_room
 
@@ -146,6 +146,10 @@ def drop(call: Call, db: Session) -> Answer:
     vms = db.scalar(select(func.count()).select_from(Vm).where(Vm.host_id == row.id, Vm.deleted_at.is_(None))) or 0
     if claims or vms:
         raise Conflict(f"host {row.name!r} holds {max(claims, vms)} vms; delete them first")
+    kept = db.scalar(select(func.count()).select_from(Volume).where(Volume.host_id == row.id, Volume.held_gib > 0))
+    if kept:
+        raise Conflict(f"host {row.name!r} holds {kept} volumes; delete them first")
+    db.execute(delete(Volume).where(Volume.host_id == row.id))  # what is left tells of what is no more
     db.delete(row)
     db.execute(delete(VmLoad).where(VmLoad.host_id == row.id))
     if not call.dry_run:

@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from services.api import etags
@@ -25,7 +25,7 @@ from services.common.contracts.ids import new_id
 from services.common.contracts.states import VmState
 from services.common.contracts.vm import VmSpec
 from services.common.runtime.log import get_logger
-from services.common.store.models import Host, Job, Vm
+from services.common.store.models import Host, Job, Vm, Volume
 from services.common.store.opening import Opening, open_job
 
 log = get_logger(__name__)
@@ -101,13 +101,18 @@ def change(call: Call, db: Session) -> dict[str, Any]:
 
 
 def delete(call: Call, db: Session) -> Answer:
-    """Remove it and its disks, also in the middle of being made. Refused while it is protected."""
+    """Remove it and its disks, also in the middle of being made; volumes stay if they are to be kept.
+
+    Refused while it is protected.
+    """
     vm = locked(call, db)
     etags.check(call.headers.get("If-Match", ""), tagged(call, db, vm)["etag"], required=False)
     if vm.protect:
         raise Conflict(f"vm {vm.name!r} is protected; PATCH protect to false first")
     if vm.state == VmState.DELETING and vm.job_id:
         return _accepted(call, db, vm, db.get_one(Job, vm.job_id))
+    if call.query.get("keep_volumes"):
+        db.execute(update(Volume).where(Volume.vm_id == vm.id).values(keep=True))
     return opened(call, db, vm, "vm.delete", supersede=True)
 
 

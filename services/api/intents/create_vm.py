@@ -4,23 +4,24 @@
 import json
 from typing import Any
 
-from sqlalchemy import String, cast, func, select
+from sqlalchemy import String, cast, select
 from sqlalchemy.orm import Session
 
 from services.api.call import Call
 from services.api.intents.guest_reports import can_be_heard, guest_secrets, token_rows
+from services.api.intents.quota import within_quota
 from services.api.intents.resolve import resolve
 from services.api.intents.world import world_for
 from services.api.passwords import guest_hash
 from services.common.catalog import Delivery
 from services.common.contracts.codec import dump
-from services.common.contracts.errors import Conflict, Invalid, Problem, QuotaExceeded
+from services.common.contracts.errors import Conflict, Invalid, Problem
 from services.common.contracts.flow import INSTALLS
 from services.common.contracts.ids import new_id
 from services.common.contracts.states import VmState
 from services.common.contracts.vm import Secrets, VmSpec
 from services.common.store.control import address_rows
-from services.common.store.models import AddressLease, Job, Project, Vm
+from services.common.store.models import AddressLease, Job, Vm
 from services.common.store.opening import Opening, opened
 from services.common.store.tables import table_of, values_of
 from services.common.store.together import Row, write_together
@@ -51,7 +52,7 @@ def create_vm(call: Call, db: Session) -> tuple[Vm, Job]:
             raise Conflict(_sentence(taken), taken)
     can_be_heard(call, spec.os)
     _given_macs_free(db, call)
-    _within_quota(db, call, spec)
+    _within_quota(call, db, spec)
     plans = {nic.network: dump(world.nets[nic.network]) for nic in spec.nics}
     return _write(call, db, vm_id, spec, plans)
 
@@ -156,26 +157,6 @@ def _given_macs_free(db: Session, call: Call) -> None:
                 raise Conflict(problem.detail, [problem])
 
 
-def _within_quota(db: Session, call: Call, spec: VmSpec) -> None:
-    quotas = call.project.quotas
-    if not quotas:
-        return
-    # Two requests at the same moment must not both see the last free place.
-    db.execute(select(Project.id).where(Project.id == call.project.id).with_for_update())
-    sums = [func.coalesce(func.sum(Vm.spec[key].as_integer()), 0) for key in ("vcpus", "memory_mib", "disk_gib")]
-    query = select(func.count(), *sums).where(
-        Vm.project_id == call.project.id, Vm.deleted_at.is_(None), Vm.state != str(VmState.FAILED)
-    )
-    used = dict(zip(("vms", "vcpus", "memory_mib", "disk_gib"), db.execute(query).one(), strict=True))
+def _within_quota(call: Call, db: Session, spec: VmSpec) -> None:
     asked = {"vms": 1, "vcpus": spec.vcpus, "memory_mib": spec.memory_mib, "disk_gib": spec.disk_gib}
-    problems = [
-        Problem(
-            "/flavor" if key != "vms" and "flavor" in call.body else f"/{key}" if key != "vms" else "",
-            f"quota {key}: {used[key]} of {quotas[key]} are used, this needs {asked[key]}",
-            "delete vms, choose a smaller size, or ask an admin for more",
-        )
-        for key in asked
-        if key in quotas and used[key] + asked[key] > quotas[key]
-    ]
-    if problems:
-        raise QuotaExceeded(problems[0].detail, problems)
+    within_quota(db, call.project, asked, "/flavor" if "flavor" in call.body else "")

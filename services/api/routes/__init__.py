@@ -16,6 +16,7 @@ from services.api.routes.guests import GUEST_ROUTES
 from services.api.routes.images import IMAGE_ROUTES
 from services.api.routes.media import MEDIA_ROUTES
 from services.api.routes.policies import POLICY_ROUTES
+from services.api.routes.volumes import VOLUME_ROUTES
 from services.api.schemas import catalogue as c
 from services.api.schemas import hosts as h
 from services.api.schemas import jobs as j
@@ -49,7 +50,7 @@ VM_ROUTES = (
     Route("POST", "/v1/vms", vms.create, MEMBER, v.VmAndJob(), v.VmAsked(), CHANGE, 202, prepare=vms.prepared),
     Route("GET", "/v1/vms/{vm_id}", vms.get, VIEWER, v.VmShape(), query=READ),
     Route("PATCH", "/v1/vms/{vm_id}", vms.change, MEMBER, v.VmShape(), v.VmChanges(), CHANGE),
-    Route("DELETE", "/v1/vms/{vm_id}", vms.delete, MEMBER, v.VmAndJob(), query=CHANGE, status=202),
+    Route("DELETE", "/v1/vms/{vm_id}", vms.delete, MEMBER, v.VmAndJob(), query=v.Deleting(), status=202),
     _verb("start", vms.start),
     _verb("stop", vms.stop),
     _verb("force-stop", vms.force_stop),
@@ -130,6 +131,7 @@ ROUTES: tuple[Route, ...] = (
     *ACCOUNT_ROUTES,
     *VM_ROUTES,
     *DRIFT_ROUTES,
+    *VOLUME_ROUTES,
     *GUEST_ROUTES,
     *JOB_ROUTES,
     *CATALOGUE_ROUTES,

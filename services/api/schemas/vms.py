@@ -8,7 +8,7 @@ from services.api.certificates import Certificate
 from services.api.schemas.drift import DriftShape
 from services.api.schemas.jobs import JobShape
 from services.api.schemas.links import BondAsked, BondShape, NicAsked, NicShape, VlanAsked, VlanShape
-from services.api.schemas.pieces import Flag, labels, listing, moment, page_of, text, whole
+from services.api.schemas.pieces import Changing, Flag, labels, listing, moment, page_of, text, whole
 from services.common.contracts.states import VmState
 from services.common.contracts.vm import Firmware, Layout
 
@@ -95,6 +95,14 @@ class VmChanges(Schema):
 
     labels = labels()
     protect = Flag()
+
+
+class Deleting(Changing):
+    """The query of a vm's removal."""
+
+    keep_volumes = fields.Boolean(
+        load_default=False, metadata={"description": "Its volumes stay, detached; else those go that aren't to be kept"}
+    )
 
 
 _WATTS = (

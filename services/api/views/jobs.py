@@ -42,6 +42,12 @@ FIRST_GUESS_S = {
     "fall-asleep": 5.0,
     "asleep": 0.1,
     "wake": 120.0,
+    "hold-volume": 0.1,
+    "attach-volume": 1.0,
+    "grow-volume": 1.0,
+    "detach-volume": 2.0,
+    "drop-volume": 1.0,
+    "settle-volume": 0.1,
 }
 
 

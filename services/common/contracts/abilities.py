@@ -7,7 +7,7 @@ A driver declares its own (hostagent.drivers.base.Capability); they arrive in th
 from collections.abc import Collection, Mapping
 
 from services.common.contracts.flow import FLOWS, Flow
-from services.common.contracts.states import RUNNING_VM, VM_MOVES, VmState, may_move
+from services.common.contracts.states import STEADY_VM, VM_MOVES, VmState, may_move
 
 
 class Ability:
@@ -39,6 +39,9 @@ NEEDS: Mapping[str, str] = {
     "reset": Ability.RESET,
     "resize": Ability.RESIZE_OFF,
     "rebuild": Ability.REBUILD,
+    "attach-volume": Ability.VOLUME_ATTACH,
+    "grow-volume": Ability.VOLUME_GROW,
+    "detach-volume": Ability.VOLUME_ATTACH,
 }
 _VERB, _NO_VERBS = "vm.", ("create", "repair", "redefine")
 
@@ -60,5 +63,5 @@ def possible(state: VmState, busy: bool, can: Collection[str]) -> tuple[str, ...
 
 def _from(state: VmState, flow: Flow) -> bool:
     if flow.during is None:
-        return state in RUNNING_VM or state == VmState.STOPPED
+        return state in STEADY_VM
     return may_move(VM_MOVES, state, flow.during)

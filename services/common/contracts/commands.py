@@ -26,6 +26,10 @@ class Verb(StrEnum):
     ERASE = "erase"  # domain, volumes, everything; leaves a tombstone
     INVENTORY = "inventory"  # tell all you have, now; not fenced
     SLEEP = "sleep"  # the host itself; refused while a vm runs. `vm` is the host's id, for order and fence
+    ATTACH_VOLUME = "attach-volume"  # makes it where it is new
+    GROW_VOLUME = "grow-volume"
+    DETACH_VOLUME = "detach-volume"  # and, unless it is kept, removes it
+    DROP_VOLUME = "drop-volume"  # of no vm; `vm` is the volume's id, for order and fence
     EVIDENCE = "evidence"  # tell what can be seen of the vm from outside, now; not fenced
 
 
@@ -53,6 +57,15 @@ class DiskPlan:
     base: Artifact | None = None
     device: str = "disk"  # disk | cdrom
     backing: Artifact | None = None  # the master under `base`, where that is an overlay of one
+
+
+@dataclass(frozen=True)
+class VolumePlan:
+    """A disk with a life of its own: it lies beside the vms and is plugged into one of them at a time."""
+
+    id: str
+    size_gib: int
+    keep: bool = True  # False: who takes it off removes it, with all that is on it
 
 
 @dataclass(frozen=True)
@@ -107,6 +120,7 @@ class Command:
     timeout_s: float
     plan: DeployPlan | None = None
     then: Follow | None = None
+    volumes: tuple[VolumePlan, ...] = ()  # those the verb is about; of an erase: those that go with the vm
 
     def following(self) -> "Command | None":
         """The command to go on with, under the same fence."""

@@ -7,6 +7,7 @@ VIRTIO, SATA, E1000E, VMXNET3 = "virtio", "sata", "e1000e", "vmxnet3"
 DISKS = (VIRTIO, SATA)
 NICS = (VIRTIO, E1000E, VMXNET3)
 TPMS = ("", "2.0")
+SERIAL_LENGTH = 20  # characters that a guest is shown of a virtio disk's
 # What a host must be able to give (its driver's capabilities, in its facts).
 TPM_CAPABILITY, SECURE_BOOT_CAPABILITY = "tpm-2.0", "secure-boot"
 
@@ -26,3 +27,8 @@ class Devices:
         """The capabilities a host must have for it."""
         wanted = ((self.tpm, TPM_CAPABILITY), (self.secure_boot, SECURE_BOOT_CAPABILITY))
         return tuple(capability for asked, capability in wanted if asked)
+
+
+def serial_of(volume_id: str) -> str:
+    """The serial number a guest sees of a volume's disk: the end of its id."""
+    return volume_id.replace("-", "")[-SERIAL_LENGTH:]

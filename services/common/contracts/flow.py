@@ -73,7 +73,13 @@ _DROP_MEDIA = Step("drop-media", Queue.IMAGEBUILDER, 60)
 _STAY_AWAKE = Step("stay-awake", Queue.WORKER, 30)
 _GIVE_UP_WAKING = Step("give-up-waking", Queue.WORKER, 30)
 
-_UNDOS = (_ERASE, _RELEASE, _DISCARD, _DROP_MEDIA, _STAY_AWAKE, _GIVE_UP_WAKING)
+_TAKE_OFF_VOLUME = Step("take-off-volume", Queue.WORKER, 120, parks=True, resend_s=3)
+_LET_GO_VOLUME = Step("let-go-volume", Queue.WORKER, 30)
+# What is booked for a volume comes first and is settled last, so that its undo is the last, too.
+_HOLD_VOLUME = Step("hold-volume", Queue.WORKER, 30, undo="let-go-volume")
+_SETTLE_VOLUME = Step("settle-volume", Queue.WORKER, 30)
+
+_UNDOS = (_ERASE, _RELEASE, _DISCARD, _DROP_MEDIA, _STAY_AWAKE, _GIVE_UP_WAKING, _TAKE_OFF_VOLUME, _LET_GO_VOLUME)
 UNDO_STEPS: Mapping[str, Step] = {s.name: s for s in _UNDOS}
 
 FLOWS: Mapping[str, Flow] = {
@@ -170,6 +176,26 @@ FLOWS: Mapping[str, Flow] = {
             ),
             during=V.REPAIRING,
             after=V.STOPPED,
+        ),
+        Flow(
+            "vm.attach-volume",
+            (
+                _HOLD_VOLUME,
+                Step("attach-volume", Queue.WORKER, 120, undo="take-off-volume", parks=True, resend_s=3),
+                _SETTLE_VOLUME,
+            ),
+        ),
+        Flow(
+            "vm.grow-volume",
+            (_HOLD_VOLUME, Step("grow-volume", Queue.WORKER, 120, parks=True, resend_s=3), _SETTLE_VOLUME),
+        ),
+        Flow(
+            "vm.detach-volume",
+            (_HOLD_VOLUME, Step("detach-volume", Queue.WORKER, 120, parks=True, resend_s=10), _SETTLE_VOLUME),
+        ),
+        Flow(
+            "volume.delete",
+            (_HOLD_VOLUME, Step("drop-volume", Queue.WORKER, 120, parks=True, resend_s=3), _SETTLE_VOLUME),
         ),
         Flow(
             "host.sleep",

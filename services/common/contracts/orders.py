@@ -18,6 +18,10 @@ VERBS: Mapping[str, Verb] = {
     "suspend": Verb.SUSPEND,
     "resume": Verb.RESUME,
     "erase": Verb.ERASE,
+    "attach-volume": Verb.ATTACH_VOLUME,
+    "take-off-volume": Verb.DETACH_VOLUME,
+    "grow-volume": Verb.GROW_VOLUME,
+    "detach-volume": Verb.DETACH_VOLUME,
 }
 
 

@@ -69,8 +69,20 @@ class MediaState(StrEnum):
     DELETED = "deleted"
 
 
-S = TypeVar("S", JobState, VmState, HostState, MediaState)
-J, V, H, M = JobState, VmState, HostState, MediaState
+class VolumeState(StrEnum):
+    """How a volume stands to the vm it is plugged into."""
+
+    ATTACHING = "attaching"  # made where it is new, then plugged in
+    ATTACHED = "attached"
+    GROWING = "growing"
+    DETACHING = "detaching"
+    DETACHED = "detached"  # kept on its host, plugged into nothing
+    DELETING = "deleting"
+    DELETED = "deleted"
+
+
+S = TypeVar("S", JobState, VmState, HostState, MediaState, VolumeState)
+J, V, H, M, D = JobState, VmState, HostState, MediaState, VolumeState
 
 JOB_MOVES: Mapping[JobState, frozenset[JobState]] = {
     J.QUEUED: frozenset({J.RUNNING, J.UNDOING, J.CANCELLED, J.FAILED}),
@@ -85,6 +97,8 @@ JOB_MOVES: Mapping[JobState, frozenset[JobState]] = {
 }
 
 RUNNING_VM = frozenset({V.READY, V.READY_UNVERIFIED, V.NETWORK_MISMATCH})
+# What is done to a vm without giving it another name is done to one of these.
+STEADY_VM = RUNNING_VM | {V.STOPPED}
 SETTLED_VM = RUNNING_VM | {V.STOPPED, V.SUSPENDED, V.MISSING}
 _FROM_RUNNING = SETTLED_VM | {V.STOPPING, V.REBOOTING, V.SUSPENDING, V.DELETING}
 VM_MOVES: Mapping[VmState, frozenset[VmState]] = {
@@ -122,6 +136,16 @@ MEDIA_MOVES: Mapping[MediaState, frozenset[MediaState]] = {
     M.AVAILABLE: frozenset({M.DELETED}),
     M.FAILED: frozenset({M.IMPORTING, M.DELETED}),
     M.DELETED: frozenset(),
+}
+
+VOLUME_MOVES: Mapping[VolumeState, frozenset[VolumeState]] = {
+    D.ATTACHING: frozenset({D.ATTACHED, D.DETACHED, D.DELETED}),
+    D.ATTACHED: frozenset({D.GROWING, D.DETACHING, D.DETACHED, D.DELETED}),
+    D.GROWING: frozenset({D.ATTACHED, D.DETACHED, D.DELETED}),
+    D.DETACHING: frozenset({D.ATTACHED, D.DETACHED, D.DELETED}),
+    D.DETACHED: frozenset({D.ATTACHING, D.DELETING}),
+    D.DELETING: frozenset({D.DETACHED, D.DELETED}),
+    D.DELETED: frozenset({D.ATTACHING}),  # a new one that could not be made is tried again
 }
 
 JOB_ACTIVE = frozenset({J.QUEUED, J.RUNNING, J.WAITING, J.STALLED, J.UNDOING, J.UNDO_WAITING})

@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a vm holds, given back exactly once: its room on a host, and its static addresses."""
+"""What a vm holds, given back exactly once: its room on a host, its volumes, and its static addresses."""
+
+import time
 
 from sqlalchemy import ColumnElement, case, delete, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from services.common.store.catalogue import AddressLease
 from services.common.store.hosts import Claim, Host
+from services.common.store.volumes import leave_volumes
 from services.common.store.waiting_for_room import ring_for_room
 
 
 def give_back(session: Session, vm_id: str) -> bool:
-    """Give back exactly what the vm's claim holds, and its addresses; False where it has no claim (any more).
+    """Give back exactly what the vm's claim holds, its addresses, and the volumes that don't outlive it.
 
-    Vms that wait for room are looked at again.
+    False where it has no claim (any more). Vms that wait for room are looked at again.
     """
+    leave_volumes(session, vm_id, time.time())  # first: whoever locks a volume and its host locks them in this order
     held = give_up_claim(session, vm_id)
     if held:
         ring_for_room(session)

@@ -15,6 +15,7 @@ from services.common.store.policies import Activation, StoredPolicy
 from services.common.store.projects import ApiToken, IdempotencyKey, Membership, Project, RevokedToken, User
 from services.common.store.vm_loads import VmLoad
 from services.common.store.vms import Vm
+from services.common.store.volumes import Volume
 
 __all__ = [
     "Activation",
@@ -49,4 +50,5 @@ __all__ = [
     "User",
     "Vm",
     "VmLoad",
+    "Volume",
 ]

@@ -15,7 +15,7 @@ from services.common.contracts.events import JobEventKind
 from services.common.contracts.flow import FLOWS, Flow
 from services.common.contracts.ids import new_id
 from services.common.contracts.journal import NewEvent
-from services.common.contracts.states import VM_MOVES, JobState, VmState, may_move
+from services.common.contracts.states import STEADY_VM, VM_MOVES, JobState, VmState, may_move
 from services.common.store import drifts, outbox
 from services.common.store.appending import append_events, event_rows
 from services.common.store.jobs import Job, JobEvent, Outbox
@@ -107,12 +107,18 @@ def _take_vm(session: Session, vm: Vm, opening: Opening, flow: Flow, now: float)
         _end_superseded(session, vm.job_id, opening.kind, now)
     if flow.during is not None:
         if not may_move(VM_MOVES, VmState(vm.state), flow.during):
-            verb = opening.kind.removeprefix("vm.")
-            raise IllegalMove(f"vm {vm.name!r} is {vm.state}; {verb} is not possible from there")
+            raise _not_from_there(vm, opening)
         vm.state = str(flow.during)
+    elif vm.state not in STEADY_VM:
+        raise _not_from_there(vm, opening)
     vm.fence += 1
     vm.version += 1
     vm.updated_at = now
+
+
+def _not_from_there(vm: Vm, opening: Opening) -> IllegalMove:
+    verb = opening.kind.removeprefix("vm.")
+    return IllegalMove(f"vm {vm.name!r} is {vm.state}; {verb} is not possible from there")
 
 
 def _end_superseded(session: Session, job_id: str, kind: str, now: float) -> None:

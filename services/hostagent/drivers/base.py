@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from services.common.contracts.abilities import Ability
-from services.common.contracts.commands import DeployPlan
+from services.common.contracts.commands import DeployPlan, VolumePlan
 from services.common.contracts.devices import SECURE_BOOT_CAPABILITY, TPM_CAPABILITY
 from services.common.contracts.errors import HostFailed
 from services.common.contracts.events import HostFacts, InventoryItem
@@ -185,6 +185,25 @@ class Driver(ABC):
     @abstractmethod
     def evidence(self, vm: str) -> Evidence:
         """What can be seen of the vm now; empty parts where nothing can. May come beside any other call for the vm."""
+
+    def attach_volume(self, vm: str, volume: VolumePlan) -> None:
+        """Plug a volume into a vm, running or not, for good; it is made (empty) where it isn't there yet.
+
+        One that is plugged in is left alone. What it holds is never touched; HostFailed when another vm has it.
+        """
+        raise unsupported(self.name, "attach volumes")
+
+    def detach_volume(self, vm: str, volume: str) -> None:
+        """Take a volume off a vm, running or not; returns when the vm has let go of it. One that is off is fine."""
+        raise unsupported(self.name, "detach volumes")
+
+    def grow_volume(self, vm: str, volume: VolumePlan) -> None:
+        """Make a volume of the vm at least as large as this; a running guest sees it at once. It never shrinks."""
+        raise unsupported(self.name, "grow volumes")
+
+    def drop_volume(self, volume: str) -> None:
+        """Remove a volume and all that is on it. One that was never there is fine; HostFailed while a vm has it."""
+        raise unsupported(self.name, "remove volumes")
 
     @abstractmethod
     def close(self) -> None:

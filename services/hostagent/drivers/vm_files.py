@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where an agent keeps what: masters by content, a directory for each vm, a short path for each guest port."""
+"""Where an agent keeps what: masters by content, a directory for each vm, volumes by id, short paths for ports."""
 
 import shutil
 from collections.abc import Iterable
@@ -21,10 +21,11 @@ class VmFiles:
         self.masters = root / "masters"
         self.vms = root / "vms"
         self.ports = root / "ports"
+        self.volumes = root / "volumes"
 
     def prepare(self) -> None:
         """Make the directories; a hypervisor's own user may pass through (0711), only we may list."""
-        for directory in (self.root, self.masters, self.vms, self.ports):
+        for directory in (self.root, self.masters, self.vms, self.ports, self.volumes):
             directory.mkdir(parents=True, exist_ok=True)
             directory.chmod(0o711)
 
@@ -35,6 +36,33 @@ class VmFiles:
     def port(self, vm: str) -> Path:
         """The socket of the vm's guest port: short, since a socket's path may have 107 bytes."""
         return self.ports / _canonical(vm).replace("-", "")[-16:]
+
+    def volume(self, volume: str) -> Path:
+        """The file of a volume, which may not exist. HostFailed when `volume` is no id."""
+        return self.volumes / f"{_canonical(volume, 'volume')}.qcow2"
+
+    def holder(self, volume: str) -> str:
+        """The vm a volume is plugged into, "" for none."""
+        try:
+            return self._holding(volume).read_text(encoding="ascii")
+        except FileNotFoundError:
+            return ""
+
+    def hold(self, volume: str, vm: str) -> None:
+        """Remember that a volume is the vm's; "" that it is nobody's."""
+        if not vm:
+            self._holding(volume).unlink(missing_ok=True)
+            return
+        draft = self._holding(volume).with_suffix(".draft")
+        draft.write_text(_canonical(vm), encoding="ascii")
+        draft.rename(self._holding(volume))
+
+    def _holding(self, volume: str) -> Path:
+        return self.volume(volume).with_suffix(".vm")
+
+    def held_by(self, vm: str) -> list[str]:
+        """The volumes that are plugged into a vm."""
+        return sorted(path.stem for path in self.volumes.glob("*.vm") if self.holder(path.stem) == vm)
 
     def known(self) -> set[str]:
         """The ids of all vms that have a directory."""
@@ -75,11 +103,11 @@ def path_too_long(root: Path) -> int:
     return max(0, len(str(root / _PORT_NAME).encode()) - _SOCKET_PATH_MAX)
 
 
-def _canonical(vm: str) -> str:
+def _canonical(text: str, of: str = "vm") -> str:
     try:
-        return str(UUID(vm))
+        return str(UUID(text))
     except ValueError as error:
-        raise HostFailed(f"{vm!r} is not the id of a vm") from error
+        raise HostFailed(f"{text!r} is not the id of a {of}") from error
 
 
 def _allocated(path: Path) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from services.common.contracts.codec import dump
-from services.common.contracts.commands import DeployPlan
+from services.common.contracts.commands import DeployPlan, VolumePlan
 from services.common.contracts.errors import HostFailed
 from services.common.contracts.events import HostFacts, InventoryItem
 from services.common.contracts.network import NetworkPlan
@@ -26,7 +26,7 @@ from services.hostagent.drivers.base import (
     PowerSeen,
     Usage,
 )
-from services.hostagent.drivers.fake import faults, screen
+from services.hostagent.drivers.fake import faults, screen, volumes
 from services.hostagent.drivers.fake.guest import FakeGuests
 from services.hostagent.drivers.fake.seed import links, read_network_config
 from services.hostagent.drivers.fake.state import FakeState, FakeVm, read_state, write_state
@@ -52,6 +52,9 @@ class FakeDriver(Driver):
             Capability.ISO_OVERLAY,
             Capability.RESET,
             Capability.SUSPEND,
+            Capability.VOLUME_ATTACH,
+            Capability.VOLUME_HOT,
+            Capability.VOLUME_GROW,
         }
     )
 
@@ -88,7 +91,10 @@ class FakeDriver(Driver):
         return Usage(
             cpu_percent=round(min(100.0, 2.0 + 50.0 * sum(vm.vcpus for vm in running) / facts.vcpus), 1),
             memory_used_mib=sum(vm.memory_mib for vm in running),
-            disk_used_gib=float(sum(vm.disk_gib for vm in self._state.vms.values())),
+            disk_used_gib=float(
+                sum(vm.disk_gib for vm in self._state.vms.values())
+                + sum(volume.size_gib for volume in self._state.volumes.values())
+            ),
             running_vms=len(running),
             vm_cpu_s={vm.id: 0.5 * vm.vcpus * max(0.0, time.time() - vm.started_at) for vm in running},
         )
@@ -178,7 +184,8 @@ class FakeDriver(Driver):
         if found is not None:
             hit("agent.before-undefine")
             with self._lock:
-                self._write(replace(self._state, vms={k: v for k, v in self._state.vms.items() if k != vm}))
+                left = replace(self._state, vms={k: v for k, v in self._state.vms.items() if k != vm})
+                self._write(volumes.let_go(left, vm))
             hit("agent.after-undefine")
             self._seen(vm, Power.ABSENT)
         self._files.erase(vm)
@@ -201,6 +208,32 @@ class FakeDriver(Driver):
             return Evidence()
         console = f"fake console of {found.name}, boot {found.boots}\n{self._guests.console(vm)}"
         return Evidence(console, screen.png(found.uuid) if found.power == Power.ON else b"")
+
+    def attach_volume(self, vm: str, volume: VolumePlan) -> None:
+        hit("agent.before-attach-volume")
+        self._plug(vm, lambda state: volumes.attached(state, vm, volume))
+        hit("agent.after-attach-volume")
+
+    def detach_volume(self, vm: str, volume: str) -> None:
+        hit("agent.before-detach-volume")
+        with self._lock:
+            self._write(volumes.detached(self._state, vm, volume))
+        hit("agent.after-detach-volume")
+
+    def grow_volume(self, vm: str, volume: VolumePlan) -> None:
+        self._plug(vm, lambda state: volumes.grown(state, vm, volume))
+
+    def drop_volume(self, volume: str) -> None:
+        with self._lock:
+            self._write(volumes.dropped(self._state, volume))
+        hit("agent.after-drop-volume")
+
+    def _plug(self, vm: str, change: Callable[[FakeState], FakeState]) -> None:
+        with self._lock:
+            found = self._need(vm)
+            if self._habits.has(faults.PLUG_FAILS, found.name):
+                raise HostFailed(f"changing {found.name}: the fake host was told to refuse")
+            self._write(change(self._state))
 
     def close(self) -> None:
         for timer in list(self._timers):

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 DEPLOY_FAILS = "deploy-fails"  # the hypervisor refuses the definition
 START_FAILS = "start-fails"  # the hypervisor refuses to start it
 ERASE_FAILS = "erase-fails"
+PLUG_FAILS = "plug-fails"  # the hypervisor refuses to plug volumes and cards in
 NEVER_BOOTS = "never-boots"  # runs, and its guest never speaks
 BOOT_FAILS = "boot-fails"  # its guest reports a failure
 INSTALL_FAILS = "install-fails"  # its installer reports a failure, half-way
@@ -22,6 +23,7 @@ FAULTS = frozenset(
         DEPLOY_FAILS,
         START_FAILS,
         ERASE_FAILS,
+        PLUG_FAILS,
         NEVER_BOOTS,
         BOOT_FAILS,
         INSTALL_FAILS,

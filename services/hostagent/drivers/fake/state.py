@@ -3,7 +3,7 @@
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.common.contracts.codec import dump, load
@@ -33,11 +33,21 @@ class FakeVm:
 
 
 @dataclass(frozen=True)
+class FakeVolume:
+    """A volume on the fake host, and the vm it is plugged into ("" none)."""
+
+    id: str
+    size_gib: int
+    vm: str = ""
+
+
+@dataclass(frozen=True)
 class FakeState:
-    """All there is. Networks by id, as JSON text of their plan."""
+    """All there is. Networks by id, as JSON text of their plan; volumes by id."""
 
     vms: dict[str, FakeVm]
     networks: dict[str, str]
+    volumes: dict[str, FakeVolume] = field(default_factory=dict)
 
 
 def read_state(path: Path) -> FakeState:

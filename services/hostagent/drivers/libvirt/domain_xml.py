@@ -99,7 +99,8 @@ def _add_devices(devices: etree._Element, plan: DeployPlan, files: Files) -> Non
             _add_disk(devices, disk, _target(plan, disk, index), boot)
         else:
             _add_disk(devices, disk, _target(plan, disk, index), 0)
-    if plan.devices.disk == VIRTIO and any(disk.cdrom for disk in files.disks):
+    if plan.devices.disk == VIRTIO:
+        # For drives, and for volumes: what is on it is plugged in and out without a slot of the machine's own.
         etree.SubElement(devices, "controller", type="scsi", model="virtio-scsi")
     for nic in plan.nics:
         interface = etree.SubElement(devices, "interface", type="network")

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import libvirt
 
-from services.common.contracts.commands import DeployPlan
+from services.common.contracts.commands import DeployPlan, VolumePlan
 from services.common.contracts.errors import HostFailed
 from services.common.contracts.events import HostFacts, InventoryItem
 from services.common.contracts.network import NetworkPlan
@@ -34,6 +34,7 @@ from services.hostagent.drivers.libvirt.domains import Domains
 from services.hostagent.drivers.libvirt.lifecycle import Lifecycle, power_of
 from services.hostagent.drivers.libvirt.networks import Networks
 from services.hostagent.drivers.libvirt.offered import offered
+from services.hostagent.drivers.libvirt.plugged_volumes import PluggedVolumes
 from services.hostagent.drivers.libvirt.screen import console_tail, screenshot
 from services.hostagent.drivers.libvirt.vendor_errors import code, translated
 from services.hostagent.drivers.libvirt.volumes import make_files
@@ -63,6 +64,9 @@ class LibvirtDriver(Driver):
             Capability.ISO_OVERLAY,
             Capability.RESET,
             Capability.SUSPEND,
+            Capability.VOLUME_ATTACH,
+            Capability.VOLUME_HOT,
+            Capability.VOLUME_GROW,
         }
     )
 
@@ -73,6 +77,7 @@ class LibvirtDriver(Driver):
         self._machine = Machine(self._files)
         self._networks = Networks(settings.platform)
         self._domains = Domains(settings.platform)
+        self._volumes = PluggedVolumes(self._files, self._domains)
         self._seen: PowerSeen = _nobody
         self._resync: Callable[[], None] = _nothing
         self._turn = threading.BoundedSemaphore(_WIDTH)
@@ -130,8 +135,9 @@ class LibvirtDriver(Driver):
                 self._domains.remark(existing, owner)
                 return
             hit("agent.before-define")
-            conn.defineXML(xml)
+            defined = conn.defineXML(xml)
             hit("agent.after-define")
+            self._volumes.attach_again(defined, owner.vm)
             self._domains.learn(owner)
 
     def start(self, vm: str) -> None:
@@ -225,6 +231,24 @@ class LibvirtDriver(Driver):
         with translated(f"looking at the screen of vm {vm}"):
             domain = self._domains.find(conn, vm)
             return Evidence(console, screenshot(conn, domain) if domain is not None else b"")
+
+    def attach_volume(self, vm: str, volume: VolumePlan) -> None:
+        conn = self._connection.get()
+        with self._turn, translated(f"plugging volume {volume.id} into vm {vm}"):
+            self._volumes.attach(conn, vm, volume)
+
+    def detach_volume(self, vm: str, volume: str) -> None:
+        with translated(f"taking volume {volume} off vm {vm}"):
+            self._volumes.detach(self._connection.get(), vm, volume)
+
+    def grow_volume(self, vm: str, volume: VolumePlan) -> None:
+        conn = self._connection.get()
+        with self._turn, translated(f"making volume {volume.id} of vm {vm} larger"):
+            self._volumes.grow(conn, vm, volume)
+
+    def drop_volume(self, volume: str) -> None:
+        with translated(f"removing volume {volume}"):
+            self._volumes.drop(self._connection.get(), volume)
 
     def close(self) -> None:
         self._connection.close()

@@ -57,6 +57,11 @@ def check_overlay(path: Path, backing: Path) -> Base:
     return Base(backing, "raw", size)
 
 
+def disk_size(path: Path) -> int:
+    """The size of the disk in a qcow2, in bytes; ValueError when it is none."""
+    return _beginning(path)[0]
+
+
 def _beginning(path: Path) -> tuple[int, int]:
     """(size of the disk, incompatible features) of a qcow2; ValueError when it is none."""
     with path.open("rb") as file:
