@@ -68,6 +68,7 @@ class DriverSettings:
     capacity: Capacity = Capacity()
     power_curve: tuple[float, ...] = ()
     fake: Mapping[str, object] = field(default_factory=dict)
+    vsphere: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
