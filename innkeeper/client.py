@@ -11,7 +11,7 @@ from innkeeper.credentials import Credentials, Renewal, exchanged
 from innkeeper.models.account import Tokens
 from innkeeper.models.catalogue import Flavor, Network, Os
 from innkeeper.models.shape import load
-from innkeeper.resources.accounts import Projects, Users
+from innkeeper.resources.accounts import ApiTokens, Projects, Users
 from innkeeper.resources.collection import Collection
 from innkeeper.resources.events import Events
 from innkeeper.resources.hosts import Hosts
@@ -62,6 +62,7 @@ class Client:
         self.media = MediaLibrary(self._transport)
         self.users = Users(self._transport)
         self.projects = Projects(self._transport)
+        self.tokens = ApiTokens(self._transport)
         self.placements = Placements(self._transport)
         self.decisions = Decisions(self._transport)
         self.policies = Policies(self._transport)

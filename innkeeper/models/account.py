@@ -10,6 +10,15 @@ from innkeeper.models.shape import Answer
 
 
 @dataclass(frozen=True, kw_only=True)
+class Place(Answer):
+    """A project and somebody's role in it."""
+
+    id: str = ""
+    name: str = ""
+    role: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class User(Answer):
     """A person or machine that signs in; role is admin, operator, member or viewer."""
 
@@ -18,7 +27,14 @@ class User(Answer):
     admin: bool = False
     disabled: bool = False
     role: str = ""
+    projects: tuple[Place, ...] = ()
     created_at: datetime | None = None
+    etag: str = ""
+
+    @property
+    def name(self) -> str:
+        """As other things are called."""
+        return self.username
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +43,34 @@ class Project(Answer):
 
     id: str = ""
     name: str = ""
+    description: str = ""
     role: str = ""  # yours, where the answer says so
     quotas: Mapping[str, Any] = field(default_factory=dict)
     created_at: datetime | None = None
+    etag: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member(Answer):
+    """A user's role in a project: viewer, member or operator."""
+
+    user: str = ""
+    username: str = ""
+    role: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiToken(Answer):
+    """An API token; its secret comes once, with the answer that made it, and is never printed by repr()."""
+
+    id: str = ""
+    name: str = ""
+    scopes: tuple[str, ...] = ()
+    project: str | None = None
+    expires_at: datetime | None = None
+    last_used_at: datetime | None = None
+    created_at: datetime | None = None
+    token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
