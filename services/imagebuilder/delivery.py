@@ -10,10 +10,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from services.common.contracts.commands import Artifact, DiskPlan
+from services.common.formats.spliced import Spliced
 from services.imagebuilder.checksum import sha256_of
 from services.imagebuilder.installation import Installation
 from services.imagebuilder.places import INSTALL, Places
-from services.imagebuilder.slots.splice import Spliced
 
 OVERLAY = "iso-overlay"  # the capability of a host's driver (hostagent.drivers.base.Capability)
 Deliver = Callable[[Places, str, Installation], DiskPlan]

@@ -22,12 +22,12 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from services.common.contracts.errors import InnkeeperError
+from services.common.formats.spliced import Spliced
 from services.common.runtime.log import get_logger
 from services.common.runtime.signing import BadSignature, verify_url_token
 from services.imagebuilder.media.uploads import Piece, Uploads
 from services.imagebuilder.metrics import BYTES_SERVED, REQUESTS
 from services.imagebuilder.places import Places
-from services.imagebuilder.slots.splice import Spliced
 
 log = get_logger(__name__)
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")

@@ -11,12 +11,12 @@ from services.common.catalog import systems, template
 from services.common.catalog.entries import MasterPlan
 from services.common.contracts.errors import ImageFailed
 from services.common.contracts.states import MediaState
+from services.common.formats.spliced import Spliced
 from services.imagebuilder.checksum import sha256_of
 from services.imagebuilder.delivery import LADDER, installer_disk
 from services.imagebuilder.installation import Installation, Installations, Wanted, recipe_of
 from services.imagebuilder.masters import MasterStore
 from services.imagebuilder.places import Places
-from services.imagebuilder.slots.splice import Spliced
 from services.imagebuilder.sources import Sources
 from tests.support.bootable import make_medium
 from tests.support.imaging import PROJECT, SECRETS, VM_ID, Told, a_spec, add_media, new_database

@@ -16,6 +16,7 @@ from services.common.catalog import systems
 from services.common.contracts.codec import dump
 from services.common.contracts.errors import Conflict, Invalid, NotFound, TryAgain
 from services.common.contracts.vm import Secrets, VmSpec
+from services.common.formats.spliced import Spliced
 from services.common.runtime.keys import Keys
 from services.common.store.database import Database
 from services.common.store.images import Image
@@ -24,7 +25,6 @@ from services.imagebuilder.leftovers import collect
 from services.imagebuilder.masters import MasterStore
 from services.imagebuilder.ordering import Orders
 from services.imagebuilder.places import INSTALL, SEED, Places
-from services.imagebuilder.slots.splice import Spliced
 from services.imagebuilder.sources import Sources
 from tests.support.image_builder import keep_a_medium
 from tests.support.imaging import PROJECT, SECRETS, a_spec, new_database, new_keys

@@ -10,11 +10,11 @@ import pytest
 
 from services.common.catalog import Delivery, systems
 from services.common.contracts.errors import Invalid
+from services.common.formats.spliced import Spliced
 from services.imagebuilder.seed import seed_files
 from services.imagebuilder.slots.layout import Slot
 from services.imagebuilder.slots.overlay import write_overlay
 from services.imagebuilder.slots.pack import empty_archive, pack_files
-from services.imagebuilder.slots.splice import Spliced
 from tests.support.arbitrary import SEED, a_wish
 from tests.support.imaging import VM_ID
 

@@ -16,12 +16,12 @@ import pycdlib
 import pytest
 
 from services.common.contracts.errors import ImageFailed, Invalid
+from services.common.formats.spliced import Spliced
 from services.imagebuilder.masters import MasterStore
 from services.imagebuilder.slots.layout import Patch, Plan, Recipe, Slot
 from services.imagebuilder.slots.master import SlottedMaster, ensure_slotted
 from services.imagebuilder.slots.overlay import write_overlay
 from services.imagebuilder.slots.pack import pack_files, pack_text
-from services.imagebuilder.slots.splice import Spliced
 from tests.support.bootable import ESP, GRUB_CFG, KERNEL, make_medium, xorriso
 from tests.support.imaging import Told
 from tests.support.missing import missing

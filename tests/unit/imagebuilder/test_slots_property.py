@@ -7,9 +7,9 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.common.formats.spliced import Spliced
 from services.imagebuilder.slots.layout import Patch
 from services.imagebuilder.slots.overlay import write_overlay
-from services.imagebuilder.slots.splice import Spliced
 
 _NUMBERS = st.integers(0, 3 << 20)
 
