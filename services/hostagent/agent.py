@@ -176,6 +176,7 @@ def _settings(config: AgentConfig) -> DriverSettings:
         capacity=config.capacity,
         power_curve=config.power_curve,
         fake=config.fake,
+        vsphere=config.vsphere,
     )
 
 

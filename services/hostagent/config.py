@@ -21,7 +21,8 @@ VARIABLE = "INNKEEPER_AGENT_CONFIG"
 _ACCELERATORS = ("auto", "kvm", "tcg")
 _REQUIRED = ("host_id", "platform", "driver", "broker_url", "command_public_key", "directory")
 _POWER = ("power_curve", "power_meter", "sleep")
-_OPTIONAL = ("libvirt_uri", "accelerator", *_POWER, "zone", "capacity", "metrics_port", "masters_keep_h", "fake")
+_DRIVERS_OWN = ("fake", "vsphere")
+_OPTIONAL = ("libvirt_uri", "accelerator", *_POWER, "zone", "capacity", "metrics_port", "masters_keep_h", *_DRIVERS_OWN)
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -49,6 +50,7 @@ class AgentConfig:
     metrics_port: int = 0
     masters_keep_h: float = 24.0  # 0: for ever
     fake: Mapping[str, Any] = field(default_factory=dict)
+    vsphere: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_config(environment: Mapping[str, str]) -> AgentConfig:
@@ -96,7 +98,7 @@ def config_problems(data: Mapping[str, Any]) -> list[str]:
         problems.append(f"metrics_port: {port!r} is no port")
     if not _is_amount(data.get("masters_keep_h", 24)):
         problems.append(f"masters_keep_h: {data['masters_keep_h']!r} is no number of hours")
-    return problems + _fake_problems(data)
+    return problems + _fake_problems(data) + _vsphere_problems(data)
 
 
 def _directory_problems(directory: str) -> list[str]:
@@ -139,6 +141,15 @@ def _fake_problems(data: Mapping[str, Any]) -> list[str]:
     return habits_problems(fake)
 
 
+def _vsphere_problems(data: Mapping[str, Any]) -> list[str]:
+    vsphere = data.get("vsphere")
+    if data["driver"] != "vsphere":
+        return ["vsphere: only the vsphere driver has it"] if vsphere is not None else []
+    from services.hostagent.drivers.vsphere.settings import vsphere_problems
+
+    return vsphere_problems(vsphere)
+
+
 def _is_amount(value: Any) -> bool:
     return not isinstance(value, bool) and isinstance(value, int | float) and value >= 0
 
@@ -163,4 +174,5 @@ def _made(data: Mapping[str, Any]) -> AgentConfig:
         metrics_port=data.get("metrics_port", 0),
         masters_keep_h=float(data.get("masters_keep_h", 24)),
         fake=data.get("fake") or {},
+        vsphere=data.get("vsphere") or {},
     )

@@ -10,6 +10,7 @@ from services.hostagent.drivers.base import Driver, DriverSettings
 DRIVERS: Mapping[str, str] = {
     "fake": "services.hostagent.drivers.fake.driver:FakeDriver",
     "libvirt": "services.hostagent.drivers.libvirt.driver:LibvirtDriver",
+    "vsphere": "services.hostagent.drivers.vsphere.driver:VsphereDriver",
 }
 
 

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The vSphere driver: UUIDs derived from our ids, images streamed to the datastore, changes told by the server."""
+
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from services.common.contracts.commands import DeployPlan, VolumePlan
+from services.common.contracts.errors import HostFailed
+from services.common.contracts.events import HostFacts, InventoryItem
+from services.common.contracts.network import NetworkPlan
+from services.common.runtime.failpoints import hit
+from services.hostagent.drivers.base import (
+    Capability,
+    Driver,
+    DriverSettings,
+    Evidence,
+    Owner,
+    Power,
+    PowerSeen,
+    Usage,
+)
+from services.hostagent.drivers.vm_files import VmFiles
+from services.hostagent.drivers.vsphere import host_facts, powering
+from services.hostagent.drivers.vsphere.hypervisor import hypervisor
+from services.hostagent.drivers.vsphere.machines import Machine
+from services.hostagent.drivers.vsphere.making import make
+from services.hostagent.drivers.vsphere.plugged_volumes import PluggedVolumes
+from services.hostagent.drivers.vsphere.screen import screenshot
+from services.hostagent.drivers.vsphere.settings import read_settings
+from services.hostagent.drivers.vsphere.watch import Watch
+
+
+class VsphereDriver(Driver):
+    """See Driver. Guests have no port to us here: they report by the network, and VMware Tools tell the rest."""
+
+    name: ClassVar[str] = "vsphere"
+    capabilities: ClassVar[frozenset[str]] = frozenset(
+        {
+            Capability.BRIDGE,
+            Capability.UEFI,
+            Capability.SECURE_BOOT,
+            Capability.SCREENSHOT,
+            Capability.ISO_OVERLAY,
+            Capability.RESET,
+            Capability.SUSPEND,
+            Capability.VOLUME_ATTACH,
+            Capability.VOLUME_HOT,
+            Capability.VOLUME_GROW,
+        }
+    )
+
+    def __init__(self, settings: DriverSettings) -> None:
+        self._settings = settings
+        self._files = VmFiles(settings.directory)
+        self._files.prepare()
+        own = read_settings(settings.vsphere)
+        self._url = own.url
+        self.at = hypervisor(own, settings.platform)
+        self._volumes = PluggedVolumes(self.at, self._files)
+        self._watch = Watch(self.at.session, self.at.places, self.at.machines, self.power)
+        self.at.place()  # found now or refused now, with the names there are
+
+    def facts(self) -> HostFacts:
+        capacity = self._settings.capacity
+        version = self.at.session.call("asking vSphere for its version", lambda seat: seat.content.about.version)
+        sizes = self.at.call("asking vSphere for its hosts", host_facts.sizes)
+        return HostFacts(
+            driver=self.name,
+            version=version,
+            vcpus=capacity.vcpus or sizes.vcpus,
+            memory_mib=capacity.memory_mib or sizes.memory_mib,
+            disk_gib=capacity.disk_gib or sizes.disk_gib,
+            capabilities=tuple(sorted(self.capabilities)),
+            traits=("x86_64", "vsphere"),
+            accelerator="",
+            hypervisor_uri=self._url,
+            power_curve=self._settings.power_curve,
+        )
+
+    def usage(self) -> Usage:
+        return self.at.call("asking vSphere how busy it is", host_facts.usage)
+
+    def inventory(self) -> list[InventoryItem]:
+        machines = self.at.call("listing vms", self.at.machines.all)
+        items = [self._item(machine) for machine in machines]
+        unlisted = sorted(self._files.known() - {item.vm for item in items})
+        if not unlisted:
+            return items
+        # One that was moved out of our folder is still there: its files here tell us to ask for it by its UUID.
+        moved = self.at.call("looking for vms", lambda seat, place: self.at.machines.some(seat, place, unlisted))
+        items += [self._item(machine) for machine in moved]
+        absent = [vm for vm in unlisted if vm not in {machine.owner.vm for machine in moved}]
+        return items + [InventoryItem(vm, 0, Power.ABSENT, "", self._settings.platform) for vm in absent]
+
+    def ensure_network(self, plan: NetworkPlan) -> None:
+        self.at.call(
+            f"looking for network {plan.name}", lambda seat, place: self.at.networks.backing(seat, place, plan)
+        )
+
+    def deploy(self, plan: DeployPlan, owner: Owner, files: Mapping[str, Path]) -> None:
+        self._files.vm(owner.vm).mkdir(mode=0o711, exist_ok=True)  # from here on the vm is in our inventory
+        make(self.at, plan, owner, files)
+
+    def start(self, vm: str) -> None:
+        powering.start(self.at, vm)
+
+    def press_power(self, vm: str) -> None:
+        powering.press(self.at, vm)
+
+    def force_stop(self, vm: str) -> None:
+        powering.force_stop(self.at, vm)
+
+    def reset(self, vm: str) -> None:
+        powering.reset(self.at, vm)
+
+    def suspend(self, vm: str) -> None:
+        powering.suspend(self.at, vm)
+
+    def resume(self, vm: str) -> None:
+        powering.resume(self.at, vm)
+
+    def erase(self, vm: str) -> None:
+        self._files.vm(vm)  # an id that is none is refused before anything is touched
+        self.force_stop(vm)
+        self._volumes.detach_all(vm)
+        powering.erase(self.at, vm)
+        try:
+            self._files.erase(vm)
+        except OSError as error:
+            raise HostFailed(f"the files of vm {vm} can't be removed: {error}") from error
+        hit("agent.after-remove-files")
+
+    def power(self, vm: str) -> str:
+        machine = self.at.find(vm)
+        return machine.power if machine is not None else Power.ABSENT
+
+    def watch(self, seen: PowerSeen, resync: Callable[[], None]) -> None:
+        self._watch.start(seen, resync)
+
+    def guest_channel(self, vm: str) -> socket.socket | None:
+        return None
+
+    def evidence(self, vm: str) -> Evidence:
+        machine = self.at.find(vm)
+        if machine is None or machine.power != Power.ON:
+            return Evidence()
+        return Evidence("", screenshot(self.at.session, self.at.datastore, self.at.place(), machine.ref))
+
+    def attach_volume(self, vm: str, volume: VolumePlan) -> None:
+        self._volumes.attach(vm, volume)
+
+    def detach_volume(self, vm: str, volume: str) -> None:
+        self._volumes.detach(vm, volume)
+
+    def grow_volume(self, vm: str, volume: VolumePlan) -> None:
+        self._volumes.grow(vm, volume)
+
+    def drop_volume(self, volume: str) -> None:
+        self._volumes.drop(volume)
+
+    def close(self) -> None:
+        self._watch.stop()
+        self.at.session.close()
+
+    def _item(self, machine: Machine) -> InventoryItem:
+        owner = machine.owner
+        return InventoryItem(owner.vm, owner.fence, machine.power, machine.name, owner.platform)

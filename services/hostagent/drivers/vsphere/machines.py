@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which of vSphere's vms are ours: found by derived UUID, told by the owner mark, never by name."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pyVmomi import vim
+
+from services.common.contracts.errors import HostFailed
+from services.common.contracts.vm import hypervisor_uuid
+from services.hostagent.drivers.base import Owner, Power
+from services.hostagent.drivers.vsphere.collector import Found, of, retrieve, within
+from services.hostagent.drivers.vsphere.mark import read_mark
+from services.hostagent.drivers.vsphere.places import Place
+from services.hostagent.drivers.vsphere.session import Seat
+
+PATHS = ("name", "runtime.powerState", "config.extraConfig")
+_POWER = {"poweredOn": Power.ON, "poweredOff": Power.OFF, "suspended": Power.PAUSED}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One of our vms, as it was when we looked."""
+
+    ref: Any
+    name: str
+    power: str
+    owner: Owner
+
+
+def devices_of(seat: Seat, machine: Machine) -> list[Any]:
+    """The hardware of a vm; none when it has vanished."""
+    found = retrieve(seat, of([machine.ref], vim.VirtualMachine, ("config.hardware.device",)))
+    return list(found[0].get("config.hardware.device", ())) if found else []
+
+
+def power_of(state: Any) -> str:
+    """Our word for vSphere's."""
+    return _POWER.get(str(state), Power.OFF)
+
+
+class Machines:
+    """Looks them up, and remembers which object is which vm, for those that only tell of a change."""
+
+    def __init__(self, platform: str) -> None:
+        self._platform = platform
+        self._vms: dict[str, str] = {}  # by vSphere's id of the object
+
+    def find(self, seat: Seat, place: Place, vm: str) -> Machine | None:
+        """The vm or None; HostFailed when its UUID belongs to somebody else."""
+        uuid = hypervisor_uuid(vm)
+        ref = seat.content.searchIndex.FindByUuid(place.datacenter, uuid, True, True)
+        if ref is None:
+            return None
+        found = retrieve(seat, of([ref], vim.VirtualMachine, PATHS))
+        if not found:
+            return None
+        machine = self.ours(found[0])
+        if machine is None or machine.owner.vm != vm:
+            raise HostFailed(f"the UUID {uuid} on this hypervisor is somebody else's vm {found[0].get('name')!r}")
+        return machine
+
+    def need(self, seat: Seat, place: Place, vm: str) -> Machine:
+        """As `find`, but HostFailed when it isn't there."""
+        machine = self.find(seat, place, vm)
+        if machine is None:
+            raise HostFailed(f"vm {vm} is not on this host", extra={"power": "absent"})
+        return machine
+
+    def all(self, seat: Seat, place: Place) -> list[Machine]:
+        """Every vm of ours in our folder, in one call."""
+        found = retrieve(seat, within(place.view, vim.VirtualMachine, PATHS))
+        machines = [self.ours(item) for item in found]
+        return [machine for machine in machines if machine is not None]
+
+    def some(self, seat: Seat, place: Place, vms: Sequence[str]) -> list[Machine]:
+        """Those of these vms that are there and ours, wherever they are."""
+        search = seat.content.searchIndex
+        refs = [search.FindByUuid(place.datacenter, hypervisor_uuid(vm), True, True) for vm in vms]
+        found = retrieve(seat, of([ref for ref in refs if ref is not None], vim.VirtualMachine, PATHS))
+        machines = [self.ours(item) for item in found]
+        return [machine for machine in machines if machine is not None and machine.owner.vm in vms]
+
+    def ours(self, found: Found) -> Machine | None:
+        """The vm behind an object; None where it isn't ours."""
+        owner = read_mark(found.get("config.extraConfig", ()))
+        if owner is None or owner.platform != self._platform:
+            return None
+        self._vms[found.ref._moId] = owner.vm
+        return Machine(found.ref, found.get("name", ""), power_of(found.get("runtime.powerState")), owner)
+
+    def vm_of(self, seat: Seat, ref: Any) -> str | None:
+        """Which of our vms an object is; one we never met is looked at."""
+        if ref._moId not in self._vms:
+            for item in retrieve(seat, of([ref], vim.VirtualMachine, PATHS)):
+                self.ours(item)
+        return self._vms.get(ref._moId)
+
+    def learn(self, ref: Any, vm: str) -> None:
+        """We have just made it."""
+        self._vms[ref._moId] = vm

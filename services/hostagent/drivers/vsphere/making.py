@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Making a vm: its images go to the datastore first, then vSphere makes the rest of it in one go.
+
+So a vm that exists is whole. What was only begun is an image or two in the vm's directory, written again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pyVmomi import vim
+
+from services.common.contracts.commands import DeployPlan, DiskPlan
+from services.common.contracts.errors import HostFailed
+from services.common.runtime.failpoints import hit
+from services.hostagent.drivers.base import Owner, Power
+from services.hostagent.drivers.vsphere.host_facts import free_bytes
+from services.hostagent.drivers.vsphere.hypervisor import Hypervisor
+from services.hostagent.drivers.vsphere.machine_spec import images_of, vm_spec
+from services.hostagent.drivers.vsphere.machines import Machine
+from services.hostagent.drivers.vsphere.mark import mark
+from services.hostagent.drivers.vsphere.places import Place
+from services.hostagent.drivers.vsphere.session import Seat
+
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class _Order:
+    """A vm to be made; `images` by their places among its disks."""
+
+    plan: DeployPlan
+    owner: Owner
+    images: Mapping[int, DiskPlan]
+
+
+def make(at: Hypervisor, plan: DeployPlan, owner: Owner, files: Mapping[str, Path]) -> None:
+    """Make the vm, or hand the one that is there to its newer fence."""
+    existing = at.find(owner.vm)
+    if existing is not None:
+        _hand_over(at, existing, plan, owner)
+        return
+    order, doing = _Order(plan, owner, images_of(plan)), f"making {plan.name}"
+    place = at.call(doing, lambda seat, place: _begin(at, seat, place, order))
+    paths = {number: _written(at, place, owner.vm, disk, files) for number, disk in order.images.items()}
+    hit("agent.before-define")
+    made = at.run(doing, lambda seat, place: _create(at, seat, place, order, paths))
+    at.machines.learn(made, owner.vm)
+    hit("agent.after-define")
+
+
+def _hand_over(at: Hypervisor, machine: Machine, plan: DeployPlan, owner: Owner) -> None:
+    spec = vim.vm.ConfigSpec(extraConfig=[mark(owner)])
+    if machine.power == Power.OFF:
+        spec.numCPUs, spec.memoryMB = plan.vcpus, plan.memory_mib
+    if machine.owner != owner or machine.power == Power.OFF:
+        at.run(f"handing over {plan.name}", lambda _seat, _place: machine.ref.ReconfigVM_Task(spec))
+
+
+def _begin(at: Hypervisor, seat: Seat, place: Place, order: _Order) -> Place:
+    """All that can be refused is refused here, before anything is written."""
+    doing = f"making {order.plan.name}"
+    if seat.content.searchIndex.FindChild(place.folder, order.plan.name) is not None:
+        raise HostFailed(f"{doing}: another vm in our folder has that name")
+    for nic in order.plan.nics:
+        at.networks.backing(seat, place, nic.network)
+    if not order.images:
+        return place
+    # A server that runs full in the middle of an image says it in no words of its own.
+    needed, free = _size(order.images), free_bytes(seat, place)
+    if needed > free:
+        raise HostFailed(
+            f"{doing}: datastore {place.datastore_name} has {free // _MIB} MiB free, the images of the vm take"
+            f" {needed // _MIB} MiB"
+        )
+    at.datastore.make_directory(seat, place, order.owner.vm)
+    return place
+
+
+def _size(images: Mapping[int, DiskPlan]) -> int:
+    artifacts = (disk.backing or disk.base for disk in images.values())
+    return sum(artifact.size for artifact in artifacts if artifact is not None)
+
+
+def _written(at: Hypervisor, place: Place, vm: str, disk: DiskPlan, files: Mapping[str, Path]) -> str:
+    """The path of an image on the datastore, once it is there."""
+    assert disk.base is not None
+    name = f"{vm}/{disk.role}-{disk.base.sha256[:16]}.iso"
+    hit("agent.before-volume")
+    if disk.backing is not None:
+        at.datastore.put_spliced(place, name, files[disk.base.sha256], files[disk.backing.sha256])
+    else:
+        at.datastore.put_file(place, name, files[disk.base.sha256])
+    hit("agent.after-volume")
+    return at.datastore.path(place, name)
+
+
+def _create(at: Hypervisor, seat: Seat, place: Place, order: _Order, paths: Mapping[int, str]) -> Any:
+    backings = [at.networks.backing(seat, place, nic.network) for nic in order.plan.nics]
+    spec = vm_spec(order.plan, order.owner, place.datastore_name, paths, backings)
+    return place.folder.CreateVM_Task(spec, place.pool)

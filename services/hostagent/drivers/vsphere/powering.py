@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Power, and what else vSphere does to a vm at once. What is as it should be is left alone."""
+
+from collections.abc import Callable
+from typing import Any
+
+from pyVmomi import vim, vmodl
+
+from services.common.contracts.errors import HostFailed
+from services.common.runtime.failpoints import hit
+from services.common.runtime.log import get_logger
+from services.hostagent.drivers.base import Power
+from services.hostagent.drivers.vsphere.hypervisor import Hypervisor
+from services.hostagent.drivers.vsphere.machines import Machine
+from services.hostagent.drivers.vsphere.places import Place
+from services.hostagent.drivers.vsphere.session import Seat
+
+log = get_logger(__name__)
+_POWER_S = 180.0
+_DEAF = (vim.fault.ToolsUnavailable, vim.fault.InvalidPowerState)
+
+
+def start(at: Hypervisor, vm: str) -> None:
+    """Power on; one that stands still goes on."""
+    _change(at, vm, f"starting vm {vm}", Power.ON, lambda machine: machine.ref.PowerOnVM_Task())
+
+
+def resume(at: Hypervisor, vm: str) -> None:
+    """Let it go on; HostFailed where it is off."""
+    _change(at, vm, f"resuming vm {vm}", Power.ON, lambda machine: machine.ref.PowerOnVM_Task(), (Power.PAUSED,))
+
+
+def suspend(at: Hypervisor, vm: str) -> None:
+    """Let it stand still; HostFailed where it is off."""
+    _change(at, vm, f"suspending vm {vm}", Power.PAUSED, lambda machine: machine.ref.SuspendVM_Task(), (Power.ON,))
+
+
+def reset(at: Hypervisor, vm: str) -> None:
+    """Press the reset button; HostFailed where it doesn't run."""
+    doing = f"resetting vm {vm}"
+
+    def begin(seat: Seat, place: Place) -> Any:
+        return at.machines.need(seat, place, vm).ref.ResetVM_Task()
+
+    at.run(doing, begin, _POWER_S)
+
+
+def press(at: Hypervisor, vm: str) -> None:
+    """Ask the guest by VMware Tools. vSphere has no button: a guest without them doesn't hear it."""
+
+    def ask(seat: Seat, place: Place) -> None:
+        machine = at.machines.need(seat, place, vm)
+        try:
+            machine.ref.ShutdownGuest()
+        except _DEAF as error:
+            log.info("a guest can't be asked to shut down", vm=vm, reason=type(error).__name__)
+
+    at.call(f"asking the guest of vm {vm} to shut down", ask)
+
+
+def force_stop(at: Hypervisor, vm: str) -> None:
+    """Pull the plug; one that is off or was never there is fine."""
+    doing = f"stopping vm {vm}"
+
+    def begin(seat: Seat, place: Place) -> Any:
+        machine = at.machines.find(seat, place, vm)
+        if machine is None or machine.power == Power.OFF:
+            return None
+        hit("agent.before-destroy")
+        return machine.ref.PowerOffVM_Task()
+
+    _unless_there(lambda: at.run(doing, begin, _POWER_S), at, vm, (Power.OFF, Power.ABSENT))
+    hit("agent.after-destroy")
+
+
+def erase(at: Hypervisor, vm: str) -> None:
+    """Remove the vm, and our directory of it on the datastore."""
+    doing = f"erasing vm {vm}"
+
+    def begin(seat: Seat, place: Place) -> Any:
+        machine = at.machines.find(seat, place, vm)
+        if machine is None:
+            return None
+        hit("agent.before-undefine")
+        return machine.ref.Destroy_Task()
+
+    _unless_there(lambda: at.run(doing, begin), at, vm, (Power.ABSENT,))
+    hit("agent.after-undefine")
+    place = at.place()
+    at.datastore.remove(place, at.datastore.path(place, vm))
+
+
+def _change(
+    at: Hypervisor,
+    vm: str,
+    doing: str,
+    wanted: str,
+    task: Callable[[Machine], Any],
+    only: tuple[str, ...] = (Power.OFF, Power.ON, Power.PAUSED),
+) -> None:
+    def begin(seat: Seat, place: Place) -> Any:
+        machine = at.machines.need(seat, place, vm)
+        if machine.power == wanted:
+            return None
+        if machine.power not in only:
+            raise HostFailed(f"{doing}: it is {machine.power}")
+        hit("agent.before-start")
+        return task(machine)
+
+    _unless_there(lambda: at.run(doing, begin, _POWER_S), at, vm, (wanted,))
+    hit("agent.after-start")
+
+
+def _unless_there(change: Callable[[], object], at: Hypervisor, vm: str, good: tuple[str, ...]) -> None:
+    """Make a change; what has become as it should be by somebody else's hand is no failure."""
+    try:
+        change()
+    except HostFailed as error:
+        if error.extra.get("vsphere") not in _OVERTAKEN or _power(at, vm) not in good:
+            raise
+
+
+_OVERTAKEN = ("InvalidPowerState", vmodl.fault.ManagedObjectNotFound._wsdlName)
+
+
+def _power(at: Hypervisor, vm: str) -> str:
+    machine = at.find(vm)
+    return machine.power if machine is not None else Power.ABSENT
