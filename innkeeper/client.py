@@ -12,6 +12,7 @@ from innkeeper.models.account import Tokens
 from innkeeper.models.catalogue import Flavor, Network, Os
 from innkeeper.models.shape import load
 from innkeeper.resources.accounts import ApiTokens, Projects, Users
+from innkeeper.resources.audit import Audits
 from innkeeper.resources.collection import Collection
 from innkeeper.resources.events import Events
 from innkeeper.resources.hosts import Hosts
@@ -68,6 +69,7 @@ class Client:
         self.policies = Policies(self._transport)
         self.images = Images(self._transport)
         self.events = Events(self._transport)
+        self.audit = Audits(self._transport)
 
     def __enter__(self) -> Self:
         return self

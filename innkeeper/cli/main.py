@@ -29,6 +29,7 @@ NOUNS: Mapping[str, tuple[str, str]] = {
     "image": ("image", "Preview the files a vm would be set up by."),
     "media": ("media", "Import, upload, list and delete ISOs and cloud images."),
     "policy": ("policy", "Look at placement policies; try, store, activate and roll back versions."),
+    "admin": ("admin", "Audit: what nobody owns."),
     "explain": ("explain", "Where would this vm go, or why is it where it is?"),
     "what-fits": ("simulation", "How many more vms of each flavor fit?"),
     "user": ("user", "Make, disable and delete users, set passwords."),

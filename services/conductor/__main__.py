@@ -28,6 +28,7 @@ from services.common.store.guests import GuestToken
 from services.common.store.journal import SqlJournal
 from services.common.store.leadership import Leadership
 from services.common.store.projects import IdempotencyKey, RevokedToken
+from services.common.store.surveys import HostSurvey
 from services.common.store.vms import Vm
 from services.conductor import gauges
 from services.conductor.guest_waits import GuestWaits
@@ -38,6 +39,7 @@ from services.conductor.power_gauges import PowerGauges
 from services.conductor.reconciler import Reconciler, repair_claims
 from services.conductor.recorder import Recorder
 from services.conductor.relay import Relay
+from services.conductor.surveyor import Surveyor
 from services.conductor.sweeper import Sweeper
 from services.conductor.topology import Topology
 from services.conductor.witness import Witness
@@ -49,7 +51,7 @@ LOOKS_KEPT_S, EVIDENCE_KEPT_S = 3600, 7 * 24 * 3600
 
 
 def forget_old(database: Database) -> None:
-    """Requests' keys live a day, evidence a week, guests' tokens as long as their vms, revocations till they expire."""
+    """Keys live a day, surveys an hour, evidence a week, guests' tokens as long as vms, revocations to their end."""
     now = time.time()
     with database.write() as session:
         session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < now - KEYS_KEPT_S))
@@ -57,6 +59,7 @@ def forget_old(database: Database) -> None:
         gone = select(Vm.id).where(Vm.deleted_at.is_not(None))
         session.execute(delete(GuestToken).where(GuestToken.vm_id.in_(gone)))
         looks = and_(Evidence.job_id.is_(None), Evidence.asked_at < now - LOOKS_KEPT_S)
+        session.execute(delete(HostSurvey).where(HostSurvey.asked_at < now - LOOKS_KEPT_S))
         session.execute(delete(Evidence).where(or_(looks, Evidence.asked_at < now - EVIDENCE_KEPT_S)))
 
 
@@ -106,6 +109,7 @@ def main() -> None:
     others = {
         AgentEventKind.GUEST: guests.record,
         AgentEventKind.EVIDENCE: witness.record,
+        AgentEventKind.SURVEY: Surveyor(database).record,
         AgentEventKind.INVENTORY: reconciler.inventory,
         AgentEventKind.LIFECYCLE: in_turn(reconciler.lifecycle, waits.power_seen),
     }

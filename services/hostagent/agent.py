@@ -65,6 +65,7 @@ class Agent:
                 yields=self.commands.yields,
                 tell_all=self._tell_all,
                 show=self._reports.evidence,
+                list_all=self._reports.survey,
                 sleep=self._nap.prepare,
             )
         )

@@ -26,4 +26,5 @@ class Hands:
     yields: Callable[[Command], bool]
     tell_all: Callable[[], None]
     show: Callable[[Command, Facts], None]
+    list_all: Callable[[Command, Facts], None]
     sleep: Callable[[], None]  # once this command is reported; HostFailed where the host can't

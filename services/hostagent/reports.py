@@ -45,6 +45,10 @@ class Reports:
         """What can be seen of the vm, for whoever sent the command."""
         self._answer(AgentEventKind.EVIDENCE, command, found)
 
+    def survey(self, command: Command, found: dict[str, Any]) -> None:
+        """All that the host has, for whoever sent the command."""
+        self._answer(AgentEventKind.SURVEY, command, found)
+
     def done(self, command: Command, facts: dict[str, Any]) -> None:
         """The command is done."""
         self._answer(AgentEventKind.DONE, command, facts)

@@ -4,6 +4,7 @@
 import time
 from collections.abc import Callable, Mapping
 
+from services.common.contracts import survey
 from services.common.contracts.commands import Command, Verb
 from services.common.contracts.errors import HostFailed, InnkeeperError
 from services.common.contracts.evidence import told
@@ -64,6 +65,15 @@ def _evidence(hands: Hands, command: Command) -> Facts:
     return {}
 
 
+def _survey(hands: Hands, command: Command) -> Facts:
+    """Told whatever comes of it: somebody waits for it."""
+    try:
+        hands.list_all(command, survey.told(hands.driver.survey()))
+    except InnkeeperError as error:
+        hands.list_all(command, survey.told((), f"it could not be read: {error.detail}"))
+    return {}
+
+
 def _sleep(hands: Hands, command: Command) -> Facts:
     # Its answer may be lost when the host sleeps at once; sent again after it has woken, it must not sleep again.
     if hands.ledger.rebooted(command.vm, command.id):
@@ -88,6 +98,7 @@ VERBS: Mapping[Verb, Callable[[Hands, Command], Facts]] = {
     Verb.ERASE: _erase,
     Verb.INVENTORY: _inventory,
     Verb.EVIDENCE: _evidence,
+    Verb.SURVEY: _survey,
     Verb.SLEEP: _sleep,
     Verb.ATTACH_VOLUME: volume_verbs.attach_volume,
     Verb.GROW_VOLUME: volume_verbs.grow_volume,

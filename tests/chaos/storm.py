@@ -95,6 +95,14 @@ def settle(stack: Stack, say: Callable[[str], None]) -> dict[str, int]:
         time.sleep(0.3)
 
 
+def audited(stack: Stack, verdict: Verdict) -> Verdict:
+    """The same verdict, with what the platform's own audit finds."""
+    found = insist(stack, "GET", "/v1/audit/orphans").json()
+    verdict.orphans += [f"audit: {o['kind']} {o['name']}: {o['reason']}" for o in found["orphans"]]
+    verdict.orphans += [f"audit: {h['name']} was not read: {h['note']}" for h in found["hosts"] if not h["read"]]
+    return verdict
+
+
 def orphans_collected(check: Callable[[], Verdict], seconds: float = 40.0) -> Verdict:
     """The verdict, once the reconciler's grace period has had its chance."""
     end = time.monotonic() + seconds
@@ -124,7 +132,7 @@ def storm(directory: Path, count: int, driver: str, seed: int, say: Callable[[st
             asked, faults, mended = rage(stack, count, seed, say)
             states = settle(stack, say)
             recovery = time.monotonic() - mended
-            verdict = orphans_collected(lambda: judge(stack, agents, servers, asked))
+            verdict = orphans_collected(lambda: audited(stack, judge(stack, agents, servers, asked)))
             if not verdict.clean:
                 say(stack.tails())
             return Report(verdict, states, faults, recovery, time.monotonic() - begun)

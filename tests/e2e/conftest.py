@@ -61,6 +61,14 @@ def addresses(vm: dict[str, Any]) -> dict[str, list[str]]:
     return {i["mac"]: i["addresses"] for i in vm["observed"]["interfaces"]}
 
 
+def orphans(stack: Stack) -> list[dict[str, Any]]:
+    """What nobody owns, by the audit; every host must have been read."""
+    found: dict[str, Any] = stack.http.get("/v1/audit/orphans").raise_for_status().json()
+    assert found["complete"], found["hosts"]
+    listed: list[dict[str, Any]] = found["orphans"]
+    return listed
+
+
 def gone(stack: Stack, vm: str) -> None:
     """Delete a vm and see it gone."""
     answer = stack.http.delete(f"/v1/vms/{vm}")

@@ -9,7 +9,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.e2e.conftest import gone
+from tests.e2e.conftest import gone, orphans
 from tests.support.stack import Stack
 from tests.support.waiting import until
 
@@ -149,3 +149,17 @@ def test_metrics_and_readiness_tell_each_part(stack: Stack) -> None:
     for part in ("database", "broker", "redis"):
         assert part in text
     assert "innkeeper" in stack.http.get("/metrics").text
+
+
+def test_the_audit_finds_nothing_but_what_was_left_behind(stack: Stack) -> None:
+    kept, removed = stack.create("audit-1"), stack.create("audit-2")
+    for made in (kept, removed):
+        assert stack.finish(made["job"]["id"])["state"] == "succeeded"
+    gone(stack, removed["vm"]["id"])
+    assert orphans(stack) == []
+    lost = str(uuid4())
+    (stack.directory / "agent-fake-1" / "vms" / lost).mkdir()
+    (found,) = orphans(stack)
+    assert (found["kind"], found["vm"], found["host"]) == ("directory", lost, "fake-1")
+    until(lambda: orphans(stack) == [], 60, "the reconciler has collected it", pause=1.0)
+    gone(stack, kept["vm"]["id"])

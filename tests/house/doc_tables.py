@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of docs/flow.md and docs/images.md, made from the code; `python -m tests.house.doc_tables` writes them."""
+"""The tables of docs/*.md, made from the code; `python -m tests.house.doc_tables` writes them."""
 
 import re
 import sys
@@ -10,12 +10,14 @@ from typing import TypeVar
 
 from services.common.contracts.flow import FLOWS, UNDO_STEPS, Flow, Step
 from services.common.contracts.states import HOST_MOVES, JOB_MOVES, MEDIA_MOVES, VM_MOVES
+from tests.house import capability_table
 from tests.house.image_matrix import MEANINGS, columns, matrix
 from tests.house.image_wishes import WISHES, wishes
 
 ROOT = Path(__file__).resolve().parents[2]
 FLOW_PAGE = ROOT / "docs" / "flow.md"
 IMAGES_PAGE = ROOT / "docs" / "images.md"
+HYPERVISORS_PAGE = ROOT / "docs" / "hypervisors.md"
 S = TypeVar("S", bound=StrEnum)
 _PLACE = "<!-- table: {} -->\n{}<!-- end -->"
 
@@ -45,6 +47,11 @@ def image_tables() -> dict[str, str]:
         "wishes": _lines(("os", "our agent", *WISHES), iter(had)),
         "wish-refusals": _lines(("os", "field", "why not"), iter(reasons)),
     }
+
+
+def hypervisor_tables() -> dict[str, str]:
+    """The tables of the page about hypervisors."""
+    return {"capabilities": _lines(capability_table.head(), capability_table.rows())}
 
 
 def written(page: str) -> dict[str, str]:
@@ -90,7 +97,8 @@ def _lines(head: Sequence[str], rows: "Iterator[Sequence[str]] | map[Sequence[st
 
 def main() -> int:
     """Write the tables into their pages."""
-    return _write(FLOW_PAGE, tables()) or _write(IMAGES_PAGE, image_tables())
+    pages = ((FLOW_PAGE, tables()), (IMAGES_PAGE, image_tables()), (HYPERVISORS_PAGE, hypervisor_tables()))
+    return max(_write(page, made) for page, made in pages)
 
 
 def _write(path: Path, made: Mapping[str, str]) -> int:

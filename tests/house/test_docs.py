@@ -11,7 +11,17 @@ import pytest
 
 from services.common.contracts.flow import QUEUES
 from services.common.runtime.settings import Settings, SettingsError
-from tests.house.doc_tables import FLOW_PAGE, IMAGES_PAGE, ROOT, image_tables, tables, written
+from tests.house import capability_table
+from tests.house.doc_tables import (
+    FLOW_PAGE,
+    HYPERVISORS_PAGE,
+    IMAGES_PAGE,
+    ROOT,
+    hypervisor_tables,
+    image_tables,
+    tables,
+    written,
+)
 
 SETTINGS_PAGE = ROOT / "docs" / "operations" / "settings.md"
 METRICS_PAGE = ROOT / "docs" / "operations" / "metrics.md"
@@ -42,6 +52,14 @@ def test_the_flow_page_has_no_other_tables_and_names_every_queue() -> None:
 
 def test_the_matrix_of_the_images_page_is_what_the_catalogue_builds() -> None:
     assert written(IMAGES_PAGE.read_text()) == image_tables(), "write it anew: python -m tests.house.doc_tables"
+
+
+def test_the_hypervisors_page_says_of_every_capability_which_drivers_have_it() -> None:
+    page = HYPERVISORS_PAGE.read_text()
+    assert written(page) == hypervisor_tables(), "write it anew: python -m tests.house.doc_tables"
+    assert set(capability_table.MEANINGS) == capability_table.words()
+    for name, driver in capability_table.classes().items():
+        assert (driver.capabilities | driver.by_host) <= capability_table.words(), name
 
 
 def links(page: Path) -> Iterator[str]:

@@ -11,6 +11,7 @@ from services.api.access import Role
 from services.api.handlers import catalogue, events, hosts, jobs, operation, placements, vm_verbs, vms
 from services.api.route import Handler, Route
 from services.api.routes.accounts import ACCOUNT_ROUTES
+from services.api.routes.audit import AUDIT_ROUTES
 from services.api.routes.drift import DRIFT_ROUTES
 from services.api.routes.guests import GUEST_ROUTES
 from services.api.routes.images import IMAGE_ROUTES
@@ -139,5 +140,6 @@ ROUTES: tuple[Route, ...] = (
     *IMAGE_ROUTES,
     *HOST_ROUTES,
     *POLICY_ROUTES,
+    *AUDIT_ROUTES,
     *OPERATION_ROUTES,
 )

@@ -30,11 +30,12 @@ class Verb(StrEnum):
     GROW_VOLUME = "grow-volume"
     DETACH_VOLUME = "detach-volume"  # and, unless it is kept, removes it
     DROP_VOLUME = "drop-volume"  # of no vm; `vm` is the volume's id, for order and fence
+    SURVEY = "survey"  # tell all that bears our mark or lies in our directories, now; not fenced. `vm` is the host's id
     EVIDENCE = "evidence"  # tell what can be seen of the vm from outside, now; not fenced
 
 
 # Only looks are taken: nothing an older or a younger command does is in their way.
-LOOKS = frozenset({Verb.INVENTORY, Verb.EVIDENCE})
+LOOKS = frozenset({Verb.INVENTORY, Verb.EVIDENCE, Verb.SURVEY})
 
 
 @dataclass(frozen=True)

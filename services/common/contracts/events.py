@@ -18,6 +18,7 @@ class AgentEventKind(StrEnum):
     PROGRESS = "command.progress"  # {"percent", "text"}: never stored
     LIFECYCLE = "vm.lifecycle"  # {"power": "on" | "off" | "paused" | "crashed" | "absent"}
     GUEST = "guest.message"  # one message of the guest protocol, already checked
+    SURVEY = "host.survey"  # contracts.survey.Survey; `command` says who asked
     EVIDENCE = "vm.evidence"  # contracts.evidence.Seen, the screenshot in base64; `command` says who asked
 
 

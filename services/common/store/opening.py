@@ -88,7 +88,7 @@ def opened(session: Session, opening: Opening, vm: Vm | None = None) -> tuple[Jo
     )
     if vm is not None:
         vm.job_id = job.id
-        if not opening.repairs:
+        if flow.during is not None and not opening.repairs:
             drifts.settle(session, vm, How.TAKEN_UP, opening.requested_by, job.id)
     key = (job.id, job.project_id, job.vm_id)
     events = event_rows(session, key, 1, [NewEvent(JobEventKind.QUEUED)], job.state)

@@ -20,6 +20,7 @@ from services.common.contracts.devices import SECURE_BOOT_CAPABILITY, TPM_CAPABI
 from services.common.contracts.errors import HostFailed
 from services.common.contracts.events import HostFacts, InventoryItem
 from services.common.contracts.network import NetworkPlan
+from services.common.contracts.survey import Found
 
 
 class Power:
@@ -112,6 +113,7 @@ class Driver(ABC):
 
     name: ClassVar[str]
     capabilities: ClassVar[frozenset[str]]
+    by_host: ClassVar[frozenset[str]] = frozenset()  # what only some of its hosts can do besides; facts() says which
 
     @abstractmethod
     def facts(self) -> HostFacts:
@@ -205,6 +207,10 @@ class Driver(ABC):
     def drop_volume(self, volume: str) -> None:
         """Remove a volume and all that is on it. One that was never there is fine; HostFailed while a vm has it."""
         raise unsupported(self.name, "remove volumes")
+
+    def survey(self) -> list[Found]:
+        """All that bears our mark or lies in our directory, read anew: nothing remembered is believed."""
+        raise unsupported(self.name, "tell all it has")
 
     @abstractmethod
     def close(self) -> None:

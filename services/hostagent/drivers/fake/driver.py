@@ -15,6 +15,7 @@ from services.common.contracts.commands import DeployPlan, VolumePlan
 from services.common.contracts.errors import HostFailed
 from services.common.contracts.events import HostFacts, InventoryItem
 from services.common.contracts.network import NetworkPlan
+from services.common.contracts.survey import Found
 from services.common.runtime.failpoints import hit
 from services.hostagent.drivers.base import (
     Capability,
@@ -30,6 +31,7 @@ from services.hostagent.drivers.fake import faults, screen, volumes
 from services.hostagent.drivers.fake.guest import FakeGuests
 from services.hostagent.drivers.fake.seed import links, read_network_config
 from services.hostagent.drivers.fake.state import FakeState, FakeVm, read_state, write_state
+from services.hostagent.drivers.fake.survey import surveyed
 from services.hostagent.drivers.vm_files import VmFiles
 
 _UP = (Power.ON, Power.PAUSED)
@@ -234,6 +236,9 @@ class FakeDriver(Driver):
             if self._habits.has(faults.PLUG_FAILS, found.name):
                 raise HostFailed(f"changing {found.name}: the fake host was told to refuse")
             self._write(change(self._state))
+
+    def survey(self) -> list[Found]:
+        return surveyed(read_state(self._path), self._settings.platform, self._files)
 
     def close(self) -> None:
         for timer in list(self._timers):

@@ -14,6 +14,7 @@ from services.common.contracts.commands import DeployPlan, VolumePlan
 from services.common.contracts.errors import HostFailed
 from services.common.contracts.events import HostFacts, InventoryItem
 from services.common.contracts.network import NetworkPlan
+from services.common.contracts.survey import Found
 from services.common.contracts.vm import hypervisor_uuid
 from services.common.runtime.failpoints import hit
 from services.hostagent.drivers.base import (
@@ -36,6 +37,7 @@ from services.hostagent.drivers.libvirt.networks import Networks
 from services.hostagent.drivers.libvirt.offered import offered
 from services.hostagent.drivers.libvirt.plugged_volumes import PluggedVolumes
 from services.hostagent.drivers.libvirt.screen import console_tail, screenshot
+from services.hostagent.drivers.libvirt.survey import surveyed
 from services.hostagent.drivers.libvirt.vendor_errors import code, translated
 from services.hostagent.drivers.libvirt.volumes import make_files
 from services.hostagent.drivers.machine import Machine
@@ -69,6 +71,8 @@ class LibvirtDriver(Driver):
             Capability.VOLUME_GROW,
         }
     )
+
+    by_host: ClassVar[frozenset[str]] = frozenset({Capability.TPM, Capability.SECURE_BOOT})
 
     def __init__(self, settings: DriverSettings) -> None:
         self._settings = settings
@@ -249,6 +253,11 @@ class LibvirtDriver(Driver):
     def drop_volume(self, volume: str) -> None:
         with translated(f"removing volume {volume}"):
             self._volumes.drop(self._connection.get(), volume)
+
+    def survey(self) -> list[Found]:
+        conn = self._connection.get()
+        with translated("reading all that is here"):
+            return surveyed(conn, self._settings.platform, self._files)
 
     def close(self) -> None:
         self._connection.close()

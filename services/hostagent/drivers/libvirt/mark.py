@@ -19,11 +19,12 @@ def bare_vm_mark(owner: Owner) -> str:
     return etree.tostring(_fill(etree.Element("vm"), owner), encoding="unicode")
 
 
-def network_mark(platform: str, digest: str) -> etree._Element:
-    """The mark of a network; `digest` says which definition it was made from."""
+def network_mark(platform: str, digest: str, network: str = "") -> etree._Element:
+    """The mark of a network; `digest` says which definition it was made from, `network` is its id."""
     mark = etree.Element(f"{{{NAMESPACE}}}network", nsmap={PREFIX: NAMESPACE})
     mark.set("platform", platform)
     mark.set("digest", digest)
+    mark.set("id", network)
     return mark
 
 
@@ -42,6 +43,12 @@ def read_network_mark(xml: str) -> tuple[str, str] | None:
     """The platform and the digest of a network's definition; None when it carries no mark of ours."""
     mark = _find(xml, "network")
     return None if mark is None else (mark.get("platform", ""), mark.get("digest", ""))
+
+
+def read_network_id(xml: str) -> str:
+    """Which network of ours a definition is; "" where its mark doesn't say."""
+    mark = _find(xml, "network")
+    return "" if mark is None else mark.get("id", "")
 
 
 def _fill(mark: etree._Element, owner: Owner) -> etree._Element:

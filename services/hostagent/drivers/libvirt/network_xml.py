@@ -36,7 +36,7 @@ def network_xml(plan: NetworkPlan, platform: str) -> str:
     network = etree.Element("network", nsmap={"dnsmasq": DNSMASQ})
     _text(network, "name", network_name(plan.id))
     _text(network, "uuid", str(uuid5(NAMESPACE_URL, f"{NAMESPACE}/network/{plan.id}")))
-    etree.SubElement(network, "metadata").append(network_mark(platform, network_digest(plan)))
+    etree.SubElement(network, "metadata").append(network_mark(platform, network_digest(plan), plan.id))
     if plan.kind == NetworkKind.BRIDGE:
         _add_existing_bridge(network, plan)
     elif plan.kind in (NetworkKind.NAT, NetworkKind.ISOLATED):

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A survey reads hypervisor and files anew: it finds what a driver has made, and what nobody remembers."""
+
+from services.common.contracts.survey import Found, FoundKind
+from services.hostagent.drivers.base import Owner
+from tests.contract.drivers.conftest import Bench
+from tests.support.hypervisor import PLATFORM, a_vm, network, plan
+
+
+def deployed(bench: Bench) -> str:
+    vm = a_vm()
+    bench.driver.ensure_network(network())
+    bench.driver.deploy(plan(vm), Owner(PLATFORM, vm, 1), {})
+    return vm
+
+
+def of(bench: Bench, kind: str) -> list[Found]:
+    return [found for found in bench.driver.survey() if found.kind == kind]
+
+
+def test_a_vm_is_found_with_its_directory_and_its_network_and_none_of_its_disks_is_unused(bench: Bench) -> None:
+    vm = deployed(bench)
+    assert of(bench, FoundKind.VM) == [Found(FoundKind.VM, plan(vm).name, vm)]
+    assert [found.vm for found in of(bench, FoundKind.DIRECTORY)] == [vm]
+    assert network().id in [found.id for found in of(bench, FoundKind.NETWORK)]
+    assert of(bench, FoundKind.DISK) == []
+
+
+def test_after_an_erase_nothing_of_the_vm_is_found(bench: Bench) -> None:
+    vm = deployed(bench)
+    bench.driver.start(vm)
+    bench.driver.erase(vm)
+    left = {FoundKind.VM, FoundKind.DIRECTORY, FoundKind.DISK, FoundKind.PORT, FoundKind.SNAPSHOT, FoundKind.VOLUME}
+    assert [found for found in bench.driver.survey() if found.kind in left] == []
+
+
+def test_files_that_nobody_uses_are_found(bench: Bench) -> None:
+    vm, gone, volume = deployed(bench), a_vm(), a_vm()
+    (bench.directory / "vms" / vm / "old-0.qcow2").touch()
+    (bench.directory / "vms" / gone).mkdir()
+    (bench.directory / "vms" / "no-id").mkdir()
+    (bench.directory / "ports" / "0123456789abcdef").touch()
+    (bench.directory / "volumes" / f"{volume}.qcow2").touch()
+    found = bench.driver.survey()
+    assert Found(FoundKind.DISK, f"vms/{vm}/old-0.qcow2", vm) in found
+    assert Found(FoundKind.DIRECTORY, f"vms/{gone}", gone) in found
+    assert Found(FoundKind.DIRECTORY, "vms/no-id", "no-id") in found
+    assert Found(FoundKind.PORT, "ports/0123456789abcdef") in found
+    assert Found(FoundKind.VOLUME, f"volumes/{volume}.qcow2", "", volume) in found
+    (bench.directory / "vms" / "no-id").rmdir()
+
+
+def test_what_another_platform_made_is_none_of_ours(bench: Bench) -> None:
+    deployed(bench)
+    names = [found.kind for found in bench.reopen("another-platform").survey()]
+    assert FoundKind.VM not in names
+    assert FoundKind.NETWORK not in names or bench.driver.name == "fake"  # whose networks have no owner
