@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real guests on a real libvirtd: what the platform says is compared with what virsh and the guest say."""
 
+from typing import Any
+
 import pytest
 
 from deploy.local.servers.libvirtd import Libvirtd
-from tests.e2e.conftest import addresses, gone, names
+from tests.e2e.conftest import addresses, gone, names, orphans
 from tests.support.stack import Stack
 from tests.support.waiting import until
 
@@ -32,13 +34,34 @@ def test_a_mini_guest_reports_both_its_networks_and_lives_through_the_verbs(real
     assert names(libvirtd) == []
 
 
+def repaired(real: Stack, vm: str) -> dict[str, Any]:
+    """The job that brought the vm back, as it was asked to be."""
+    answer = real.http.post(f"/v1/vms/{vm}/drift:repair")
+    assert answer.status_code == 202, answer.text
+    job = real.finish(answer.json()["job"]["id"], 120)
+    assert job["state"] == "succeeded", job
+    found = real.vm(vm)
+    assert (found["state"], found["drift"]) == ("ready", None)
+    return job
+
+
 def test_a_domain_destroyed_behind_our_back_is_seen_within_five_seconds(real: Stack, libvirtd: Libvirtd) -> None:
     made = real.create("drift-1")
     assert real.finish(made["job"]["id"], 120)["state"] == "succeeded"
     name = next(n for n in names(libvirtd) if n.startswith("drift-1-"))
     libvirtd.virsh("destroy", name)
     until(lambda: real.vm(made["vm"]["id"])["state"] == "stopped", 5, "the drift is seen")
+    assert repaired(real, made["vm"]["id"])["kind"] == "vm.start"
+    # Now the definition, too: what is left are its disks, and the vm is made again around them.
+    libvirtd.virsh("destroy", name)
+    libvirtd.virsh("undefine", name)
+    until(lambda: real.vm(made["vm"]["id"])["state"] == "missing", 5, "the drift is seen")
+    until(lambda: (real.vm(made["vm"]["id"])["drift"] or {}).get("files"), 30, "its disks are found")
+    assert orphans(real) == []
+    assert repaired(real, made["vm"]["id"])["kind"] == "vm.repair"
+    assert name in names(libvirtd)
     gone(real, made["vm"]["id"])
+    assert orphans(real) == []
 
 
 def test_a_foreign_domain_is_never_touched(real: Stack, libvirtd: Libvirtd) -> None:
