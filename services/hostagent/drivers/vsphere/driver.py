@@ -24,7 +24,7 @@ from services.hostagent.drivers.base import (
 from services.hostagent.drivers.vm_files import VmFiles
 from services.hostagent.drivers.vsphere import host_facts, powering
 from services.hostagent.drivers.vsphere.hypervisor import hypervisor
-from services.hostagent.drivers.vsphere.machines import Machine
+from services.hostagent.drivers.vsphere.machines import Listed
 from services.hostagent.drivers.vsphere.making import make
 from services.hostagent.drivers.vsphere.plugged_volumes import PluggedVolumes
 from services.hostagent.drivers.vsphere.screen import screenshot
@@ -83,7 +83,7 @@ class VsphereDriver(Driver):
         return self.at.call("asking vSphere how busy it is", host_facts.usage)
 
     def inventory(self) -> list[InventoryItem]:
-        machines = self.at.call("listing vms", self.at.machines.all)
+        machines = self.at.call("listing vms", lambda seat, place: self.at.machines.all(self.at.session, seat, place))
         items = [self._item(machine) for machine in machines]
         unlisted = sorted(self._files.known() - {item.vm for item in items})
         if not unlisted:
@@ -164,6 +164,6 @@ class VsphereDriver(Driver):
         self._watch.stop()
         self.at.session.close()
 
-    def _item(self, machine: Machine) -> InventoryItem:
+    def _item(self, machine: Listed) -> InventoryItem:
         owner = machine.owner
         return InventoryItem(owner.vm, owner.fence, machine.power, machine.name, owner.platform)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which of vSphere's vms are ours: found by derived UUID, told by the owner mark, never by name."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,22 +11,29 @@ from services.common.contracts.errors import HostFailed
 from services.common.contracts.vm import hypervisor_uuid
 from services.hostagent.drivers.base import Owner, Power
 from services.hostagent.drivers.vsphere.collector import Found, of, retrieve, within
-from services.hostagent.drivers.vsphere.mark import read_mark
+from services.hostagent.drivers.vsphere.mark import parse_mark, read_mark
 from services.hostagent.drivers.vsphere.places import Place
-from services.hostagent.drivers.vsphere.session import Seat
+from services.hostagent.drivers.vsphere.session import Seat, Session
+from services.hostagent.drivers.vsphere.sweep import sweep
 
 PATHS = ("name", "runtime.powerState", "config.extraConfig")
 _POWER = {"poweredOn": Power.ON, "poweredOff": Power.OFF, "suspended": Power.PAUSED}
 
 
 @dataclass(frozen=True)
-class Machine:
+class Listed:
     """One of our vms, as it was when we looked."""
 
-    ref: Any
     name: str
     power: str
     owner: Owner
+
+
+@dataclass(frozen=True)
+class Machine(Listed):
+    """The same, with what it takes to act on it."""
+
+    ref: Any
 
 
 def devices_of(seat: Seat, machine: Machine) -> list[Any]:
@@ -68,11 +75,13 @@ class Machines:
             raise HostFailed(f"vm {vm} is not on this host", extra={"power": "absent"})
         return machine
 
-    def all(self, seat: Seat, place: Place) -> list[Machine]:
+    def all(self, session: Session, seat: Seat, place: Place) -> list[Listed]:
         """Every vm of ours in our folder, in one call."""
-        found = retrieve(seat, within(place.view, vim.VirtualMachine, PATHS))
-        machines = [self.ours(item) for item in found]
-        return [machine for machine in machines if machine is not None]
+        swept = sweep(session, seat, place.view, PATHS)
+        if swept is None:
+            found = retrieve(seat, within(place.view, vim.VirtualMachine, PATHS))
+            return [machine for item in found if (machine := self.ours(item)) is not None]
+        return [listed for moid, told in swept if (listed := self._listed(moid, told)) is not None]
 
     def some(self, seat: Seat, place: Place, vms: Sequence[str]) -> list[Machine]:
         """Those of these vms that are there and ours, wherever they are."""
@@ -88,7 +97,14 @@ class Machines:
         if owner is None or owner.platform != self._platform:
             return None
         self._vms[found.ref._moId] = owner.vm
-        return Machine(found.ref, found.get("name", ""), power_of(found.get("runtime.powerState")), owner)
+        return Machine(found.get("name", ""), power_of(found.get("runtime.powerState")), owner, found.ref)
+
+    def _listed(self, moid: str, told: Mapping[str, str]) -> Listed | None:
+        owner = parse_mark(told.get("config.extraConfig", ""))
+        if owner is None or owner.platform != self._platform:
+            return None
+        self._vms[moid] = owner.vm
+        return Listed(told.get("name", ""), power_of(told.get("runtime.powerState")), owner)
 
     def vm_of(self, seat: Seat, ref: Any) -> str | None:
         """Which of our vms an object is; one we never met is looked at."""

@@ -18,10 +18,13 @@ def mark(owner: Owner) -> Any:
 
 def read_mark(options: Iterable[Any]) -> Owner | None:
     """Whose a vm with these options is; None where it has no mark of ours."""
-    told = [option.value for option in options if option.key == KEY]
-    if not told:
-        return None
-    words = str(told[-1]).rsplit(" ", 2)  # the newest, where a server keeps those before it
+    told = [str(option.value) for option in options if option.key == KEY]
+    return parse_mark(told[-1]) if told else None  # the newest, where a server keeps those before it
+
+
+def parse_mark(text: str) -> Owner | None:
+    """Whose a vm with this mark is; None where it is none of ours."""
+    words = text.rsplit(" ", 2)
     if len(words) != 3 or not words[2].isdigit():
         return None
     return Owner(words[0], words[1], int(words[2]))

@@ -3,6 +3,7 @@
 
 from http.client import HTTPException
 from typing import Any
+from xml.etree.ElementTree import ParseError
 from xml.parsers.expat import ExpatError
 
 from pyVmomi import vim, vmodl
@@ -21,7 +22,7 @@ _LATER = (
     vmodl.fault.RequestCanceled,
 )
 # The server is away, slow, or answers half: a cut-off answer is no XML.
-AWAY = (OSError, HTTPException, ExpatError)
+AWAY = (OSError, HTTPException, ExpatError, ParseError)
 FAULTS: tuple[type[Exception], ...] = (vmodl.MethodFault, *AWAY)
 
 

@@ -11,7 +11,7 @@ from services.common.contracts.commands import Artifact, DiskPlan
 from services.common.contracts.devices import Devices
 from services.common.contracts.errors import HostFailed, TryAgain
 from services.hostagent.drivers.base import Owner
-from services.hostagent.drivers.vsphere import datastore, powering, screen
+from services.hostagent.drivers.vsphere import datastore, powering, screen, sweep
 from services.hostagent.drivers.vsphere.collector import _found
 from services.hostagent.drivers.vsphere.driver import VsphereDriver
 from services.hostagent.drivers.vsphere.machine_spec import images_of, scsi_unit, vm_spec
@@ -129,6 +129,19 @@ def test_half_of_an_objects_properties_is_not_taken_for_all() -> None:
     half = vmodl.query.PropertyCollector.ObjectContent(obj=ref, propSet=[], missingSet=[missing])
     with pytest.raises(TryAgain, match="runtime of vm-1"):
         _found(half)
+
+
+_ANSWER = b"""<?xml version="1.0"?><soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/"
+xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><soapenv:Body><RetrievePropertiesExResponse xmlns="urn:vim25">
+<returnval><token>t-2</token><objects><obj type="VirtualMachine">vm-7</obj>%b</objects></returnval>
+</RetrievePropertiesExResponse></soapenv:Body></soapenv:Envelope>"""
+
+
+def test_a_sweep_goes_on_at_the_next_page_and_leaves_half_answers_to_the_library() -> None:
+    name = b'<propSet><name>name</name><val xsi:type="xsd:string">a &amp; b</val></propSet>'
+    assert sweep.read(_ANSWER % name) == ([("vm-7", {"name": "a & b"})], "t-2")
+    missing = b"<missingSet><path>config.extraConfig</path></missingSet>"
+    assert sweep.read(_ANSWER % (name + missing)) is None
 
 
 def test_the_newest_mark_counts_and_a_strangers_is_none() -> None:

@@ -3,18 +3,19 @@
 
 import os
 from collections.abc import Mapping
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pyVmomi import SoapStubAdapter, vim
+from pyVmomi import vim
 
 from services.common.contracts.commands import Artifact, DiskPlan
 from services.common.contracts.errors import HostFailed
 from services.common.contracts.vm import hypervisor_uuid
 from services.common.runtime import failpoints
 from services.hostagent.drivers.base import Owner, Power
-from services.hostagent.drivers.vsphere import making
+from services.hostagent.drivers.vsphere import machines, making
 from services.hostagent.drivers.vsphere.driver import VsphereDriver
 from services.imagebuilder.slots.layout import Patch
 from services.imagebuilder.slots.overlay import write_overlay
@@ -201,15 +202,20 @@ def test_the_inventory_is_one_call_whatever_the_number_of_vms(
     for number in range(5):
         deployed(driver, f"web{number}")
     asked: list[str] = []
-    invoke = SoapStubAdapter.InvokeMethod
+    request = HTTPConnection.request
 
-    def counted(stub: Any, of: Any, method: Any, arguments: Any) -> Any:
-        asked.append(method.name)
-        return invoke(stub, of, method, arguments)
+    def counted(connection: HTTPConnection, method: str, path: str, body: bytes, headers: Any) -> None:
+        asked.append(body.decode())
+        request(connection, method, path, body, headers)
 
-    monkeypatch.setattr(SoapStubAdapter, "InvokeMethod", counted)
-    assert len(driver.inventory()) == 5
-    assert asked == ["RetrievePropertiesEx"]
+    monkeypatch.setattr(HTTPConnection, "request", counted)
+    swept = driver.inventory()
+    assert len(swept) == 5
+    (question,) = asked
+    assert "RetrievePropertiesEx" in question
+    # What the vendor's library reads is the same.
+    monkeypatch.setattr(machines, "sweep", lambda *_arguments: None)
+    assert sorted(driver.inventory(), key=str) == sorted(swept, key=str)
 
 
 def test_a_server_that_takes_no_pictures_gives_evidence_without_one(driver: VsphereDriver) -> None:
