@@ -33,8 +33,8 @@ check: bootstrap-test ## Format, lint, types and import rules
 	$(PY) -m mypy --strict services innkeeper deploy
 	.venv/bin/lint-imports --no-cache
 
-bench: bootstrap-test ## Measure (BENCH=provision, api, images, install or scheduler for one)
-	@for bench in $(or $(BENCH),provision api images install scheduler); do $(PY) -m tests.bench.$$bench --json || exit 1; done
+bench: bootstrap-test ## Measure (BENCH=provision, api, images, install, scheduler or hypervisors for one)
+	@for bench in $(or $(BENCH),provision api images install scheduler hypervisors); do $(PY) -m tests.bench.$$bench --json || exit 1; done
 
 chaos: bootstrap-test ## Kill everything, again and again (N=40 jobs), and count what was lost
 	@$(PY) -m tests.chaos --n $(or $(N),40)

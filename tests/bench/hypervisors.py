@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The vSphere driver against what pyVmomi does when it is used plainly, on a simulated vCenter, in one run."""
+"""The vSphere driver against pyVmomi used plainly, on a simulated vCenter, in one run; drifts and lists of any kind."""
 
 import os
 import statistics
@@ -25,6 +25,7 @@ from services.hostagent.drivers.vsphere.machine_spec import vm_spec
 from services.imagebuilder.slots.layout import Patch
 from services.imagebuilder.slots.overlay import write_overlay
 from tests.bench.figures import median_ratio, show
+from tests.bench.hypervisors_drift import drift_s, list_p95_ms
 from tests.support.hypervisor import PLATFORM, a_vm, network, plan
 from tests.support.scratch import short_directory
 from tests.support.vcsim.running import STANDARD, Vcsim, vcsim
@@ -160,6 +161,8 @@ def main(vms: int, mib: int, rounds: int, pairs: int, as_json: bool) -> None:
     taken = {
         "inventory_speedup": inventory_speedup(vms, rounds),
         "splice_put_ratio": splice_put_ratio(mib, rounds),
+        "drift_s": drift_s(3),
+        "list_p95_ms": list_p95_ms(10_000, looks=100),
         "power_on_ratio": power_on_ratio(pairs, mib=8),
     }
     figures = {name: figure for name, (figure, _note) in taken.items()}
