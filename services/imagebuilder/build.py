@@ -5,13 +5,17 @@ import hashlib
 import json
 import shutil
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import select
 
 from services.common.catalog import Delivery, OsEntry, systems
+from services.common.catalog.entries import Reports
 from services.common.contracts.codec import dump, load
 from services.common.contracts.commands import Artifact, DiskPlan
+from services.common.contracts.devices import GUEST_CHANNEL
 from services.common.contracts.errors import ImageFailed, Invalid, Problem
 from services.common.contracts.journal import Done, StepContext, VmView
 from services.common.contracts.orders import host_of
@@ -53,7 +57,7 @@ class Builder:
         boots = self._sources.of(entry, vm.project, context.progress)
         disk_gib = _disk_size(vm, entry, boots)
         begun = time.perf_counter()
-        seed = self._write_seed(vm, entry)
+        seed = self._write_seed(context, entry)
         SEED_SECONDS.observe(time.perf_counter() - begun)
         disks = (DiskPlan("root", disk_gib, boots.root), DiskPlan("seed", base=seed, device="cdrom"))
         return Done(_facts(disks, boots, vm, entry))
@@ -63,30 +67,39 @@ class Builder:
         vm = context.vm
         root = DiskPlan("root", vm.spec.disk_gib)
         if entry.answers_on_disc:
-            seed = DiskPlan("seed", base=self._write_seed(vm, entry), device="cdrom")
+            seed = DiskPlan("seed", base=self._write_seed(context, entry), device="cdrom")
             medium = self._installations.medium(entry, vm.project, context.progress)
             return root, DiskPlan("installer", base=medium, device="cdrom"), seed
-        wanted = Wanted(vm.id, vm.project, entry, vm.spec, self._secrets(vm.id))
+        wanted = Wanted(vm.id, vm.project, entry, vm.spec, self._secrets(context, entry))
         made = self._installations.write(wanted, context.progress)
-        with self._database.ask() as session:
-            facts = session.scalar(select(Host.facts).where(Host.id == host_of(context.job))) or {}
-        return root, installer_disk(self._places, vm.id, made, facts.get("capabilities", ()))
+        return root, installer_disk(self._places, vm.id, made, self._abilities(context))
 
     def discard(self, context: StepContext) -> Done:
         """Remove what was made for the vm; it may never have been there."""
         shutil.rmtree(self._places.image(context.vm.id), ignore_errors=True)
         return Done()
 
-    def _write_seed(self, vm: VmView, entry: OsEntry) -> Artifact:
-        content = iso_image(seed_files(entry, vm.id, vm.spec, self._secrets(vm.id)), entry.label)
+    def _write_seed(self, context: StepContext, entry: OsEntry) -> Artifact:
+        vm = context.vm
+        content = iso_image(seed_files(entry, vm.id, vm.spec, self._secrets(context, entry)), entry.label)
         write_whole(self._places.image(vm.id) / SEED, content)
         digest = hashlib.sha256(content).hexdigest()
         return Artifact(digest, len(content), "iso", self._places.image_url(vm.id, SEED), shared=False)
 
-    def _secrets(self, vm_id: str) -> Secrets:
+    def _secrets(self, context: StepContext, entry: OsEntry) -> Secrets:
+        """The vm's secrets; without a token where its host hears it over a port: what isn't needed isn't handed out."""
         with self._database.ask() as session:
-            sealed = session.scalar(select(Vm.secrets).where(Vm.id == vm_id))
-        return load(Secrets, json.loads(self._keys.unseal(sealed))) if sealed else Secrets()
+            sealed = session.scalar(select(Vm.secrets).where(Vm.id == context.vm.id))
+        found = load(Secrets, json.loads(self._keys.unseal(sealed))) if sealed else Secrets()
+        if entry.reports == Reports.PORT and found.report_url and GUEST_CHANNEL in self._abilities(context):
+            return replace(found, guest_token="", report_url="")
+        return found
+
+    def _abilities(self, context: StepContext) -> Sequence[str]:
+        """What the vm's host can do."""
+        with self._database.ask() as session:
+            facts = session.scalar(select(Host.facts).where(Host.id == host_of(context.job))) or {}
+        return tuple(facts.get("capabilities", ()))
 
 
 def _disk_size(vm: VmView, entry: OsEntry, boots: Boots) -> int:

@@ -2,6 +2,7 @@
 """The NoCloud seed of one vm: pure, from its spec and secrets to the files on its CD-ROM."""
 
 import hashlib
+import json
 from base64 import b64encode
 from collections.abc import Mapping
 from textwrap import wrap
@@ -64,7 +65,7 @@ def seed_values(entry: OsEntry, vm_id: str, spec: VmSpec, secrets: Secrets) -> d
         "password_login": bool(secrets.password_hashes) and spec.ssh_passwords,
         "packages": [*spec.packages, *(["console-setup"] if spec.keyboard != "us" and entry.debian_console else [])],
         "repositories": repository_values(entry, spec),
-        "files": _files(entry, spec),
+        "files": _files(entry, spec, secrets),
         "commands": _commands(entry, spec),
         "shell_agent": guest_agent.shell_script().decode() if entry.agent == Agent.SHELL and spec.guest_agent else "",
         "layout": spec.layout,
@@ -96,7 +97,7 @@ def _users(spec: VmSpec, secrets: Secrets) -> list[dict[str, Any]]:
     return users
 
 
-def _files(entry: OsEntry, spec: VmSpec) -> list[dict[str, Any]]:
+def _files(entry: OsEntry, spec: VmSpec, secrets: Secrets) -> list[dict[str, Any]]:
     files: list[dict[str, Any]] = []
     if spec.keyboard != "us" and entry.debian_console:
         # console-setup, installed then, takes its answer from here.
@@ -108,6 +109,9 @@ def _files(entry: OsEntry, spec: VmSpec) -> list[dict[str, Any]]:
     if entry.agent == Agent.SEEDED and spec.guest_agent:
         files.append(_file(guest_agent.PYZ_PATH, guest_agent.pyz(), "0755"))
         files.append(_file(guest_agent.UNIT_PATH, guest_agent.UNIT.encode()))
+    if entry.agent in (Agent.SEEDED, Agent.BAKED) and spec.guest_agent and secrets.report_url:
+        told = json.dumps({"url": secrets.report_url, "token": secrets.guest_token})
+        files.append(_file(guest_agent.CONFIG_PATH, told.encode(), "0600"))
     return files
 
 

@@ -94,7 +94,7 @@ def _vms(session: Session, taken: Collection[str]) -> tuple[dict[str, list[Reque
             continue  # its host is left as it is, having a vm that isn't listed
         spec = load(VmSpec, row.spec)
         system = systems().get(spec.os)
-        needs = system.devices.needs if system is not None else ()
+        needs = system.needs if system is not None else ()
         found.setdefault(row.host_id, []).append(request_of(row.id, row.project_id, spec, needs))
         names[row.id] = row.name
     return found, names

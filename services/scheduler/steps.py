@@ -89,7 +89,7 @@ class Placer:
 def request_for(vm: VmView) -> Request:
     """What the vm needs of a host, what its system can't do without included."""
     system = systems().get(vm.spec.os)
-    return request_of(vm.id, vm.project, vm.spec, system.devices.needs if system is not None else ())
+    return request_of(vm.id, vm.project, vm.spec, system.needs if system is not None else ())
 
 
 def timed(sight: Sight, request: Request, policy: Policy) -> Decision:

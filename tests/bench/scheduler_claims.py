@@ -26,6 +26,7 @@ from services.common.store.migrate import upgrade
 from services.common.store.tables import table_of
 from tests.bench.figures import show
 from tests.bench.scheduler_queue import queue_figures
+from tests.support.inn import ABLE
 from tests.support.stack import ROOT
 
 HOSTS = 10_000
@@ -56,6 +57,7 @@ def database_with_hosts(url: str, hosts: int, **changes: Any) -> Database:
             **{"id": f"host-{n:05d}", "name": f"h{n:05d}", "driver": "fake", "state": "up"},
             **{"vcpus": 64, "memory_mib": 262_144, "disk_gib": 4000, "heartbeat_at": now + 86_400},
             **{"power_curve": [100.0 + n % 7, 300.0], "created_at": now, "updated_at": now},
+            **{"facts": {"capabilities": list(ABLE)}},
             **changes,
         }
         for n in range(hosts)

@@ -12,12 +12,14 @@ from services.common.contracts.ids import new_id
 from services.common.contracts.states import HostState, VmState
 from services.common.contracts.vm import VmSpec
 from services.common.store.models import Claim, Host, Project, Vm
+from tests.support.inn import ABLE
 
 
 def add_host(session: Session, name: str = "", **values: Any) -> str:
     """A fake host that is up and was heard just now; its id."""
     host_id, now = new_id(), time.time()
     given = {"vcpus": 16, "memory_mib": 65536, "disk_gib": 500, "heartbeat_at": now, "state": str(HostState.UP)}
+    given |= {"facts": {"capabilities": list(ABLE)}}
     row = {"name": name or f"h-{host_id}", "driver": "fake", "created_at": now, "updated_at": now, **given, **values}
     session.add(Host(id=host_id, **row))
     session.flush()

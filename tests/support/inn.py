@@ -20,6 +20,10 @@ from services.common.store.vms import Vm
 NOW = 1_800_000_000.0
 
 
+# What a host can do that nobody says otherwise of: take every system and network of these tests.
+ABLE = ("disk-image", "direct-kernel", "guest-channel", "network-nat", "network-isolated", "network-bridge")
+
+
 @dataclass(frozen=True)
 class Inn:
     """Adds to one database, and reads its books."""
@@ -29,7 +33,7 @@ class Inn:
     def add_host(self, name: str, **changes: Any) -> str:
         """A host that is up, with 4 vcpus, 8 GiB and 100 GiB unless told otherwise; its id."""
         values: dict[str, Any] = {"state": "up", "vcpus": 4, "memory_mib": 8192, "disk_gib": 100, "heartbeat_at": NOW}
-        values |= {"created_at": NOW, "updated_at": NOW}
+        values |= {"created_at": NOW, "updated_at": NOW, "facts": {"capabilities": list(ABLE)}}
         with self.database.write() as session:
             host = Host(id=f"id-{name}", name=name, driver="fake", **values | changes)
             session.add(host)

@@ -37,7 +37,7 @@ def explain(call: Call) -> Answer:
         hypervisor=body["hypervisor"],
         zone=body["zone"],
         traits=tuple(body["traits"]),
-        needs=system.devices.needs if system is not None else (),
+        needs=system.needs if system is not None else (),
         os=body["os"],
         project=call.project.id,
         labels=body["labels"],

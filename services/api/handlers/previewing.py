@@ -37,7 +37,7 @@ def previewed(call: Call, vm: Vm) -> Callable[[Answer], Answer]:
     Raises Invalid with the fields that the system can't have.
     """
     spec = load(VmSpec, vm.spec)
-    request = request_of(vm.id, vm.project_id, spec, call.parts.systems[spec.os].devices.needs)
+    request = request_of(vm.id, vm.project_id, spec, call.parts.systems[spec.os].needs)
 
     def preview(answer: Answer) -> Answer:
         try:

@@ -44,4 +44,4 @@ def _needs(call: Call) -> list[str]:
     system = call.parts.systems.get(name)
     if system is None:
         raise Invalid(f"there is no os {name!r}", [Problem("/os", f"{name!r} is unknown", "GET /v1/os lists them")])
-    return list(system.devices.needs)
+    return list(system.needs)

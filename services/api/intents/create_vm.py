@@ -2,19 +2,21 @@
 """POST /v1/vms: check everything, then write vm, addresses, job, first event and bell in the caller's transaction."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import String, cast, select
 from sqlalchemy.orm import Session
 
 from services.api.call import Call
-from services.api.intents.guest_reports import can_be_heard, guest_secrets, token_rows
+from services.api.intents.guest_reports import can_be_heard, channel_needed, guest_secrets, token_rows
 from services.api.intents.quota import within_quota
 from services.api.intents.resolve import resolve
 from services.api.intents.world import world_for
 from services.api.passwords import guest_hash
 from services.common.catalog import Delivery
 from services.common.contracts.codec import dump
+from services.common.contracts.devices import NETWORK
 from services.common.contracts.errors import Conflict, Invalid, Problem
 from services.common.contracts.flow import INSTALLS
 from services.common.contracts.ids import new_id
@@ -53,12 +55,14 @@ def create_vm(call: Call, db: Session) -> tuple[Vm, Job]:
     can_be_heard(call, spec.os)
     _given_macs_free(db, call)
     _within_quota(call, db, spec)
-    plans = {nic.network: dump(world.nets[nic.network]) for nic in spec.nics}
-    return _write(call, db, vm_id, spec, plans)
+    nets = {nic.network: world.nets[nic.network] for nic in spec.nics}
+    kinds = sorted({NETWORK + net.kind for net in nets.values()})
+    spec = replace(spec, needs=(*kinds, *channel_needed(call, spec)))
+    return _write(call, db, vm_id, spec, {key: dump(net) for key, net in nets.items()})
 
 
 def _write(call: Call, db: Session, vm_id: str, spec: VmSpec, networks: JsonDict) -> tuple[Vm, Job]:
-    secrets = guest_secrets(call, spec.os, Secrets(call.prepared or {}, call.body["first_boot"]))
+    secrets = guest_secrets(call, spec, Secrets(call.prepared or {}, call.body["first_boot"]))
     vm = Vm(
         id=vm_id,
         project_id=call.project.id,

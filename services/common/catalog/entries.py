@@ -4,7 +4,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from services.common.contracts.devices import Devices
+from services.common.contracts.devices import DIRECT_KERNEL, DISK_IMAGE, Devices
 from services.common.contracts.errors import Problem
 from services.common.contracts.network import Link, NetworkModel, Nic
 
@@ -15,6 +15,12 @@ class Delivery:
     CLOUD_IMAGE = "cloud-image"  # a disk, and a seed on a CD-ROM
     INSTALLER = "installer"  # the vendor's installation medium, and an answer file
     DIRECT_KERNEL = "direct-kernel"  # kernel and initrd from the host, and a seed on a CD-ROM
+
+
+_NEEDED_BY: Mapping[str, tuple[str, ...]] = {
+    Delivery.CLOUD_IMAGE: (DISK_IMAGE,),
+    Delivery.DIRECT_KERNEL: (DIRECT_KERNEL,),
+}
 
 
 class Agent:
@@ -123,6 +129,11 @@ class OsEntry:
     def answers_on_disc(self) -> bool:
         """Whether a machine's answers come on a disc beside what it boots from."""
         return self.delivery != Delivery.INSTALLER or (self.master is not None and not self.master.answers)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The capabilities a host must have for it, whatever is asked for."""
+        return (*self.devices.needs, *_NEEDED_BY.get(self.delivery, ()))
 
     @property
     def guest_agent(self) -> bool:

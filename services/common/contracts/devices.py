@@ -10,6 +10,9 @@ TPMS = ("", "2.0")
 SERIAL_LENGTH = 20  # characters that a guest is shown of a virtio disk's
 # What a host must be able to give (its driver's capabilities, in its facts).
 TPM_CAPABILITY, SECURE_BOOT_CAPABILITY = "tpm-2.0", "secure-boot"
+DISK_IMAGE, DIRECT_KERNEL = "disk-image", "direct-kernel"  # ways for a system to get there beside a medium's
+GUEST_CHANNEL = "guest-channel"  # it hears its guests over a port of theirs
+NETWORK = "network-"  # and a kind of networks
 
 
 @dataclass(frozen=True)

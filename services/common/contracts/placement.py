@@ -20,7 +20,7 @@ class Request:
     host: str = ""
     zone: str = ""
     traits: tuple[str, ...] = ()
-    needs: tuple[str, ...] = ()  # capabilities of a host that its system can't do without
+    needs: tuple[str, ...] = ()  # capabilities of a host that it can't do without
     os: str = ""
     project: str = ""
     labels: dict[str, str] = field(default_factory=dict)
@@ -37,7 +37,7 @@ def membership(project: str, label: str, value: str) -> str:
 
 
 def request_of(vm_id: str, project: str, spec: VmSpec, needs: tuple[str, ...] = ()) -> Request:
-    """What this vm needs of a host; `needs` is what its system can't do without."""
+    """What this vm needs of a host; `needs` is what its system can't do without, beside what the vm itself can't."""
     return Request(
         id=vm_id,
         vcpus=spec.vcpus,
@@ -47,7 +47,7 @@ def request_of(vm_id: str, project: str, spec: VmSpec, needs: tuple[str, ...] = 
         host=spec.host,
         zone=spec.zone,
         traits=spec.traits,
-        needs=needs,
+        needs=tuple(dict.fromkeys((*needs, *spec.needs))),
         os=spec.os,
         project=project,
         labels=dict(spec.labels),

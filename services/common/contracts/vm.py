@@ -71,6 +71,7 @@ class VmSpec:
     traits: tuple[str, ...] = ()
     policy: str = ""  # "" the active one
     guest_agent: bool = True
+    needs: tuple[str, ...] = ()  # capabilities of a host without which its guest isn't heard, or has no network
     ssh_passwords: bool = True  # whether a password, where a user has one, is good for signing in by SSH
     bonds: tuple[Bond, ...] = ()
     vlans: tuple[Vlan, ...] = ()

@@ -16,7 +16,13 @@ from typing import ClassVar
 
 from services.common.contracts.abilities import Ability
 from services.common.contracts.commands import DeployPlan, VolumePlan
-from services.common.contracts.devices import SECURE_BOOT_CAPABILITY, TPM_CAPABILITY
+from services.common.contracts.devices import (
+    DIRECT_KERNEL,
+    DISK_IMAGE,
+    GUEST_CHANNEL,
+    SECURE_BOOT_CAPABILITY,
+    TPM_CAPABILITY,
+)
 from services.common.contracts.errors import HostFailed
 from services.common.contracts.events import HostFacts, InventoryItem
 from services.common.contracts.network import NetworkPlan
@@ -39,11 +45,12 @@ class Capability(Ability):
     NAT = "network-nat"
     ISOLATED = "network-isolated"
     BRIDGE = "network-bridge"
-    DIRECT_KERNEL = "direct-kernel"
+    DIRECT_KERNEL = DIRECT_KERNEL
+    DISK_IMAGE = DISK_IMAGE  # a disk may begin as an image: an overlay of it
     UEFI = "uefi"
     TPM = TPM_CAPABILITY  # a TPM 2.0 of the vm's own
     SECURE_BOOT = SECURE_BOOT_CAPABILITY
-    GUEST_CHANNEL = "guest-channel"
+    GUEST_CHANNEL = GUEST_CHANNEL
     CONSOLE_LOG = "console-log"
     SCREENSHOT = "screenshot"
     ISO_OVERLAY = "iso-overlay"  # a drive may hold an overlay of an installation medium

@@ -11,6 +11,7 @@ import services
 from services.common.contracts.errors import ImageFailed
 
 PYZ_PATH = "/usr/lib/innkeeper/guestagent.pyz"
+CONFIG_PATH = "/etc/innkeeper/guest.json"  # services.guestagent.agent.CONFIG: where it reports, if not to its port
 UNIT_NAME = "innkeeper-guestagent.service"
 UNIT_PATH = f"/etc/systemd/system/{UNIT_NAME}"
 UNIT = f"""[Unit]

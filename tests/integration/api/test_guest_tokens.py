@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -91,3 +92,31 @@ def test_a_guest_with_a_port_has_no_token(api: Api) -> None:
     assert secrets_of(api, vm) == Secrets()
     with api.database.read() as db:
         assert db.scalars(select(GuestToken).where(GuestToken.vm_id == vm)).first() is None
+
+
+def needs_of(api: Api, os: str, **more: Any) -> tuple[set[str], Secrets]:
+    """What its host must be able to do, and its secrets."""
+    body = {"name": f"t-{new_id()[-12:]}", "os": os, "flavor": "medium", **more}
+    made = api.ask("member", "POST", "/v1/vms", body)
+    assert made.status_code == 202, made.text
+    vm = made.json["vm"]["id"]
+    with api.database.read() as db:
+        spec = db.scalars(select(Vm.spec).where(Vm.id == vm)).one()
+    return set(spec["needs"]), secrets_of(api, vm)
+
+
+def test_where_guests_can_reach_us_one_that_speaks_https_may_go_to_a_host_that_can_t_hear_it(
+    heard: Api, unheard: Api
+) -> None:
+    needs, secrets = needs_of(heard, "debian-12")
+    assert needs == {"network-nat"}
+    assert secrets.report_url == f"{URL}/v1/guest/messages"
+    assert secrets.guest_token
+    needs, secrets = needs_of(unheard, "debian-12")
+    assert needs == {"network-nat", "guest-channel"}
+    assert secrets == Secrets()
+
+
+def test_a_guest_nobody_listens_to_needs_no_way_to_be_heard(heard: Api, unheard: Api) -> None:
+    for api in (heard, unheard):
+        assert needs_of(api, "debian-12", guest_agent=False) == ({"network-nat"}, Secrets())

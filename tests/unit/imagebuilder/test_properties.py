@@ -49,7 +49,7 @@ def test_any_wish_is_refused_by_field_or_becomes_files_in_which_values_are_value
 
 # What no guest is told.
 OF_THE_PLATFORM = {"name", "os", "vcpus", "memory_mib", "disk_gib", "flavor", "labels"}
-OF_THE_PLATFORM |= {"hypervisor", "host", "zone", "traits", "policy"}
+OF_THE_PLATFORM |= {"hypervisor", "host", "zone", "traits", "policy", "needs"}
 
 
 def test_every_field_of_a_spec_is_wished_for() -> None:

@@ -48,6 +48,7 @@ class FakeDriver(Driver):
             Capability.ISOLATED,
             Capability.BRIDGE,
             Capability.DIRECT_KERNEL,
+            Capability.DISK_IMAGE,
             Capability.GUEST_CHANNEL,
             Capability.CONSOLE_LOG,
             Capability.SCREENSHOT,

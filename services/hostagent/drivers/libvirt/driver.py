@@ -59,6 +59,7 @@ class LibvirtDriver(Driver):
             Capability.ISOLATED,
             Capability.BRIDGE,
             Capability.DIRECT_KERNEL,
+            Capability.DISK_IMAGE,
             Capability.UEFI,
             Capability.GUEST_CHANNEL,
             Capability.CONSOLE_LOG,
