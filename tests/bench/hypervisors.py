@@ -100,7 +100,7 @@ def put_plainly(server: Vcsim, driver: VsphereDriver, name: str, path: Path) -> 
     connection = HTTPSConnection(host, int(port), context=driver.at.session.context)
     place = driver.at.place()
     target = (
-        f"/folder/{quote(f'innkeeper-{PLATFORM}/{name}')}?dcPath={place.datacenter_path}&dsName={place.datastore_name}"
+        f"/folder/{quote(f'{place.directory}/{name}')}?dcPath={place.datacenter_path}&dsName={place.datastore_name}"
     )
     with path.open("rb") as file:
         headers = {"Cookie": driver.at.session.cookie, "Content-Length": str(path.stat().st_size)}
@@ -133,7 +133,7 @@ def _by_the_driver(driver: VsphereDriver, overlay: Path, master: Path) -> None:
 def _by_bare_calls(server: Vcsim, driver: VsphereDriver, master: Path) -> None:
     vm, place = a_vm(), driver.at.place()
     content = driver.at.session.call("content", lambda seat: seat.content)
-    path = f"[{place.datastore_name}] innkeeper-{PLATFORM}/{vm}"
+    path = f"[{place.datastore_name}] {place.directory}/{vm}"
     content.fileManager.MakeDirectory(path, place.datacenter, True)
     put_plainly(server, driver, f"{vm}/installer.iso", master)
     backing = vim.vm.device.VirtualEthernetCard.NetworkBackingInfo(deviceName=STANDARD)

@@ -12,7 +12,10 @@ import pytest
 from deploy.local.servers.libvirtd import Libvirtd
 from services.hostagent.drivers import open_driver
 from services.hostagent.drivers.base import Driver, DriverSettings
+from tests.contract.drivers.stories import SUBNETS
 from tests.support.hypervisor import PLATFORM, private_libvirtd
+from tests.support.vcsim.administrator import Administrator
+from tests.support.vcsim.running import Vcsim, vcsim
 
 
 @dataclass
@@ -32,14 +35,26 @@ def libvirtd() -> Iterator[Libvirtd]:
         yield server
 
 
-@pytest.fixture(params=["fake", "libvirt"])
+@pytest.fixture(scope="session")
+def vcenter() -> Iterator[Vcsim]:
+    """A simulated one with a port group for every network that tests name: on vSphere these are found, not made."""
+    with vcsim() as server:
+        administrator = Administrator(server)
+        administrator.add_port_groups(["default", "inner", *(f"n{n}" for n in SUBNETS)])
+        administrator.close()
+        yield server
+
+
+@pytest.fixture(params=["fake", "libvirt", "vsphere"])
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     uri = request.getfixturevalue("libvirtd").url if request.param == "libvirt" else ""
+    vsphere = request.getfixturevalue("vcenter").settings() if request.param == "vsphere" else {}
     directory = Path(tempfile.mkdtemp(prefix="ik-"))
     opened: list[Driver] = []
 
     def reopen(platform: str = PLATFORM) -> Driver:
-        settings = DriverSettings(directory, platform, uri, accelerator="tcg", power_curve=(1.0,) * 11)
+        curve = (1.0,) * 11
+        settings = DriverSettings(directory, platform, uri, accelerator="tcg", power_curve=curve, vsphere=vsphere)
         opened.append(open_driver(request.param, settings))
         return opened[-1]
 

@@ -12,7 +12,8 @@ from services.common.contracts.vm import nic_mac
 from services.hostagent.drivers.base import Capability, Driver, Owner, Power
 from tests.support.hypervisor import PLATFORM, network, plan
 
-_subnets = iter(range(100, 250))
+SUBNETS = range(100, 250)
+_subnets = iter(SUBNETS)
 
 
 def a_network() -> NetworkPlan:

@@ -2,7 +2,7 @@
 """A survey reads hypervisor and files anew: it finds what a driver has made, and what nobody remembers."""
 
 from services.common.contracts.survey import Found, FoundKind
-from services.hostagent.drivers.base import Owner
+from services.hostagent.drivers.base import Capability, Owner
 from tests.contract.drivers.conftest import Bench
 from tests.support.hypervisor import PLATFORM, a_vm, network, plan
 
@@ -22,7 +22,8 @@ def test_a_vm_is_found_with_its_directory_and_its_network_and_none_of_its_disks_
     vm = deployed(bench)
     assert of(bench, FoundKind.VM) == [Found(FoundKind.VM, plan(vm).name, vm)]
     assert [found.vm for found in of(bench, FoundKind.DIRECTORY)] == [vm]
-    assert network().id in [found.id for found in of(bench, FoundKind.NETWORK)]
+    made = Capability.NAT in bench.driver.capabilities  # others find networks, and own none
+    assert (network().id in [found.id for found in of(bench, FoundKind.NETWORK)]) == made
     assert of(bench, FoundKind.DISK) == []
 
 
@@ -42,7 +43,8 @@ def test_files_that_nobody_uses_are_found(bench: Bench) -> None:
     (bench.directory / "ports" / "0123456789abcdef").touch()
     (bench.directory / "volumes" / f"{volume}.qcow2").touch()
     found = bench.driver.survey()
-    assert Found(FoundKind.DISK, f"vms/{vm}/old-0.qcow2", vm) in found
+    if bench.driver.name != "vsphere":  # whose disks lie elsewhere
+        assert Found(FoundKind.DISK, f"vms/{vm}/old-0.qcow2", vm) in found
     assert Found(FoundKind.DIRECTORY, f"vms/{gone}", gone) in found
     assert Found(FoundKind.DIRECTORY, "vms/no-id", "no-id") in found
     assert Found(FoundKind.PORT, "ports/0123456789abcdef") in found

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Somebody who changes things in vCenter behind the platform's back, in a session of their own."""
 
+from collections.abc import Iterable
 from typing import Any
+
+from pyVmomi import vim
 
 from services.hostagent.drivers.vsphere.collector import below
 from services.hostagent.drivers.vsphere.session import Session
@@ -29,6 +32,12 @@ class Administrator:
     def named(self, kind: Any, name: str) -> Any:
         """The one of that name."""
         return next(item["ref"] for item in self.all(kind, "name") if item["name"] == name)
+
+    def add_port_groups(self, names: Iterable[str]) -> None:
+        """Distributed ones; the simulator tells of no others that were added."""
+        group = vim.dvs.DistributedVirtualPortgroup.ConfigSpec
+        switch = self.all(vim.DistributedVirtualSwitch, "name")[0]["ref"]
+        self.run(switch.AddDVPortgroup_Task([group(name=name, type="earlyBinding", numPorts=8) for name in names]))
 
     def run(self, task: Any) -> Any:
         """The result of a task."""

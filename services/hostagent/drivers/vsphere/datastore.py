@@ -26,12 +26,12 @@ _FULL = 507
 class Datastore:
     """The one datastore of our place. All that is ours but the vms' own files lies in one directory."""
 
-    def __init__(self, settings: VsphereSettings, session: Session, directory: str) -> None:
-        self._settings, self._session, self._directory = settings, session, directory
+    def __init__(self, settings: VsphereSettings, session: Session) -> None:
+        self._settings, self._session = settings, session
 
     def path(self, place: Place, *names: str) -> str:
         """As vSphere writes it: [datastore] directory/name."""
-        return f"[{place.datastore_name}] {'/'.join((self._directory, *names))}"
+        return f"[{place.datastore_name}] {'/'.join((place.directory, *names))}"
 
     def make_directory(self, seat: Seat, place: Place, name: str) -> None:
         """Make it, with what is above it; one that is there is fine."""
@@ -88,7 +88,7 @@ class Datastore:
     def _put(self, place: Place, name: str, size: int, chunks: Iterable[bytes]) -> None:
         with self._connected() as connection:
             try:
-                connection.putrequest("PUT", self._target(place, f"{self._directory}/{name}"))
+                connection.putrequest("PUT", self._target(place, f"{place.directory}/{name}"))
                 for header, value in self._headers(size).items():
                     connection.putheader(header, value)
                 connection.endheaders()

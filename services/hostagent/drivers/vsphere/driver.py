@@ -10,6 +10,7 @@ from services.common.contracts.commands import DeployPlan, VolumePlan
 from services.common.contracts.errors import HostFailed
 from services.common.contracts.events import HostFacts, InventoryItem
 from services.common.contracts.network import NetworkPlan
+from services.common.contracts.survey import Found
 from services.common.runtime.failpoints import hit
 from services.hostagent.drivers.base import (
     Capability,
@@ -21,6 +22,7 @@ from services.hostagent.drivers.base import (
     PowerSeen,
     Usage,
 )
+from services.hostagent.drivers.survey_files import files_found
 from services.hostagent.drivers.vm_files import VmFiles
 from services.hostagent.drivers.vsphere import host_facts, powering
 from services.hostagent.drivers.vsphere.hypervisor import hypervisor
@@ -29,6 +31,7 @@ from services.hostagent.drivers.vsphere.making import make
 from services.hostagent.drivers.vsphere.plugged_volumes import PluggedVolumes
 from services.hostagent.drivers.vsphere.screen import screenshot
 from services.hostagent.drivers.vsphere.settings import read_settings
+from services.hostagent.drivers.vsphere.survey import surveyed
 from services.hostagent.drivers.vsphere.watch import Watch
 
 
@@ -147,6 +150,9 @@ class VsphereDriver(Driver):
         if machine is None or machine.power != Power.ON:
             return Evidence()
         return Evidence("", screenshot(self.at.session, self.at.datastore, self.at.place(), machine.ref))
+
+    def survey(self) -> list[Found]:
+        return [*surveyed(self.at), *files_found(self._files, (), ())]
 
     def attach_volume(self, vm: str, volume: VolumePlan) -> None:
         self._volumes.attach(vm, volume)

@@ -51,7 +51,7 @@ def usage(seat: Seat, place: Place) -> Usage:
         cpu_percent=_cpu_percent(hosts),
         memory_used_mib=sum(host.get("summary.quickStats").overallMemoryUsage or 0 for host in hosts),
         disk_used_gib=round(max(0, used) / _GIB, 3),
-        running_vms=sum(str(item.get("runtime.powerState")) == "poweredOn" for item in found),
+        running_vms=sum(str(item.get("runtime.powerState", "poweredOff")) != "poweredOff" for item in found),
     )
 
 

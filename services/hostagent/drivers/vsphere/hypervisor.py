@@ -61,5 +61,5 @@ def hypervisor(settings: VsphereSettings, platform: str) -> Hypervisor:
         places=Places(settings, platform),
         machines=Machines(platform),
         networks=Networks(),
-        datastore=Datastore(settings, session, f"innkeeper-{platform}"),
+        datastore=Datastore(settings, session),
     )

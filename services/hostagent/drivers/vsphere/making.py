@@ -43,7 +43,9 @@ def make(at: Hypervisor, plan: DeployPlan, owner: Owner, files: Mapping[str, Pat
         return
     order, doing = _Order(plan, owner, images_of(plan)), f"making {plan.name}"
     place = at.call(doing, lambda seat, place: _begin(at, seat, place, order))
+    hit("agent.before-volume")
     paths = {number: _written(at, place, owner.vm, disk, files) for number, disk in order.images.items()}
+    hit("agent.after-volume")
     hit("agent.before-define")
     made = at.run(doing, lambda seat, place: _create(at, seat, place, order, paths))
     at.machines.learn(made, owner.vm)
@@ -87,12 +89,10 @@ def _written(at: Hypervisor, place: Place, vm: str, disk: DiskPlan, files: Mappi
     """The path of an image on the datastore, once it is there."""
     assert disk.base is not None
     name = f"{vm}/{disk.role}-{disk.base.sha256[:16]}.iso"
-    hit("agent.before-volume")
     if disk.backing is not None:
         at.datastore.put_spliced(place, name, files[disk.base.sha256], files[disk.backing.sha256])
     else:
         at.datastore.put_file(place, name, files[disk.base.sha256])
-    hit("agent.after-volume")
     return at.datastore.path(place, name)
 
 

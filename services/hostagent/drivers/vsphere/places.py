@@ -33,6 +33,7 @@ class Place:
     folder: Any
     datastore: Any
     datastore_name: str
+    directory: str  # on the datastore, which other places may share
     view: Any  # of everything in the folder
 
 
@@ -74,6 +75,7 @@ class Places:
             folder=folder,
             datastore=store.ref,
             datastore_name=store.get("name"),
+            directory=f"innkeeper-{self._platform}-{compute.ref._moId}",
             view=seat.content.viewManager.CreateContainerView(folder, [vim.VirtualMachine], True),
         )
 

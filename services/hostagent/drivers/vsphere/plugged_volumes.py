@@ -19,7 +19,7 @@ from services.hostagent.drivers.vsphere.tasks import finish
 
 _DEVICE = vim.vm.device
 _Change = _DEVICE.VirtualDeviceSpec
-_FOLDER = "volumes"
+FOLDER = "volumes"
 _KIB_PER_GIB = 1 << 20
 _UNITS = 15  # as many as every kind of SCSI controller has
 _PORTS = 30  # of an AHCI controller
@@ -100,7 +100,7 @@ class PluggedVolumes:
 
     def _prepare(self, seat: Seat, place: Place, vm: str) -> None:
         self._at.machines.need(seat, place, vm)
-        self._at.datastore.make_directory(seat, place, _FOLDER)
+        self._at.datastore.make_directory(seat, place, FOLDER)
 
     def _plug(self, seat: Seat, place: Place, vm: str, volume: VolumePlan, makes: bool) -> Any:
         machine = self._at.machines.need(seat, place, vm)
@@ -137,10 +137,10 @@ class PluggedVolumes:
     def _find(self, place: Place, devices: Sequence[Any], volume: str) -> Any:
         path = self._path(place, volume)
         disks = [device for device in devices if isinstance(device, _DEVICE.VirtualDisk)]
-        return next((disk for disk in disks if path in _files_of(disk.backing)), None)
+        return next((disk for disk in disks if path in files_of(disk.backing)), None)
 
     def _path(self, place: Place, volume: str) -> str:
-        return self._at.datastore.path(place, _FOLDER, f"{self._files.volume(volume).stem}.vmdk")
+        return self._at.datastore.path(place, FOLDER, f"{self._files.volume(volume).stem}.vmdk")
 
     def _refuse_anothers(self, volume: str, vm: str) -> None:
         holder = self._files.holder(volume)
@@ -152,8 +152,8 @@ def _reconfigured(machine: Machine, changes: list[Any]) -> Any:
     return machine.ref.ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=changes))
 
 
-def _files_of(backing: Any) -> Iterator[str]:
-    """A disk's file, and those below it that snapshots have left."""
+def files_of(backing: Any) -> Iterator[str]:
+    """The file of a disk or a drive, and those below it that snapshots have left."""
     while backing is not None:
         yield getattr(backing, "fileName", "")
         backing = getattr(backing, "parent", None)

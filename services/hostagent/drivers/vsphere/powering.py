@@ -40,7 +40,10 @@ def reset(at: Hypervisor, vm: str) -> None:
     doing = f"resetting vm {vm}"
 
     def begin(seat: Seat, place: Place) -> Any:
-        return at.machines.need(seat, place, vm).ref.ResetVM_Task()
+        machine = at.machines.need(seat, place, vm)
+        if machine.power != Power.ON:
+            raise HostFailed(f"{doing}: it is not running")
+        return machine.ref.ResetVM_Task()
 
     at.run(doing, begin, _POWER_S)
 
@@ -103,7 +106,7 @@ def _change(
         if machine.power == wanted:
             return None
         if machine.power not in only:
-            raise HostFailed(f"{doing}: it is {machine.power}")
+            raise HostFailed(f"{doing}: it is not running")
         hit("agent.before-start")
         return task(machine)
 

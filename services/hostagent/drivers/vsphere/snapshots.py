@@ -7,7 +7,6 @@ from typing import Any
 from pyVmomi import vim
 
 from services.common.contracts.errors import HostFailed
-from services.common.runtime.failpoints import hit
 from services.hostagent.drivers.vsphere.collector import of, retrieve
 from services.hostagent.drivers.vsphere.hypervisor import Hypervisor
 from services.hostagent.drivers.vsphere.machines import Machine
@@ -23,11 +22,9 @@ def take(at: Hypervisor, vm: str, snapshot: str, memory: bool) -> None:
         machine = at.machines.need(seat, place, vm)
         if _find(seat, machine, snapshot) is not None:
             return None
-        hit("agent.before-snapshot")
         return machine.ref.CreateSnapshot_Task(snapshot, "", memory, False)
 
     at.run(f"taking snapshot {snapshot} of vm {vm}", begin)
-    hit("agent.after-snapshot")
 
 
 def revert(at: Hypervisor, vm: str, snapshot: str) -> None:
@@ -39,7 +36,6 @@ def revert(at: Hypervisor, vm: str, snapshot: str) -> None:
         found = _find(seat, machine, snapshot)
         if found is None:
             raise HostFailed(f"{doing}: there is no such snapshot")
-        hit("agent.before-revert")
         return found.RevertToSnapshot_Task()
 
     at.run(doing, begin)
@@ -47,7 +43,6 @@ def revert(at: Hypervisor, vm: str, snapshot: str) -> None:
     at.run(
         doing, lambda _seat, _place: machine.ref.ReconfigVM_Task(vim.vm.ConfigSpec(extraConfig=[mark(machine.owner)]))
     )
-    hit("agent.after-revert")
 
 
 def remove(at: Hypervisor, vm: str, snapshot: str) -> None:
@@ -59,14 +54,17 @@ def remove(at: Hypervisor, vm: str, snapshot: str) -> None:
         return found.RemoveSnapshot_Task(False) if found is not None else None
 
     at.run(f"removing snapshot {snapshot} of vm {vm}", begin)
-    hit("agent.after-remove-snapshot")
 
 
 def _find(seat: Seat, machine: Machine, snapshot: str) -> Any:
     found = retrieve(seat, of([machine.ref], vim.VirtualMachine, ("snapshot",)))
-    tree = found[0].get("snapshot") if found else None
-    nodes = _all(tree.rootSnapshotList) if tree is not None else ()
+    nodes = tree_of(found[0].get("snapshot")) if found else ()
     return next((node.snapshot for node in nodes if node.name == snapshot), None)
+
+
+def tree_of(told: Any) -> Iterator[Any]:
+    """Every snapshot of a vm, as its property says."""
+    return _all(told.rootSnapshotList) if told is not None else iter(())
 
 
 def _all(nodes: Sequence[Any]) -> Iterator[Any]:

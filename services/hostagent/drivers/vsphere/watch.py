@@ -10,7 +10,7 @@ from pyVmomi import vim, vmodl
 from services.common.contracts.errors import InnkeeperError
 from services.common.runtime.going_on import going_on
 from services.common.runtime.log import get_logger
-from services.hostagent.drivers.base import PowerSeen
+from services.hostagent.drivers.base import Power, PowerSeen
 from services.hostagent.drivers.vsphere.collector import within
 from services.hostagent.drivers.vsphere.machines import Machines, power_of
 from services.hostagent.drivers.vsphere.places import Places
@@ -86,7 +86,8 @@ class Watch:
                 seen(vm, self._power(vm))  # gone, or only moved out of our folder
                 continue
             for power in _powers(item):
-                seen(vm, power)
+                if item.kind != _Q.ObjectUpdate.Kind.enter or power != Power.OFF:  # a new vm is off: no change
+                    seen(vm, power)
 
 
 def _powers(item: Any) -> Iterator[str]:

@@ -12,6 +12,7 @@ from pyVmomi import vim
 
 from services.common.contracts.commands import Artifact, DiskPlan
 from services.common.contracts.errors import HostFailed
+from services.common.contracts.survey import FoundKind
 from services.common.contracts.vm import hypervisor_uuid
 from services.common.runtime import failpoints
 from services.hostagent.drivers.base import Owner, Power
@@ -106,9 +107,12 @@ def test_a_deploy_that_died_after_its_image_is_finished_by_the_next(
     with pytest.raises(KeyboardInterrupt):
         driver.deploy(wanted, owner(vm), files)
     assert [(item.vm, item.power) for item in driver.inventory()] == [(vm, Power.ABSENT)]
+    left = [found for found in driver.survey() if found.vm == vm and found.name.startswith(f"[{DATASTORE}] ")]
+    assert [found.kind for found in left] == [FoundKind.DIRECTORY, FoundKind.DISK]
     monkeypatch.setattr(making, "hit", failpoints.hit)
     driver.deploy(wanted, owner(vm), files)
     assert [(item.vm, item.power) for item in driver.inventory()] == [(vm, Power.OFF)]
+    assert FoundKind.DISK not in [found.kind for found in driver.survey()]
 
 
 def test_images_that_do_not_fit_are_refused_before_they_are_sent(driver: VsphereDriver) -> None:
