@@ -74,6 +74,15 @@ class Observed(Answer):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pending(Answer):
+    """What it has of its sizes `now`, and what it will `then` have, once it was off."""
+
+    until: str = ""
+    now: Mapping[str, int] = field(default_factory=dict)
+    then: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Vm(Answer):
     """A virtual machine. `host` is "" while it has none; sizes in MiB and GiB."""
 
@@ -86,6 +95,7 @@ class Vm(Answer):
     memory_mib: int = 0
     disk_gib: int = 0
     host: str = ""
+    pending: Pending | None = None  # a resize that waits until it is off
     watts: float | None = None  # its part of what its host draws; of one vm alone, not in lists
     watts_source: str = ""
     cost_per_h: float | None = None
@@ -97,6 +107,7 @@ class Vm(Answer):
     drift: Drift | None = None  # while it is other than it was asked to be
     job: str = ""
     verbs: tuple[str, ...] = ()  # what can be done with it now; of one vm alone, not in lists
+    protect: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     created_at: datetime | None = None
     etag: str = ""

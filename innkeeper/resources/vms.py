@@ -10,6 +10,7 @@ from innkeeper.models.job import Job
 from innkeeper.models.shape import load, part
 from innkeeper.models.vm import Vm
 from innkeeper.resources.collection import Collection, is_id, missing
+from innkeeper.resources.snapshots import Snapshots
 from innkeeper.transport import Call, Transport
 
 
@@ -49,7 +50,7 @@ class Vms(Collection[Vm]):
         return plan
 
     def act(self, vm_id: str, action: str) -> Job:
-        """Start, stop, force-stop, reboot, reset, suspend or resume it; the job."""
+        """Start, stop, force-stop, reboot, reset, suspend, resume or rebuild it; the job."""
         return load(Job, part(self._transport.json(Call("POST", self._at(vm_id, action))), "job"))
 
     def drift(self, vm_id: str) -> DriftJournal:
@@ -60,6 +61,21 @@ class Vms(Collection[Vm]):
         """Adopt, repair or forget a drift; the job, where one was sent. Raises Conflict where that makes no sense."""
         body = self._transport.json(Call("POST", f"{self._at(vm_id, 'drift')}:{remedy}"))
         return load(Job, body["job"]) if isinstance(body.get("job"), Mapping) else None
+
+    def protect(self, vm_id: str, protect: bool = True) -> Vm:
+        """Refuse to delete it, or no longer; raises Conflict's kind where somebody changes it in this moment."""
+        call = Call(
+            "PATCH", self._at(vm_id), json={"protect": protect}, headers={"If-Match": f'"{self.get(vm_id).etag}"'}
+        )
+        return load(Vm, self._transport.json(call))
+
+    def resize(self, vm_id: str, **sizes: Any) -> Job:
+        """Give it another `flavor`, or other `vcpus` and `memory_mib`; the job. See `pending` of the vm afterwards."""
+        return load(Job, part(self._transport.json(Call("POST", self._at(vm_id, "resize"), json=sizes)), "job"))
+
+    def snapshots(self, vm_id: str) -> Snapshots:
+        """The vm's snapshots."""
+        return Snapshots(self._transport, self._at(vm_id))
 
     def console_log(self, vm_id: str, *, job: str = "") -> str:
         """The end of its serial console now, or as it was kept when `job` broke; raises Busy for a silent host."""

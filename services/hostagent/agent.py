@@ -32,6 +32,7 @@ from services.hostagent.watts import POWERCAP, PowerMeter
 log = get_logger(__name__)
 _DRAIN_S = 20.0
 _ASKS_AFTER = frozenset({Verb.START, Verb.REBOOT, Verb.RESET, Verb.RESUME})
+_ASKS_WITH_MEMORY = frozenset({Verb.SNAPSHOT, Verb.REVERT})
 
 
 class Agent:
@@ -117,7 +118,7 @@ class Agent:
 
     def _after(self, command: Command) -> None:
         # After the report, so that nobody hears a guest before its start is known to be done.
-        if command.verb in _ASKS_AFTER:
+        if _runs_again(command):
             self._guests.watch(command.vm)
         if command.verb is Verb.SLEEP:
             self._nap.begin()
@@ -130,6 +131,13 @@ class Agent:
     def _tell_all(self) -> None:
         self._pulse.hello()
         self._pulse.inventory()
+
+
+def _runs_again(command: Command) -> bool:
+    """Whether its guest speaks from now on: one that was started, or stood still for a while."""
+    return command.verb in _ASKS_AFTER or (
+        command.verb in _ASKS_WITH_MEMORY and command.snapshot is not None and command.snapshot.memory
+    )
 
 
 def run(config: AgentConfig, stopping: threading.Event) -> None:

@@ -8,7 +8,7 @@ from services.common.contracts import survey
 from services.common.contracts.commands import Command, Verb
 from services.common.contracts.errors import HostFailed, InnkeeperError
 from services.common.contracts.evidence import told
-from services.hostagent import powering, volume_verbs
+from services.hostagent import powering, sizing, snapshot_verbs, volume_verbs
 from services.hostagent.artifacts import Fetched, artifacts_of
 from services.hostagent.drivers.base import Owner, Power
 from services.hostagent.hands import Facts, Hands
@@ -39,6 +39,14 @@ def _teller(hands: Hands, command: Command) -> Fetched:
             hands.progress(command, 100.0 * size / max(1, total), "fetching the image")
 
     return fetched
+
+
+def _wipe(hands: Hands, command: Command) -> Facts:
+    # Done again after the vm was made anew, it would take what was installed since.
+    if not hands.ledger.rebooted(command.vm, command.id):
+        hands.driver.wipe(command.vm)
+        hands.ledger.note_reboot(command.vm, command.id)
+    return {"power": Power.ABSENT}
 
 
 def _erase(hands: Hands, command: Command) -> Facts:
@@ -95,6 +103,11 @@ VERBS: Mapping[Verb, Callable[[Hands, Command], Facts]] = {
     Verb.RESET: powering.reset,
     Verb.SUSPEND: powering.suspend,
     Verb.RESUME: powering.resume,
+    Verb.RESIZE: sizing.resize,
+    Verb.SNAPSHOT: snapshot_verbs.take,
+    Verb.REVERT: snapshot_verbs.revert,
+    Verb.DROP_SNAPSHOT: snapshot_verbs.drop,
+    Verb.WIPE: _wipe,
     Verb.ERASE: _erase,
     Verb.INVENTORY: _inventory,
     Verb.EVIDENCE: _evidence,

@@ -25,6 +25,7 @@ from services.scheduler.placing_together import STEP, PlacingTogether
 from services.scheduler.policy_questions import PolicyQuestions
 from services.scheduler.policy_shelf import PolicyShelf
 from services.scheduler.replaying import Replayer
+from services.scheduler.resizing import Resizer
 from services.scheduler.simulation.apart import Apart
 from services.scheduler.simulation.questions import SIMULATE, WHAT_FITS, RoomCounter, Simulator
 from services.scheduler.steps import handlers
@@ -68,7 +69,8 @@ def main() -> int:
             return together
 
         together = Grouped(STEP, placing)
-        run_worker(Queue.SCHEDULER, handlers(database, shelf, warmth), settings, journal, together)
+        steps = {**handlers(database, shelf, warmth), "hold-room": Resizer(database, shelf).hold_room}
+        run_worker(Queue.SCHEDULER, steps, settings, journal, together)
     finally:
         watch.stop()
         for one in apart:

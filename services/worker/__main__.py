@@ -9,9 +9,11 @@ from services.common.runtime import log, metrics
 from services.common.runtime.settings import SettingsError, settings_or_exit
 from services.common.runtime.steps import run_worker
 from services.common.store.journal import SqlJournal
+from services.worker import size_steps
 from services.worker.calling import Caller
 from services.worker.controllers import Controllers
 from services.worker.host_power import HostPower
+from services.worker.snapshot_steps import SnapshotSteps
 from services.worker.steps import HostSteps
 from services.worker.volume_steps import VolumeSteps
 
@@ -30,6 +32,8 @@ def main() -> None:
     handlers = {
         **HostSteps(database).handlers(),
         **VolumeSteps(database).handlers(),
+        **size_steps.handlers(),
+        **SnapshotSteps(database).handlers(),
         **HostPower(database, Caller(controllers)).handlers(),
     }
     run_worker(Queue.WORKER, handlers, settings, SqlJournal(database))

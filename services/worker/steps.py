@@ -3,18 +3,21 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.common.contracts.deploying import deploy_plan, networks_of
-from services.common.contracts.journal import Done, Handler, Outcome, Park, StepContext
+from services.common.contracts.journal import Done, Handler, Outcome, Park, StepContext, VmView
 from services.common.contracts.observed import mismatches
 from services.common.contracts.orders import command_for, host_of
+from services.common.contracts.sizes import Sizes
 from services.common.contracts.states import VmState
 from services.common.store.database import Database
 from services.common.store.network_plans import network_plans
+from services.common.store.sizes import lower_claim, set_pending
 from services.common.store.vms import Vm
 from services.common.store.volumes import Volume, plan_of
 
@@ -35,6 +38,7 @@ class HostSteps:
             "stop": self.order,
             "force-stop": self.order,
             "suspend": self.order,
+            "wipe": self.order,
             "resume": self.order,
             "erase": self.erase,
             "install": self.install,
@@ -87,14 +91,16 @@ class HostSteps:
         """Compare what the guest saw with what was asked for."""
         with self._database.read() as session:
             networks = network_plans(session, (n.network for n in context.vm.spec.nics))
-            observed = self._observed(session, context) or {}
+            row = session.get_one(Vm, context.vm.id)
+        observed = row.observed or {}
+        write = partial(_in_force, context.vm) if row.pending and _was_off(context) else None
         unverified = _unverified(context, observed)
         if unverified:
-            return Done({"verified": False, "reason": unverified}, vm_state=VmState.READY_UNVERIFIED)
+            return Done({"verified": False, "reason": unverified}, VmState.READY_UNVERIFIED, write)
         wrong = mismatches(context.vm.spec.network, observed, networks)
         if wrong:
-            return Done({"verified": False, "mismatches": wrong}, vm_state=VmState.NETWORK_MISMATCH)
-        return Done({"verified": True, "addresses": _addresses(observed)}, vm_state=VmState.READY)
+            return Done({"verified": False, "mismatches": wrong}, VmState.NETWORK_MISMATCH, write)
+        return Done({"verified": True, "addresses": _addresses(observed)}, VmState.READY, write)
 
     def _observed(self, session: Session, context: StepContext) -> dict[str, Any] | None:
         row = session.get(Vm, context.vm.id)
@@ -108,6 +114,17 @@ def _unverified(context: StepContext, observed: Mapping[str, Any]) -> str:
         return str(boot.get("unverified", ""))
     # No boot was waited for: the guest goes on where it was, and what it reported last still holds.
     return "" if observed else "the guest has never reported"
+
+
+def _was_off(context: StepContext) -> bool:
+    """Whether the vm was off in this very job: what waited for that holds since."""
+    return bool({"start", "reboot"} & set(context.job.facts))
+
+
+def _in_force(vm: VmView, session: Session) -> None:
+    """The sizes that were asked for are those it has: nothing waits, and no more is held than that."""
+    set_pending(session, vm.id, {})
+    lower_claim(session, vm.id, Sizes(vm.spec.vcpus, vm.spec.memory_mib))
 
 
 def _addresses(observed: Mapping[str, Any]) -> dict[str, list[str]]:

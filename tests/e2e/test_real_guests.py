@@ -24,7 +24,8 @@ def test_a_mini_guest_reports_both_its_networks_and_lives_through_the_verbs(real
     assert any(a.startswith("10.77.0.") for a in addresses(vm)[leased])
     assert "10.78.0.31/24" in addresses(vm)[static]
     assert [n for n in names(libvirtd) if n.startswith("mini-1-")]
-    for verb, state in (("reboot", "ready"), ("stop", "stopped"), ("start", "ready"), ("force-stop", "stopped")):
+    life = (("suspend", "suspended"), ("resume", "ready"), ("reset", "ready"), ("reboot", "ready"), ("stop", "stopped"))
+    for verb, state in (*life, ("start", "ready"), ("force-stop", "stopped")):
         answer = real.http.post(f"/v1/vms/{vm['id']}/{verb}")
         assert answer.status_code == 202, answer.text
         job = real.finish(answer.json()["job"]["id"], 120)
@@ -43,6 +44,35 @@ def repaired(real: Stack, vm: str) -> dict[str, Any]:
     found = real.vm(vm)
     assert (found["state"], found["drift"]) == ("ready", None)
     return job
+
+
+def test_a_real_guest_goes_on_from_its_snapshot_grows_and_is_installed_anew(real: Stack, libvirtd: Libvirtd) -> None:
+    def done(vm: str, what: str, **body: object) -> str:
+        answer = real.http.post(f"/v1/vms/{vm}/{what}", json=body or None)
+        assert answer.status_code == 202, answer.text
+        job = real.finish(answer.json()["job"]["id"], 240)
+        assert job["state"] == "succeeded", (what, job)
+        return str(real.vm(vm)["state"])
+
+    made = real.create("kept-1")
+    assert real.finish(made["job"]["id"], 240)["state"] == "succeeded"
+    vm = made["vm"]["id"]
+    first = real.vm(vm)["observed"]["boot_id"]
+    assert done(vm, "snapshots", name="warm") == "ready"
+    (kept,) = real.http.get(f"/v1/vms/{vm}/snapshots").json()["items"]
+    assert kept["memory"] is True
+    assert done(vm, "resize", vcpus=2) == "ready"
+    assert real.vm(vm)["pending"] is None
+    assert done(vm, "reset") == "ready"
+    assert real.vm(vm)["observed"]["boot_id"] != first
+    assert done(vm, f"snapshots/{kept['id']}/revert") == "ready"
+    assert real.vm(vm)["observed"]["boot_id"] == first
+    assert real.http.delete(f"/v1/vms/{vm}/snapshots/{kept['id']}", params={"wait": 60}).status_code == 200
+    assert done(vm, "rebuild") == "ready"
+    name = next(n for n in names(libvirtd) if n.startswith("kept-1-"))
+    assert libvirtd.virsh("vcpucount", name, "--config", "--current").stdout.strip() == "2"
+    gone(real, vm)
+    assert names(libvirtd) == []
 
 
 def test_a_domain_destroyed_behind_our_back_is_seen_within_five_seconds(real: Stack, libvirtd: Libvirtd) -> None:

@@ -83,7 +83,15 @@ def test_every_queue_has_steps_and_a_service_that_works_on_it() -> None:
 def test_every_undo_is_a_step_of_a_flow_too_but_for_media_and_hosts() -> None:
     names = {s.name for flow in FLOWS.values() for s in flow.steps}
     assert {step.name for step in UNDO_STEPS.values()} <= names | {
-        *("drop-media", "stay-awake", "give-up-waking", "take-off-volume", "let-go-volume")
+        *(
+            "drop-media",
+            "stay-awake",
+            "give-up-waking",
+            "take-off-volume",
+            "let-go-volume",
+            "let-go-room",
+            "resize-back",
+        )
     }
 
 

@@ -11,6 +11,8 @@ from innkeeper.cli import options as shared
 from innkeeper.cli.commands.acting import acting
 from innkeeper.cli.commands.drift import drift
 from innkeeper.cli.commands.looking import console_log, screenshot
+from innkeeper.cli.commands.resizing import resize
+from innkeeper.cli.commands.snapshot import snapshot
 from innkeeper.cli.link_lines import link_lines
 from innkeeper.cli.output import Column, facts, show, show_one
 from innkeeper.cli.plan import show_plan
@@ -110,6 +112,17 @@ def delete(
             click.echo("\n".join(jobs))
 
 
+@vm.command()
+@click.argument("name")
+@click.option("--off", is_flag=True, help="Let it be deleted again.")
+@shared.output
+@click.pass_obj
+def protect(session: Session, name: str, off: bool, form: str) -> None:
+    """Refuse to delete a vm."""
+    with session.client() as client:
+        show_one(client.vms.protect(client.vms.find(name).id, not off), _details, form)
+
+
 def _confirm(vms: list[Vm], yes: bool) -> None:
     if yes:
         return
@@ -117,6 +130,26 @@ def _confirm(vms: list[Vm], yes: bool) -> None:
     if not sys.stdin.isatty():
         raise click.UsageError(f"deleting {what} needs --yes where nobody can be asked")
     click.confirm(f"Delete {what} with all disks?", abort=True)
+
+
+@vm.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option("-y", "--yes", is_flag=True, help="Don't ask.")
+@shared.waiting
+@shared.output
+@click.pass_obj
+def rebuild(session: Session, names: tuple[str, ...], yes: bool, wait: bool, timeout: float | None, form: str) -> None:
+    """Install vms anew, and lose what is on their first disks; volumes stay."""
+    if not yes and not sys.stdin.isatty():
+        raise click.UsageError(f"rebuilding {', '.join(names)} needs --yes where nobody can be asked")
+    if not yes:
+        click.confirm(f"Rebuild {', '.join(names)}, and lose what is on the first disk?", abort=True)
+    with session.client() as client:
+        jobs = {client.vms.act(client.vms.find(name).id, "rebuild").id: name for name in names}
+        if wait:
+            followed(client, jobs, form, timeout)
+        else:
+            click.echo("\n".join(jobs))
 
 
 for _verb, _text in {
@@ -132,6 +165,8 @@ for _verb, _text in {
 vm.add_command(console_log)
 vm.add_command(drift)
 vm.add_command(screenshot)
+vm.add_command(resize)
+vm.add_command(snapshot)
 
 
 def _summary(v: Vm) -> str:
@@ -158,6 +193,7 @@ def _details(v: Vm) -> str:
         ("os", v.os),
         ("flavor", v.flavor),
         ("size", size),
+        ("pending", f"until {v.pending.until} it has {pairs(v.pending.now)}" if v.pending else ""),
         ("host", v.host),
         ("watts", f"{v.watts:.1f} ({v.watts_source})" if v.watts is not None else ""),
         ("cost/h", f"{v.cost_per_h:.4f}" if v.cost_per_h is not None else ""),
@@ -165,6 +201,7 @@ def _details(v: Vm) -> str:
         ("job", v.job),
         ("possible now", ", ".join(v.verbs)),
         ("labels", pairs(v.labels)),
+        ("protected", "yes" if v.protect else ""),
         ("created", v.created_at.isoformat(timespec="seconds") if v.created_at else ""),
     ]
     lines += [(f"asked {what}", text) for what, text in link_lines(v)]

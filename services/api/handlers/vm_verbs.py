@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verbs of a vm's life that not every hypervisor has."""
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.api.call import Answer, Call
 from services.api.handlers.vms import locked, opened
 from services.api.intents.abilities import need
+from services.common.catalog import Delivery
 from services.common.contracts.abilities import NEEDS
+from services.common.contracts.codec import dump
+from services.common.contracts.errors import Conflict
+from services.common.contracts.flow import INSTALLS
+from services.common.store.models import Snapshot
+from services.common.store.network_plans import network_plans
 
 
 def reset(call: Call, db: Session) -> Answer:
@@ -22,6 +29,22 @@ def suspend(call: Call, db: Session) -> Answer:
 def resume(call: Call, db: Session) -> Answer:
     """Let it go on where it stood still."""
     return _verb(call, db, "resume")
+
+
+def rebuild(call: Call, db: Session) -> Answer:
+    """Install its system anew: same id, cards, addresses and volumes; what was on its first disk is lost."""
+    vm = locked(call, db)
+    need(db, vm, NEEDS["rebuild"], "rebuild", call.admin)
+    if vm.protect:
+        raise Conflict(f"vm {vm.name!r} is protected; PATCH protect to false first")
+    if db.scalar(select(Snapshot.id).where(Snapshot.vm_id == vm.id).limit(1)) is not None:
+        raise Conflict(f"vm {vm.name!r} has snapshots, which can't be kept; delete them first")
+    system = call.parts.systems.get(vm.os)
+    if system is None:
+        raise Conflict(f"the os {vm.os!r} of vm {vm.name!r} is not in the catalogue any more")
+    installs = {INSTALLS: True} if system.delivery == Delivery.INSTALLER else {}
+    plans = network_plans(db, (nic["network"] for nic in vm.spec["nics"]))
+    return opened(call, db, vm, "vm.rebuild", {"networks": dump(plans), **installs})
 
 
 def _verb(call: Call, db: Session, verb: str) -> Answer:

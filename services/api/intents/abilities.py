@@ -35,6 +35,11 @@ def need(session: Session, vm: Vm, capability: str, verb: str, names: bool = Fal
     raise Unsupported(detail, [Problem("", f"{verb} needs the capability {capability!r}", fix)], told)
 
 
+def able(session: Session, vm: Vm, capability: str) -> bool:
+    """Whether the vm's host can do that."""
+    return capability in _abilities(session.scalar(select(Host.facts).where(Host.id == vm.host_id)))
+
+
 def verbs_of(session: Session, vm: Vm) -> list[str]:
     """What can be done with the vm now, by its state, its protection and what its host can do."""
     facts = session.scalar(select(Host.facts).where(Host.id == vm.host_id)) if vm.host_id else None

@@ -77,6 +77,7 @@ def _write(call: Call, db: Session, vm_id: str, spec: VmSpec, networks: JsonDict
         fence=0,
         version=1,
         power="",
+        pending=None,
         observed=None,
         seen_at=None,
         labels=dict(spec.labels),

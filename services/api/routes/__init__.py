@@ -8,7 +8,7 @@ Idempotency-Key. Chapters are the first part of the path.
 from marshmallow import Schema
 
 from services.api.access import Role
-from services.api.handlers import catalogue, events, hosts, jobs, operation, placements, vm_verbs, vms
+from services.api.handlers import catalogue, events, hosts, jobs, operation, placements, resizing, vm_verbs, vms
 from services.api.route import Handler, Route
 from services.api.routes.accounts import ACCOUNT_ROUTES
 from services.api.routes.audit import AUDIT_ROUTES
@@ -17,6 +17,7 @@ from services.api.routes.guests import GUEST_ROUTES
 from services.api.routes.images import IMAGE_ROUTES
 from services.api.routes.media import MEDIA_ROUTES
 from services.api.routes.policies import POLICY_ROUTES
+from services.api.routes.snapshots import SNAPSHOT_ROUTES
 from services.api.routes.volumes import VOLUME_ROUTES
 from services.api.schemas import catalogue as c
 from services.api.schemas import hosts as h
@@ -59,6 +60,8 @@ VM_ROUTES = (
     _verb("reset", vm_verbs.reset),
     _verb("suspend", vm_verbs.suspend),
     _verb("resume", vm_verbs.resume),
+    _verb("rebuild", vm_verbs.rebuild),
+    Route("POST", "/v1/vms/{vm_id}/resize", resizing.resize, MEMBER, v.VmAndJob(), v.ResizeAsked(), CHANGE, 202),
 )
 
 JOB_ROUTES = (
@@ -131,6 +134,7 @@ OPERATION_ROUTES = (
 ROUTES: tuple[Route, ...] = (
     *ACCOUNT_ROUTES,
     *VM_ROUTES,
+    *SNAPSHOT_ROUTES,
     *DRIFT_ROUTES,
     *VOLUME_ROUTES,
     *GUEST_ROUTES,

@@ -113,6 +113,22 @@ _VERBS = "What can be done with it now, by its state and by what its host can do
 _COST = "Of its watts, an hour; null where its host has no price. Of one vm alone"
 
 
+class ResizeAsked(Schema):
+    """Other sizes for a vm; its disks stay as they are."""
+
+    flavor = text(help="A size of GET /v1/flavors, whose disk is left aside; or vcpus, memory_mib or both")
+    vcpus = whole(1, 256)
+    memory_mib = whole(64, 4 * 1024 * 1024)
+
+
+class PendingShape(Schema):
+    """What a vm has of its sizes now, and what it will have."""
+
+    until = fields.String(metadata={"description": "power-off"})
+    now = fields.Dict(keys=fields.String(), values=fields.Integer())
+    then = fields.Dict(keys=fields.String(), values=fields.Integer())
+
+
 class VmShape(Schema):
     """A vm."""
 
@@ -153,6 +169,9 @@ class VmShape(Schema):
     power = fields.String(metadata={"description": "As its host last said: on, off, paused, crashed, absent"})
     drift = fields.Nested(
         DriftShape(), allow_none=True, metadata={"description": "Null while it is as it was asked to be"}
+    )
+    pending = fields.Nested(
+        PendingShape(), allow_none=True, metadata={"description": "A resize that waits until the vm is off"}
     )
     watts = fields.Float(allow_none=True, metadata={"description": _WATTS})
     watts_source = fields.String(metadata={"description": _WATTS_SOURCE})

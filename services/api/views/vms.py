@@ -14,6 +14,7 @@ from services.api.views.links import links_view
 from services.api.views.moments import moment
 from services.api.views.names import Names, names_for
 from services.api.views.power import vm_power_view
+from services.common.contracts.states import VmState
 from services.common.store.models import Vm
 
 JsonDict = dict[str, Any]
@@ -57,6 +58,7 @@ def vm_view(vm: Vm, names: Names) -> JsonDict:
         "host_id": (vm.host_id or "") if names.unmasked else "",
         "power": vm.power,
         "drift": drift_view(vm),
+        "pending": _pending(vm),
         "job": vm.job_id,
         "observed": seen,
         "addresses": _addresses(seen),
@@ -79,6 +81,13 @@ def tagged(call: Call, db: Session, vm: Vm) -> JsonDict:
     view = vm_views(call, db, [vm])[0]
     tag = etags.make(view, EDITABLE)
     return {**view, **vm_power_view(db, vm, call.now), "verbs": verbs_of(db, vm), "etag": tag}
+
+
+def _pending(vm: Vm) -> JsonDict | None:
+    """What it is to have once it was off; of one that is off nothing waits."""
+    if not vm.pending or vm.state == VmState.STOPPED:
+        return None
+    return {"until": "power-off", "now": vm.pending, "then": {key: vm.spec[key] for key in vm.pending}}
 
 
 def _observed(vm: Vm) -> JsonDict | None:

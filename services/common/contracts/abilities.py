@@ -20,6 +20,8 @@ class Ability:
     RESIZE_OFF = "resize-off"
     SNAPSHOT = "snapshot"
     SNAPSHOT_MEMORY = "snapshot-memory"
+    SNAPSHOT_LIVE_DISKS = "snapshot-live-disks"  # of a vm that runs, its disks alone
+    SNAPSHOT_UEFI = "snapshot-uefi"
     VOLUME_ATTACH = "volume-attach"
     VOLUME_HOT = "volume-hot"
     VOLUME_GROW = "volume-grow"
@@ -42,6 +44,9 @@ NEEDS: Mapping[str, str] = {
     "attach-volume": Ability.VOLUME_ATTACH,
     "grow-volume": Ability.VOLUME_GROW,
     "detach-volume": Ability.VOLUME_ATTACH,
+    "snapshot": Ability.SNAPSHOT,
+    "revert": Ability.SNAPSHOT,
+    "drop-snapshot": Ability.SNAPSHOT,
 }
 _VERB, _NO_VERBS = "vm.", ("create", "repair", "redefine")
 

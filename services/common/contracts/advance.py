@@ -205,7 +205,8 @@ def _undone(job: JobView, done: Done) -> Changes:
     else:
         changes = _over(job, job.ends_as)
     ended = NewEvent(K.STEP_FINISHED, job.step, data={"undo": True})
-    return replace(_ended(job, "undone", changes, ended), write=done.write)
+    facts = {**job.facts, job.step: done.facts} if done.facts else None
+    return replace(_ended(job, "undone", changes, ended), facts=facts, write=done.write)
 
 
 def _walk_back(job: JobView, ends_as: JobState, error: JsonDict, *events: NewEvent) -> Changes:

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from services.common.contracts.devices import Devices
 from services.common.contracts.network import NetworkPlan
+from services.common.contracts.sizes import Sizes
 
 
 class Verb(StrEnum):
@@ -23,6 +24,11 @@ class Verb(StrEnum):
     RESET = "reset"  # the button: the guest is not asked
     SUSPEND = "suspend"  # it stands still in the host's memory
     RESUME = "resume"
+    SNAPSHOT = "snapshot"
+    REVERT = "revert"  # to a snapshot
+    DROP_SNAPSHOT = "drop-snapshot"
+    RESIZE = "resize"  # at once where that can be, else when it is off next
+    WIPE = "wipe"  # domain and the disks made with it; what is plugged in stays its own
     ERASE = "erase"  # domain, volumes, everything; leaves a tombstone
     INVENTORY = "inventory"  # tell all you have, now; not fenced
     SLEEP = "sleep"  # the host itself; refused while a vm runs. `vm` is the host's id, for order and fence
@@ -97,6 +103,14 @@ class DeployPlan:
 
 
 @dataclass(frozen=True)
+class SnapshotPlan:
+    """A snapshot by its id, its name on the hypervisor too; `memory`: of a vm that runs, with all that it holds."""
+
+    id: str
+    memory: bool = False
+
+
+@dataclass(frozen=True)
 class Follow:
     """What the host shall go on with as soon as a command is done: the next step's own command, by its id."""
 
@@ -122,6 +136,8 @@ class Command:
     plan: DeployPlan | None = None
     then: Follow | None = None
     volumes: tuple[VolumePlan, ...] = ()  # those the verb is about; of an erase: those that go with the vm
+    sizes: Sizes | None = None
+    snapshot: SnapshotPlan | None = None
 
     def following(self) -> "Command | None":
         """The command to go on with, under the same fence."""

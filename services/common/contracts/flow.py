@@ -22,6 +22,8 @@ class Queue:
 
 # The parameter of a job whose vm is set up by an installer: its guest says when that is done.
 INSTALLS = "install"
+# The parameter of a job that is about a snapshot with the memory of a vm that ran: its guest goes on.
+MEMORY = "memory"
 
 QUEUES = (Queue.SCHEDULER, Queue.IMAGEBUILDER, Queue.WORKER)
 
@@ -73,13 +75,31 @@ _DROP_MEDIA = Step("drop-media", Queue.IMAGEBUILDER, 60)
 _STAY_AWAKE = Step("stay-awake", Queue.WORKER, 30)
 _GIVE_UP_WAKING = Step("give-up-waking", Queue.WORKER, 30)
 
+_LET_GO_ROOM = Step("let-go-room", Queue.WORKER, 30)
+_RESIZE_BACK = Step("resize-back", Queue.WORKER, 120, parks=True, resend_s=3)
+_DROP_SNAPSHOT = Step("drop-snapshot", Queue.WORKER, 600, parks=True, resend_s=10)
+_FORGET_SNAPSHOT = Step("forget-snapshot", Queue.WORKER, 30)
+
 _TAKE_OFF_VOLUME = Step("take-off-volume", Queue.WORKER, 120, parks=True, resend_s=3)
 _LET_GO_VOLUME = Step("let-go-volume", Queue.WORKER, 30)
 # What is booked for a volume comes first and is settled last, so that its undo is the last, too.
 _HOLD_VOLUME = Step("hold-volume", Queue.WORKER, 30, undo="let-go-volume")
 _SETTLE_VOLUME = Step("settle-volume", Queue.WORKER, 30)
 
-_UNDOS = (_ERASE, _RELEASE, _DISCARD, _DROP_MEDIA, _STAY_AWAKE, _GIVE_UP_WAKING, _TAKE_OFF_VOLUME, _LET_GO_VOLUME)
+_UNDOS = (
+    _ERASE,
+    _RELEASE,
+    _DISCARD,
+    _DROP_MEDIA,
+    _STAY_AWAKE,
+    _GIVE_UP_WAKING,
+    _TAKE_OFF_VOLUME,
+    _LET_GO_VOLUME,
+    _LET_GO_ROOM,
+    _RESIZE_BACK,
+    _DROP_SNAPSHOT,
+    _FORGET_SNAPSHOT,
+)
 UNDO_STEPS: Mapping[str, Step] = {s.name: s for s in _UNDOS}
 
 FLOWS: Mapping[str, Flow] = {
@@ -143,6 +163,49 @@ FLOWS: Mapping[str, Flow] = {
             during=V.REBOOTING,
             after=V.READY,
         ),
+        Flow(
+            "vm.resize",
+            (
+                Step("hold-room", Queue.SCHEDULER, 30, undo="let-go-room"),
+                Step("resize", Queue.WORKER, 120, undo="resize-back", parks=True, resend_s=3),
+                Step("settle-size", Queue.WORKER, 30),
+            ),
+        ),
+        Flow(
+            "vm.snapshot",
+            (
+                Step("note-snapshot", Queue.WORKER, 30, undo="forget-snapshot"),
+                Step("snapshot", Queue.WORKER, 600, undo="drop-snapshot", parks=True, resend_s=10),
+                Step("keep-snapshot", Queue.WORKER, 30),
+            ),
+        ),
+        Flow(
+            "vm.revert",
+            (
+                Step("look-away", Queue.WORKER, 30),
+                Step("revert", Queue.WORKER, 600, parks=True, resend_s=10),
+                Step("reverted", Queue.WORKER, 30),
+                Step("boot", Queue.WORKER, 600, parks=True, follows=True, only=MEMORY),
+                Step("verify", Queue.WORKER, 30, only=MEMORY),
+            ),
+        ),
+        # The same vm with a new system: what was on its first disk is gone from the step `wipe` on.
+        Flow(
+            "vm.rebuild",
+            (
+                Step("look-away", Queue.WORKER, 30),
+                Step("wipe", Queue.WORKER, 120, parks=True, resend_s=3),
+                Step("build", Queue.IMAGEBUILDER, 1800, undo="discard"),
+                Step("deploy", Queue.WORKER, 300, parks=True, resend_s=3, follows=True),
+                Step("start", Queue.WORKER, 120, parks=True, resend_s=3, follows=True),
+                Step("install", Queue.WORKER, 7200, parks=True, follows=True, only=INSTALLS),
+                Step("boot", Queue.WORKER, 600, parks=True, follows=True),
+                Step("verify", Queue.WORKER, 30),
+            ),
+            during=V.REBUILDING,
+            after=V.READY,
+        ),
+        Flow("vm.drop-snapshot", (_DROP_SNAPSHOT, _FORGET_SNAPSHOT)),
         Flow(
             "vm.suspend",
             (Step("suspend", Queue.WORKER, 60, parks=True, resend_s=3),),

@@ -40,6 +40,7 @@ class VmState(StrEnum):
     SUSPENDING = "suspending"
     SUSPENDED = "suspended"  # it stands still in its host's memory
     RESUMING = "resuming"
+    REBUILDING = "rebuilding"  # its system is installed anew
     MISSING = "missing"  # its host says it is not there
     REPAIRING = "repairing"  # what is missing is made again around its disks
     FAILED = "failed"  # creation failed and was rolled back; the job says why
@@ -100,20 +101,21 @@ RUNNING_VM = frozenset({V.READY, V.READY_UNVERIFIED, V.NETWORK_MISMATCH})
 # What is done to a vm without giving it another name is done to one of these.
 STEADY_VM = RUNNING_VM | {V.STOPPED}
 SETTLED_VM = RUNNING_VM | {V.STOPPED, V.SUSPENDED, V.MISSING}
-_FROM_RUNNING = SETTLED_VM | {V.STOPPING, V.REBOOTING, V.SUSPENDING, V.DELETING}
+_FROM_RUNNING = SETTLED_VM | {V.STOPPING, V.REBOOTING, V.SUSPENDING, V.REBUILDING, V.DELETING}
 VM_MOVES: Mapping[VmState, frozenset[VmState]] = {
     V.PROVISIONING: SETTLED_VM | {V.FAILED, V.DELETING},
     V.READY: _FROM_RUNNING,
     V.READY_UNVERIFIED: _FROM_RUNNING,
     V.NETWORK_MISMATCH: _FROM_RUNNING,
-    V.STOPPED: SETTLED_VM | {V.STARTING, V.DELETING},
+    V.STOPPED: SETTLED_VM | {V.STARTING, V.REBUILDING, V.DELETING},
     V.SUSPENDED: SETTLED_VM | {V.RESUMING, V.STOPPING, V.DELETING},
     V.STARTING: SETTLED_VM | {V.DELETING},
     V.STOPPING: SETTLED_VM | {V.DELETING},
     V.REBOOTING: SETTLED_VM | {V.DELETING},
     V.SUSPENDING: SETTLED_VM | {V.DELETING},
     V.RESUMING: SETTLED_VM | {V.DELETING},
-    V.MISSING: SETTLED_VM | {V.REPAIRING, V.DELETING},
+    V.REBUILDING: SETTLED_VM | {V.DELETING},
+    V.MISSING: SETTLED_VM | {V.REPAIRING, V.REBUILDING, V.DELETING},
     V.REPAIRING: SETTLED_VM | {V.DELETING},
     V.FAILED: frozenset({V.PROVISIONING, V.DELETING}),
     V.DELETING: frozenset({V.DELETED}),

@@ -8,6 +8,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from services.common.store.catalogue import AddressLease
 from services.common.store.hosts import Claim, Host
+from services.common.store.snapshots import forget_all
 from services.common.store.volumes import leave_volumes
 from services.common.store.waiting_for_room import ring_for_room
 
@@ -18,6 +19,7 @@ def give_back(session: Session, vm_id: str) -> bool:
     False where it has no claim (any more). Vms that wait for room are looked at again.
     """
     leave_volumes(session, vm_id, time.time())  # first: whoever locks a volume and its host locks them in this order
+    forget_all(session, vm_id)
     held = give_up_claim(session, vm_id)
     if held:
         ring_for_room(session)

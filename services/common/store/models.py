@@ -13,6 +13,7 @@ from services.common.store.jobs import Job, JobEvent, JobStep, Outbox
 from services.common.store.moves_taken import TakenMove
 from services.common.store.policies import Activation, StoredPolicy
 from services.common.store.projects import ApiToken, IdempotencyKey, Membership, Project, RevokedToken, User
+from services.common.store.snapshots import Snapshot
 from services.common.store.surveys import HostSurvey
 from services.common.store.vm_loads import VmLoad
 from services.common.store.vms import Vm
@@ -46,6 +47,7 @@ __all__ = [
     "Outbox",
     "Project",
     "RevokedToken",
+    "Snapshot",
     "StoredDecision",
     "StoredPolicy",
     "TakenMove",

@@ -37,6 +37,7 @@ class Vm(Base):
     version: Mapped[int] = mapped_column(default=1)  # the ETag
     power: Mapped[Word] = mapped_column(default="")  # as its host last said: on, off, paused, crashed, absent
     drift: Mapped[JsonDict | None]  # contracts.drift.Drift, while it is other than it was asked to be
+    pending: Mapped[JsonDict | None]  # contracts.sizes.waiting: what it has of its sizes until it is off
     observed: Mapped[JsonDict | None]  # the guest's last report
     seen_at: Mapped[float | None]  # when the guest last spoke
     labels: Mapped[JsonDict] = mapped_column(default=dict)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from services.common.contracts.abilities import Ability
-from services.common.contracts.commands import DeployPlan, VolumePlan
+from services.common.contracts.commands import DeployPlan, SnapshotPlan, VolumePlan
 from services.common.contracts.devices import (
     DIRECT_KERNEL,
     DISK_IMAGE,
@@ -26,6 +26,7 @@ from services.common.contracts.devices import (
 from services.common.contracts.errors import HostFailed
 from services.common.contracts.events import HostFacts, InventoryItem
 from services.common.contracts.network import NetworkPlan
+from services.common.contracts.sizes import Sizes
 from services.common.contracts.survey import Found
 
 
@@ -175,6 +176,43 @@ class Driver(ABC):
     def resume(self, vm: str) -> None:
         """Let it go on where it stood still; one that runs is left alone. HostFailed where it is off."""
         raise unsupported(self.name, "resume")
+
+    def resize(self, vm: str, sizes: Sizes) -> Sizes:
+        """Give it these sizes: at once where it is off or takes them while it runs, else from its next start on.
+
+        What it has now. HostFailed when it isn't there.
+        """
+        raise unsupported(self.name, "resize")
+
+    def take_snapshot(self, vm: str, snapshot: SnapshotPlan) -> None:
+        """Keep what it is now, disks and, where the plan says so, memory; it goes on as it was.
+
+        One that is there already is left as it is. HostFailed where it runs and that isn't to be kept, or the other
+        way round, unless the driver can do that, too.
+        """
+        raise unsupported(self.name, "take snapshots")
+
+    def revert(self, vm: str, snapshot: SnapshotPlan) -> None:
+        """Make it what it was: running where its memory was kept, else off. HostFailed where it has no such snapshot.
+
+        Each call does it again. Its definition is the one of then, sizes included.
+        """
+        raise unsupported(self.name, "revert to snapshots")
+
+    def drop_snapshot(self, vm: str, snapshot: str) -> None:
+        """Keep it no longer; those taken after it stay. One that was never there, or whose vm isn't, is fine."""
+        raise unsupported(self.name, "remove snapshots")
+
+    def snapshots(self, vm: str) -> tuple[str, ...]:
+        """The ids of those it has, half-made ones included; none of a vm that isn't there."""
+        return ()
+
+    def wipe(self, vm: str) -> None:
+        """Remove vm and the disks made with it, to make it anew; volumes stay its own. HostFailed for what isn't ours.
+
+        What was never there is fine.
+        """
+        raise unsupported(self.name, "rebuild")
 
     @abstractmethod
     def erase(self, vm: str) -> None:

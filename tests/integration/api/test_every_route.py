@@ -47,6 +47,7 @@ OWN = ("GET /v1/users/{user_id}", "PATCH /v1/users/{user_id}")
 BODIES = {
     "PUT /v1/projects/{project_id}/members/{user_id}": {"role": "viewer"},
     "PATCH /v1/tokens/{token_id}": {"name": "other"},
+    "POST /v1/vms/{vm_id}/snapshots": {"name": "before"},
 }
 SECURED = {name: route for name, route in LINES.items() if route.role > Role.PUBLIC}
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from services.common.contracts.codec import dump
-from services.common.contracts.commands import DeployPlan, VolumePlan
+from services.common.contracts.commands import DeployPlan, SnapshotPlan, VolumePlan
 from services.common.contracts.errors import HostFailed
 from services.common.contracts.events import HostFacts, InventoryItem
 from services.common.contracts.network import NetworkPlan
+from services.common.contracts.sizes import Sizes
 from services.common.contracts.survey import Found
 from services.common.runtime.failpoints import hit
 from services.hostagent.drivers.base import (
@@ -27,14 +28,17 @@ from services.hostagent.drivers.base import (
     PowerSeen,
     Usage,
 )
-from services.hostagent.drivers.fake import faults, screen, volumes
+from services.hostagent.drivers.fake import faults, screen, snapshots, volumes
 from services.hostagent.drivers.fake.guest import FakeGuests
+from services.hostagent.drivers.fake.resizing import resized, sizes_now
 from services.hostagent.drivers.fake.seed import links, read_network_config
 from services.hostagent.drivers.fake.state import FakeState, FakeVm, read_state, write_state
 from services.hostagent.drivers.fake.survey import surveyed
 from services.hostagent.drivers.vm_files import VmFiles
 
 _UP = (Power.ON, Power.PAUSED)
+# What of a vm outlives a new definition.
+_KEPT = ("power", "started_at", "boots", "installed", "live", "snapshots")
 INSTALLER = "installer"  # the role of a drive whose medium fills the vm's disk
 
 
@@ -58,6 +62,14 @@ class FakeDriver(Driver):
             Capability.VOLUME_ATTACH,
             Capability.VOLUME_HOT,
             Capability.VOLUME_GROW,
+            Capability.RESIZE_OFF,
+            Capability.RESIZE_HOT_CPU,
+            Capability.RESIZE_HOT_MEMORY,
+            Capability.SNAPSHOT,
+            Capability.SNAPSHOT_MEMORY,
+            Capability.SNAPSHOT_LIVE_DISKS,
+            Capability.SNAPSHOT_UEFI,
+            Capability.REBUILD,
         }
     )
 
@@ -148,7 +160,7 @@ class FakeDriver(Driver):
         if self._habits.has(faults.START_FAILS, found.name):
             raise HostFailed(f"starting {found.name}: the fake host was told to refuse")
         hit("agent.before-start")
-        self._change(vm, power=Power.ON, started_at=time.time(), boots=found.boots + 1)
+        self._change(vm, power=Power.ON, started_at=time.time(), boots=found.boots + 1, live=None)
         hit("agent.after-start")
         if self._habits.has(faults.CRASHES, found.name):
             self._later(self._habits.boot_s / 2, lambda: self._change(vm, power=Power.CRASHED))
@@ -177,7 +189,44 @@ class FakeDriver(Driver):
             self._running(vm)
         self._change(vm, power=Power.ON)
 
+    def resize(self, vm: str, sizes: Sizes) -> Sizes:
+        found = self._need(vm)
+        changed = resized(found, sizes, hot=not self._habits.has(faults.NO_HOTPLUG, found.name))
+        hit("agent.before-resize")
+        self._change(vm, vcpus=changed.vcpus, memory_mib=changed.memory_mib, live=changed.live)
+        hit("agent.after-resize")
+        return sizes_now(changed)
+
+    def take_snapshot(self, vm: str, snapshot: SnapshotPlan) -> None:
+        found = self._need(vm)
+        hit("agent.before-snapshot")
+        self._change(vm, snapshots=snapshots.taken(found, snapshot).snapshots)
+        hit("agent.after-snapshot")
+        if self._habits.has(faults.SNAPSHOT_BREAKS, found.name):
+            raise HostFailed(f"a snapshot of {found.name}: the fake host was told to break it off")
+
+    def revert(self, vm: str, snapshot: SnapshotPlan) -> None:
+        then = snapshots.reverted(self._need(vm), snapshot, time.time())
+        hit("agent.before-revert")
+        self._change(vm, **{key: getattr(then, key) for key in snapshots.REVERTED})
+        hit("agent.after-revert")
+
+    def drop_snapshot(self, vm: str, snapshot: str) -> None:
+        found = self._find(vm)
+        if found is not None and self._is_mine(found):
+            self._change(vm, snapshots=snapshots.dropped(found, snapshot).snapshots)
+
+    def snapshots(self, vm: str) -> tuple[str, ...]:
+        found = self._find(vm)
+        return tuple(known.id for known in found.snapshots) if found is not None else ()
+
+    def wipe(self, vm: str) -> None:
+        self._remove(vm, lambda left: left)
+
     def erase(self, vm: str) -> None:
+        self._remove(vm, lambda left: volumes.let_go(left, vm))
+
+    def _remove(self, vm: str, more: Callable[[FakeState], FakeState]) -> None:
         found = self._find(vm)
         if found is not None and not self._is_mine(found):
             raise HostFailed(f"vm {vm} on this host belongs to platform {found.platform}")
@@ -188,7 +237,7 @@ class FakeDriver(Driver):
             hit("agent.before-undefine")
             with self._lock:
                 left = replace(self._state, vms={k: v for k, v in self._state.vms.items() if k != vm})
-                self._write(volumes.let_go(left, vm))
+                self._write(more(left))
             hit("agent.after-undefine")
             self._seen(vm, Power.ABSENT)
         self._files.erase(vm)
@@ -255,7 +304,7 @@ class FakeDriver(Driver):
         if existing is not None:
             if not self._is_mine(existing):
                 raise HostFailed(f"the UUID {vm.uuid} on this host belongs to platform {existing.platform}")
-            kept = {key: getattr(existing, key) for key in ("power", "started_at", "boots", "installed")}
+            kept = {key: getattr(existing, key) for key in _KEPT}
             vm = replace(vm, **kept)
         if any(other.name == vm.name and other.id != vm.id for other in self._state.vms.values()):
             raise HostFailed(f"defining {vm.name}: another vm on this host has that name")

@@ -13,6 +13,8 @@ NEVER_BOOTS = "never-boots"  # runs, and its guest never speaks
 BOOT_FAILS = "boot-fails"  # its guest reports a failure
 INSTALL_FAILS = "install-fails"  # its installer reports a failure, half-way
 INSTALL_HANGS = "install-hangs"  # its installer falls silent, half-way
+NO_HOTPLUG = "no-hotplug"  # takes no processor and no memory while it runs
+SNAPSHOT_BREAKS = "snapshot-breaks"  # is taken, and told as failed
 IGNORES_ACPI = "ignores-acpi"  # its guest doesn't react to the power button
 CRASHES = "crashes"  # dies half a boot after its start
 SLEEP_FAILS = "sleep-fails"  # the host itself: says that it sleeps, and doesn't
@@ -28,6 +30,8 @@ FAULTS = frozenset(
         BOOT_FAILS,
         INSTALL_FAILS,
         INSTALL_HANGS,
+        NO_HOTPLUG,
+        SNAPSHOT_BREAKS,
         IGNORES_ACPI,
         CRASHES,
         WRONG_NETWORK,

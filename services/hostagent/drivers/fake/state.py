@@ -7,8 +7,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.common.contracts.codec import dump, load
+from services.common.contracts.sizes import Sizes
 from services.hostagent.drivers.base import Power
 from services.hostagent.drivers.fake.seed import FakeLink
+
+
+@dataclass(frozen=True)
+class FakeSnapshot:
+    """What a vm was: with `memory` it ran."""
+
+    id: str
+    memory: bool
+    sizes: Sizes
+    installed: bool
 
 
 @dataclass(frozen=True)
@@ -30,6 +41,8 @@ class FakeVm:
     boots: int = 0
     installs: bool = False  # an installer's medium is in its drive
     installed: bool = False  # and has done its work
+    snapshots: tuple[FakeSnapshot, ...] = ()
+    live: Sizes | None = None  # what it has until it is off, where it was given other sizes
 
 
 @dataclass(frozen=True)

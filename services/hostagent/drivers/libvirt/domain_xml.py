@@ -16,6 +16,7 @@ from services.hostagent.drivers.libvirt.network_xml import network_name
 from services.hostagent.drivers.libvirt.qcow2 import Base
 
 _GUEST_DRIVER = {"kvm": "kvm", "tcg": "qemu"}
+_MOST_SPARE = 12
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def domain_xml(plan: DeployPlan, owner: Owner, files: Files, accelerator: str) -
     _text(domain, "uuid", plan.uuid)
     etree.SubElement(domain, "metadata").append(vm_mark(owner))
     _text(domain, "memory", str(plan.memory_mib), unit="MiB")
-    _text(domain, "vcpu", str(plan.vcpus))
+    vcpu = etree.SubElement(domain, "vcpu")
     _add_os(domain, plan, files)
     features = etree.SubElement(domain, "features")
     etree.SubElement(features, "acpi")
@@ -55,7 +56,9 @@ def domain_xml(plan: DeployPlan, owner: Owner, files: Files, accelerator: str) -
     if plan.devices.secure_boot:
         # Only the firmware, in system management mode, writes the variables with the keys.
         etree.SubElement(features, "smm", state="on")
-    _add_cpu(domain, plan, accelerator)
+    topology = _add_cpu(domain, plan, accelerator)
+    # Firmware that guards its variables in system management mode takes no processor later on.
+    add_vcpus(vcpu, topology, plan.vcpus, spare=not plan.devices.secure_boot)
     etree.SubElement(domain, "clock", offset="utc")
     for event, action in (("on_poweroff", "destroy"), ("on_reboot", "restart"), ("on_crash", "destroy")):
         _text(domain, event, action)
@@ -63,13 +66,25 @@ def domain_xml(plan: DeployPlan, owner: Owner, files: Files, accelerator: str) -
     return etree.tostring(domain, encoding="unicode")
 
 
-def _add_cpu(domain: etree._Element, plan: DeployPlan, accelerator: str) -> None:
+def add_vcpus(vcpu: etree._Element, topology: etree._Element, count: int, spare: bool) -> None:
+    """So many processors, and places for some more that can be added while it runs."""
+    most = count + min(3 * count, _MOST_SPARE) if spare else count
+    vcpu.text = str(most)
+    if most != count:
+        vcpu.set("current", str(count))
+    elif "current" in vcpu.attrib:
+        del vcpu.attrib["current"]
+    topology.set("cores", str(most))
+
+
+def _add_cpu(domain: etree._Element, plan: DeployPlan, accelerator: str) -> etree._Element:
     cpu = etree.SubElement(domain, "cpu", mode="host-passthrough" if accelerator == "kvm" else "maximum")
     # One socket: libvirt would make one of each, and some systems use no more than two.
-    etree.SubElement(cpu, "topology", sockets="1", cores=str(plan.vcpus), threads="1")
+    topology = etree.SubElement(cpu, "topology", sockets="1", cores="1", threads="1")
     if accelerator == "tcg" and not plan.devices.cx16:
         # QEMU 7.2 emulates it with wrong flags: an interrupt just then ends Linux 6.12 in a double fault.
         etree.SubElement(cpu, "feature", policy="disable", name="cx16")
+    return topology
 
 
 def _add_os(domain: etree._Element, plan: DeployPlan, files: Files) -> None:

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Living with a vm, on the fake driver and through every service: stand still, reset, grow, keep and go back."""
+
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import gone
+from tests.support.stack import Stack
+from tests.support.waiting import until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("host")]
+
+
+def made(stack: Stack, name: str) -> str:
+    found = stack.create(name)
+    assert stack.finish(found["job"]["id"])["state"] == "succeeded"
+    return str(found["vm"]["id"])
+
+
+def done(stack: Stack, vm: str, verb: str, body: Any = None, state: str = "succeeded", method: str = "POST") -> Any:
+    """The answer to a verb, once its job is over."""
+    answer = stack.http.request(method, f"/v1/vms/{vm}/{verb}", json=body)
+    assert answer.status_code == 202, answer.text
+    job = stack.finish(answer.json()["job"]["id"])
+    assert job["state"] == state, (verb, job)
+    return answer.json()
+
+
+def used(stack: Stack, host: str) -> tuple[int, int]:
+    found = stack.host(host)["used"]
+    return found["vcpus"], found["memory_mib"]
+
+
+def test_a_vm_stands_still_goes_on_and_is_reset(stack: Stack) -> None:
+    vm = made(stack, "still")
+    first = stack.vm(vm)["observed"]["boot_id"]
+    for verb, state in (("suspend", "suspended"), ("resume", "ready"), ("suspend", "suspended"), ("start", "ready")):
+        done(stack, vm, verb)
+        assert stack.vm(vm)["state"] == state
+    assert stack.vm(vm)["observed"]["boot_id"] == first
+    done(stack, vm, "reset")
+    assert (stack.vm(vm)["state"], stack.vm(vm)["observed"]["boot_id"] == first) == ("ready", False)
+    done(stack, vm, "suspend")
+    assert stack.http.post(f"/v1/vms/{vm}/reset").status_code == 409
+    done(stack, vm, "stop")
+    assert stack.vm(vm)["state"] == "stopped"
+    gone(stack, vm)
+
+
+def test_a_vm_grows_at_once_or_when_it_was_off_and_its_host_holds_no_more_than_that(stack: Stack, host: str) -> None:
+    hot, cold = made(stack, "hot"), made(stack, "no-hotplug")
+    before = used(stack, host)
+    done(stack, hot, "resize", {"vcpus": 3})
+    assert (stack.vm(hot)["vcpus"], stack.vm(hot)["pending"]) == (3, None)
+    has = stack.vm(cold)["vcpus"]
+    done(stack, cold, "resize", {"vcpus": 3})
+    waits = {"until": "power-off", "now": {"vcpus": has}, "then": {"vcpus": 3}}
+    assert stack.vm(cold)["pending"] == waits
+    assert used(stack, host)[0] == before[0] + 2 * (3 - has)
+    done(stack, cold, "reboot")
+    assert stack.vm(cold)["pending"] is None
+    done(stack, cold, "resize", {"vcpus": has})
+    assert used(stack, host)[0] == before[0] + 2 * (3 - has)
+    done(stack, cold, "reboot")
+    assert used(stack, host)[0] == before[0] + 3 - has
+    done(stack, hot, "resize", {"memory_mib": 1 << 20}, state="failed")
+    assert stack.vm(hot)["vcpus"] == 3
+    for vm in (hot, cold):
+        gone(stack, vm)
+    until(lambda: used(stack, host) == (0, 0), 10, "every claim given back")
+
+
+def test_a_vm_goes_back_to_what_it_was_and_its_snapshots_go_with_it(stack: Stack) -> None:
+    vm = made(stack, "kept")
+    warm = done(stack, vm, "snapshots", {"name": "warm"})["snapshot"]
+    assert warm["memory"] is True
+    done(stack, vm, "stop")
+    cold = done(stack, vm, "snapshots", {"name": "cold"})["snapshot"]
+    assert cold["parent"] == warm["id"]
+    done(stack, vm, f"snapshots/{warm['id']}/revert")
+    assert stack.vm(vm)["state"] == "ready"
+    done(stack, vm, f"snapshots/{cold['id']}/revert")
+    assert stack.vm(vm)["state"] == "stopped"
+    done(stack, vm, f"snapshots/{warm['id']}", method="DELETE")
+    (left,) = stack.http.get(f"/v1/vms/{vm}/snapshots").json()["items"]
+    assert (left["name"], left["parent"], left["current"]) == ("cold", None, True)
+    gone(stack, vm)
+
+
+def test_a_rebuilt_vm_is_the_same_one_with_a_new_system(stack: Stack) -> None:
+    vm = made(stack, "anew")
+    before = stack.vm(vm)
+    done(stack, vm, "rebuild")
+    after = stack.vm(vm)
+    assert (after["state"], after["nics"], after["host"]) == ("ready", before["nics"], before["host"])
+    assert after["observed"]["interfaces"] == before["observed"]["interfaces"]
+    done(stack, vm, "snapshots", {"name": "kept"})
+    assert "snapshots" in stack.http.post(f"/v1/vms/{vm}/rebuild").json()["detail"]
+    gone(stack, vm)
+
+
+def test_a_snapshot_that_breaks_off_leaves_nothing(stack: Stack) -> None:
+    vm = made(stack, "snapshot-breaks")
+    failed = done(stack, vm, "snapshots", {"name": "half"}, state="failed")
+    assert stack.http.get(f"/v1/vms/{vm}/snapshots").json()["items"] == []
+    assert stack.vm(vm)["state"] == "ready"
+    state = (stack.directory / "agent-fake-1" / "fake.json").read_text()
+    assert failed["snapshot"]["id"] not in state
+    gone(stack, vm)
