@@ -28,6 +28,8 @@ MEANINGS: Mapping[str, str] = {
     Capability.RESIZE_HOT_MEMORY: "more memory while it runs",
     Capability.SNAPSHOT: "snapshots: make, revert, delete",
     Capability.SNAPSHOT_MEMORY: "snapshots with the memory of a vm that runs",
+    Capability.SNAPSHOT_LIVE_DISKS: "snapshots of the disks alone of a vm that runs",
+    Capability.SNAPSHOT_UEFI: "snapshots of a vm with UEFI",
     Capability.VOLUME_ATTACH: "volumes: attach, detach",
     Capability.VOLUME_HOT: "the same while it runs",
     Capability.VOLUME_GROW: "volumes are made larger",
