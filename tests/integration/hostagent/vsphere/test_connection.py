@@ -6,17 +6,19 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from pyVmomi import vim
+from pyVmomi import SoapStubAdapter, vim
 
 from services.common.contracts.errors import HostFailed, TryAgain
 from services.hostagent.drivers.base import Owner, Power
 from services.hostagent.drivers.vsphere.collector import below
 from services.hostagent.drivers.vsphere.driver import VsphereDriver
-from services.hostagent.drivers.vsphere.session import Session
+from services.hostagent.drivers.vsphere.session import WIDTH, Session
 from services.hostagent.drivers.vsphere.settings import VsphereSettings, read_settings
 from services.hostagent.drivers.vsphere.trust import readable
 from tests.integration.hostagent.vsphere.conftest import Opened, nic
@@ -85,6 +87,27 @@ def test_a_slow_server_is_waited_for_no_longer_than_was_said() -> None:
         session = Session(read_settings(server.settings()), timeout_s=0.5)
         with pytest.raises(TryAgain, match="timed out"):
             names(session)
+
+
+def test_no_more_than_a_few_calls_are_at_the_server_at_any_time(
+    driver: VsphereDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invoke, lock, there, most = SoapStubAdapter.InvokeMethod, threading.Lock(), 0, 0
+
+    def counted(*arguments: Any) -> Any:
+        nonlocal there, most
+        with lock:
+            there, most = there + 1, max(most, there + 1)
+        try:
+            return invoke(*arguments)
+        finally:
+            with lock:
+                there -= 1
+
+    monkeypatch.setattr(SoapStubAdapter, "InvokeMethod", counted)
+    with ThreadPoolExecutor(3 * WIDTH) as pool:
+        assert set(pool.map(driver.power, [a_vm() for _ in range(9 * WIDTH)])) == {Power.ABSENT}
+    assert most <= WIDTH
 
 
 @contextmanager
