@@ -4,9 +4,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from services.common.contracts.commands import DeployPlan, NicPlan, VolumePlan
+from services.common.contracts.commands import DeployPlan, NicPlan, SnapshotPlan, VolumePlan
 from services.common.contracts.ids import new_id
 from services.common.contracts.network import NetworkPlan
+from services.common.contracts.sizes import Sizes
 from services.common.contracts.survey import Found, FoundKind
 from services.common.contracts.vm import nic_mac
 from services.hostagent.drivers.base import Capability, Driver, Owner, Power
@@ -32,6 +33,7 @@ class Life:
     driver: Driver
     vm: str = field(default_factory=new_id)
     volume: str = field(default_factory=new_id)
+    snapshot: str = field(default_factory=new_id)
     network: NetworkPlan = field(default_factory=network)
 
     @property
@@ -122,5 +124,35 @@ _STORIES = (
         Capability.VOLUME_ATTACH,
         of_nothing=True,
     ),
+    Story(
+        "take_snapshot",
+        _OFF,
+        lambda v: v.driver.take_snapshot(v.vm, SnapshotPlan(v.snapshot)),
+        lambda v: v.driver.snapshots(v.vm) == (v.snapshot,),
+        Capability.SNAPSHOT,
+    ),
+    Story(
+        "revert",
+        (*_OFF, "take_snapshot", "start"),
+        lambda v: v.driver.revert(v.vm, SnapshotPlan(v.snapshot)),
+        lambda v: v.has_power(Power.OFF) and v.driver.snapshots(v.vm) == (v.snapshot,),
+        Capability.SNAPSHOT,
+    ),
+    Story(
+        "drop_snapshot",
+        (*_OFF, "take_snapshot"),
+        lambda v: v.driver.drop_snapshot(v.vm, v.snapshot),
+        lambda v: v.driver.snapshots(v.vm) == (),
+        Capability.SNAPSHOT,
+        of_nothing=True,
+    ),
+    Story(
+        "resize",
+        _OFF,
+        lambda v: v.driver.resize(v.vm, Sizes(2, 96)),
+        lambda v: v.driver.resize(v.vm, Sizes(2, 96)) == Sizes(2, 96),
+        Capability.RESIZE_OFF,
+    ),
+    Story("wipe", _ON, lambda v: v.driver.wipe(v.vm), _gone, Capability.REBUILD, of_nothing=True),
 )
 STORIES = {story.verb: story for story in _STORIES}

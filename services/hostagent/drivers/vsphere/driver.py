@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from services.common.contracts.commands import DeployPlan, VolumePlan
+from services.common.contracts.commands import DeployPlan, SnapshotPlan, VolumePlan
 from services.common.contracts.errors import HostFailed
 from services.common.contracts.events import HostFacts, InventoryItem
 from services.common.contracts.network import NetworkPlan
+from services.common.contracts.sizes import Sizes
 from services.common.contracts.survey import Found
 from services.common.runtime.failpoints import hit
 from services.hostagent.drivers.base import (
@@ -24,7 +25,7 @@ from services.hostagent.drivers.base import (
 )
 from services.hostagent.drivers.survey_files import files_found
 from services.hostagent.drivers.vm_files import VmFiles
-from services.hostagent.drivers.vsphere import host_facts, powering
+from services.hostagent.drivers.vsphere import host_facts, powering, resizing, snapshots
 from services.hostagent.drivers.vsphere.hypervisor import hypervisor
 from services.hostagent.drivers.vsphere.machines import Listed
 from services.hostagent.drivers.vsphere.making import make
@@ -51,6 +52,14 @@ class VsphereDriver(Driver):
             Capability.VOLUME_ATTACH,
             Capability.VOLUME_HOT,
             Capability.VOLUME_GROW,
+            Capability.RESIZE_OFF,
+            Capability.RESIZE_HOT_CPU,
+            Capability.RESIZE_HOT_MEMORY,
+            Capability.SNAPSHOT,
+            Capability.SNAPSHOT_MEMORY,
+            Capability.SNAPSHOT_LIVE_DISKS,
+            Capability.SNAPSHOT_UEFI,
+            Capability.REBUILD,
         }
     )
 
@@ -105,6 +114,7 @@ class VsphereDriver(Driver):
     def deploy(self, plan: DeployPlan, owner: Owner, files: Mapping[str, Path]) -> None:
         self._files.vm(owner.vm).mkdir(mode=0o711, exist_ok=True)  # from here on the vm is in our inventory
         make(self.at, plan, owner, files)
+        self._volumes.attach_again(owner.vm)
 
     def start(self, vm: str) -> None:
         powering.start(self.at, vm)
@@ -150,6 +160,24 @@ class VsphereDriver(Driver):
         if machine is None or machine.power != Power.ON:
             return Evidence()
         return Evidence("", screenshot(self.at.session, self.at.datastore, self.at.place(), machine.ref))
+
+    def resize(self, vm: str, sizes: Sizes) -> Sizes:
+        return resizing.resize(self.at, vm, sizes)
+
+    def take_snapshot(self, vm: str, snapshot: SnapshotPlan) -> None:
+        snapshots.take(self.at, vm, snapshot)
+
+    def revert(self, vm: str, snapshot: SnapshotPlan) -> None:
+        snapshots.revert(self.at, vm, snapshot)
+
+    def drop_snapshot(self, vm: str, snapshot: str) -> None:
+        snapshots.drop(self.at, vm, snapshot)
+
+    def snapshots(self, vm: str) -> tuple[str, ...]:
+        return snapshots.names(self.at, vm)
+
+    def wipe(self, vm: str) -> None:
+        self.erase(vm)  # whose a volume is stands in the agent's directory, not in the vm
 
     def survey(self) -> list[Found]:
         return [*surveyed(self.at), *files_found(self._files, (), ())]

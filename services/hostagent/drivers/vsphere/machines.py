@@ -17,6 +17,7 @@ from services.hostagent.drivers.vsphere.session import Seat, Session
 from services.hostagent.drivers.vsphere.sweep import sweep
 
 PATHS = ("name", "runtime.powerState", "config.extraConfig")
+PENDING = "innkeeper.sizes"  # an option beside the mark
 _POWER = {"poweredOn": Power.ON, "poweredOff": Power.OFF, "suspended": Power.PAUSED}
 
 
@@ -31,9 +32,10 @@ class Listed:
 
 @dataclass(frozen=True)
 class Machine(Listed):
-    """The same, with what it takes to act on it."""
+    """The same, with what it takes to act on it; `pending`: the sizes that wait until it is off."""
 
     ref: Any
+    pending: str = ""
 
 
 def devices_of(seat: Seat, machine: Machine) -> list[Any]:
@@ -93,11 +95,14 @@ class Machines:
 
     def ours(self, found: Found) -> Machine | None:
         """The vm behind an object; None where it isn't ours."""
-        owner = read_mark(found.get("config.extraConfig", ()))
+        options = found.get("config.extraConfig", ())
+        owner = read_mark(options)
         if owner is None or owner.platform != self._platform:
             return None
         self._vms[found.ref._moId] = owner.vm
-        return Machine(found.get("name", ""), power_of(found.get("runtime.powerState")), owner, found.ref)
+        pending = [str(option.value) for option in options if option.key == PENDING]
+        power = power_of(found.get("runtime.powerState"))
+        return Machine(found.get("name", ""), power, owner, found.ref, pending[-1] if pending else "")
 
     def _listed(self, moid: str, told: Mapping[str, str]) -> Listed | None:
         owner = parse_mark(told.get("config.extraConfig", ""))

@@ -21,6 +21,7 @@ from services.hostagent.drivers.vsphere.machine_spec import images_of, vm_spec
 from services.hostagent.drivers.vsphere.machines import Machine
 from services.hostagent.drivers.vsphere.mark import mark
 from services.hostagent.drivers.vsphere.places import Place
+from services.hostagent.drivers.vsphere.resizing import waits
 from services.hostagent.drivers.vsphere.session import Seat
 
 _MIB = 1 << 20
@@ -55,6 +56,7 @@ def make(at: Hypervisor, plan: DeployPlan, owner: Owner, files: Mapping[str, Pat
 def _hand_over(at: Hypervisor, machine: Machine, plan: DeployPlan, owner: Owner) -> None:
     spec = vim.vm.ConfigSpec(extraConfig=[mark(owner)])
     if machine.power == Power.OFF:
+        spec.extraConfig.append(waits(None))
         spec.numCPUs, spec.memoryMB = plan.vcpus, plan.memory_mib
     if machine.owner != owner or machine.power == Power.OFF:
         at.run(f"handing over {plan.name}", lambda _seat, _place: machine.ref.ReconfigVM_Task(spec))

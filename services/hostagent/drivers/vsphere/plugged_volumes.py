@@ -44,7 +44,7 @@ class PluggedVolumes:
             if error.extra.get("vsphere") != "FileAlreadyExists":
                 raise
             # It was made before: what is on it is somebody's data.
-            self._at.run(doing, lambda seat, place: self._plug(seat, place, vm, volume, makes=False))
+            self._plug_existing(vm, volume)
         hit("agent.after-attach-volume")
 
     def detach(self, vm: str, volume: str) -> None:
@@ -56,13 +56,19 @@ class PluggedVolumes:
         hit("agent.after-detach-volume")
 
     def detach_all(self, vm: str) -> None:
-        """Before the vm is erased: vSphere removes every disk that is plugged in, and volumes outlive their vms."""
+        """Before the vm is erased: vSphere removes every disk that is plugged in, and volumes outlive their vms.
+
+        They stay the vm's own until another one gets them: it may be made anew.
+        """
         held = self._files.held_by(vm)
         if held:
             doing = f"taking volumes off vm {vm}"
             self._at.run(doing, lambda seat, place: self._unplug(seat, place, vm, held))
-        for volume in held:
-            self._files.hold(volume, "")
+
+    def attach_again(self, vm: str) -> None:
+        """Into a vm that was made anew: all that is its own."""
+        for volume in self._files.held_by(vm):
+            self._plug_existing(vm, VolumePlan(volume, 0))  # as large as it is
 
     def grow(self, vm: str, volume: VolumePlan) -> None:
         """See Driver.grow_volume."""
@@ -97,6 +103,10 @@ class PluggedVolumes:
                 raise
         self._files.hold(volume, "")
         hit("agent.after-drop-volume")
+
+    def _plug_existing(self, vm: str, volume: VolumePlan) -> None:
+        doing = f"plugging volume {volume.id} into vm {vm}"
+        self._at.run(doing, lambda seat, place: self._plug(seat, place, vm, volume, makes=False))
 
     def _prepare(self, seat: Seat, place: Place, vm: str) -> None:
         self._at.machines.need(seat, place, vm)

@@ -13,6 +13,7 @@ from services.hostagent.drivers.base import Power
 from services.hostagent.drivers.vsphere.hypervisor import Hypervisor
 from services.hostagent.drivers.vsphere.machines import Machine
 from services.hostagent.drivers.vsphere.places import Place
+from services.hostagent.drivers.vsphere.resizing import settle
 from services.hostagent.drivers.vsphere.session import Seat
 
 log = get_logger(__name__)
@@ -21,18 +22,26 @@ _DEAF = (vim.fault.ToolsUnavailable, vim.fault.InvalidPowerState)
 
 
 def start(at: Hypervisor, vm: str) -> None:
-    """Power on; one that stands still goes on."""
-    _change(at, vm, f"starting vm {vm}", Power.ON, lambda machine: machine.ref.PowerOnVM_Task())
+    """Power on; one that stands still goes on. What has waited for it to be off is given first."""
+    doing = f"starting vm {vm}"
+    machine = _needed(at, vm, doing)
+    if machine.power == Power.OFF and machine.pending:
+        settle(at, machine)
+    _change(at, machine, doing, Power.ON, lambda: machine.ref.PowerOnVM_Task())
 
 
 def resume(at: Hypervisor, vm: str) -> None:
     """Let it go on; HostFailed where it is off."""
-    _change(at, vm, f"resuming vm {vm}", Power.ON, lambda machine: machine.ref.PowerOnVM_Task(), (Power.PAUSED,))
+    doing = f"resuming vm {vm}"
+    machine = _running(at, vm, doing)
+    _change(at, machine, doing, Power.ON, lambda: machine.ref.PowerOnVM_Task())
 
 
 def suspend(at: Hypervisor, vm: str) -> None:
     """Let it stand still; HostFailed where it is off."""
-    _change(at, vm, f"suspending vm {vm}", Power.PAUSED, lambda machine: machine.ref.SuspendVM_Task(), (Power.ON,))
+    doing = f"suspending vm {vm}"
+    machine = _running(at, vm, doing)
+    _change(at, machine, doing, Power.PAUSED, lambda: machine.ref.SuspendVM_Task())
 
 
 def reset(at: Hypervisor, vm: str) -> None:
@@ -93,24 +102,22 @@ def erase(at: Hypervisor, vm: str) -> None:
     at.datastore.remove(place, at.datastore.path(place, vm))
 
 
-def _change(
-    at: Hypervisor,
-    vm: str,
-    doing: str,
-    wanted: str,
-    task: Callable[[Machine], Any],
-    only: tuple[str, ...] = (Power.OFF, Power.ON, Power.PAUSED),
-) -> None:
-    def begin(seat: Seat, place: Place) -> Any:
-        machine = at.machines.need(seat, place, vm)
-        if machine.power == wanted:
-            return None
-        if machine.power not in only:
-            raise HostFailed(f"{doing}: it is not running")
-        hit("agent.before-start")
-        return task(machine)
+def _needed(at: Hypervisor, vm: str, doing: str) -> Machine:
+    return at.call(doing, lambda seat, place: at.machines.need(seat, place, vm))
 
-    _unless_there(lambda: at.run(doing, begin, _POWER_S), at, vm, (wanted,))
+
+def _running(at: Hypervisor, vm: str, doing: str) -> Machine:
+    machine = _needed(at, vm, doing)
+    if machine.power == Power.OFF:
+        raise HostFailed(f"{doing}: it is not running")
+    return machine
+
+
+def _change(at: Hypervisor, machine: Machine, doing: str, wanted: str, task: Callable[[], Any]) -> None:
+    if machine.power == wanted:
+        return
+    hit("agent.before-start")
+    _unless_there(lambda: at.run(doing, lambda _seat, _place: task(), _POWER_S), at, machine.owner.vm, (wanted,))
     hit("agent.after-start")
 
 

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Snapshots, which vSphere keeps as a tree. Ours are named by their ids; others' are left alone."""
+"""Snapshots, which vSphere keeps as a tree. Ours are named by their ids."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pyVmomi import vim
 
+from services.common.contracts.commands import SnapshotPlan
 from services.common.contracts.errors import HostFailed
+from services.common.runtime.failpoints import hit
+from services.hostagent.drivers.base import Power
+from services.hostagent.drivers.vsphere import powering
 from services.hostagent.drivers.vsphere.collector import of, retrieve
 from services.hostagent.drivers.vsphere.hypervisor import Hypervisor
 from services.hostagent.drivers.vsphere.machines import Machine
@@ -15,38 +19,44 @@ from services.hostagent.drivers.vsphere.places import Place
 from services.hostagent.drivers.vsphere.session import Seat
 
 
-def take(at: Hypervisor, vm: str, snapshot: str, memory: bool) -> None:
-    """Take one, with what is in the vm's memory if asked for; one that is there is left alone."""
+def take(at: Hypervisor, vm: str, snapshot: SnapshotPlan) -> None:
+    """See Driver.take_snapshot. Of one that runs the disks alone may be kept, too."""
 
     def begin(seat: Seat, place: Place) -> Any:
         machine = at.machines.need(seat, place, vm)
-        if _find(seat, machine, snapshot) is not None:
+        if _find(seat, machine, snapshot.id) is not None:
             return None
-        return machine.ref.CreateSnapshot_Task(snapshot, "", memory, False)
+        if snapshot.memory and machine.power != Power.ON:
+            raise HostFailed(f"{machine.name} is {machine.power}: it has no memory to keep")
+        return machine.ref.CreateSnapshot_Task(snapshot.id, "", snapshot.memory, False)
 
-    at.run(f"taking snapshot {snapshot} of vm {vm}", begin)
+    hit("agent.before-snapshot")
+    at.run(f"taking snapshot {snapshot.id} of vm {vm}", begin)
+    hit("agent.after-snapshot")
 
 
-def revert(at: Hypervisor, vm: str, snapshot: str) -> None:
-    """Bring the vm back to it; HostFailed when it isn't there."""
-    doing = f"reverting vm {vm} to snapshot {snapshot}"
+def revert(at: Hypervisor, vm: str, snapshot: SnapshotPlan) -> None:
+    """See Driver.revert."""
+    doing = f"reverting vm {vm}"
     machine = at.call(doing, lambda seat, place: at.machines.need(seat, place, vm))
 
     def begin(seat: Seat, _place: Place) -> Any:
-        found = _find(seat, machine, snapshot)
+        found = _find(seat, machine, snapshot.id)
         if found is None:
-            raise HostFailed(f"{doing}: there is no such snapshot")
+            raise HostFailed(f"{machine.name} has no snapshot {snapshot.id} on this host")
         return found.RevertToSnapshot_Task()
 
+    hit("agent.before-revert")
     at.run(doing, begin)
-    # The mark went back with the rest of the configuration: whose the vm is now has not.
-    at.run(
-        doing, lambda _seat, _place: machine.ref.ReconfigVM_Task(vim.vm.ConfigSpec(extraConfig=[mark(machine.owner)]))
-    )
+    # Its mark went back with the rest of its configuration; whose it is has not changed.
+    spec = vim.vm.ConfigSpec(extraConfig=[mark(machine.owner)])
+    at.run(doing, lambda _seat, _place: machine.ref.ReconfigVM_Task(spec))
+    (powering.start if snapshot.memory else powering.force_stop)(at, vm)
+    hit("agent.after-revert")
 
 
-def remove(at: Hypervisor, vm: str, snapshot: str) -> None:
-    """Remove it; those that were taken after it stay. One that was never there is fine."""
+def drop(at: Hypervisor, vm: str, snapshot: str) -> None:
+    """See Driver.drop_snapshot."""
 
     def begin(seat: Seat, place: Place) -> Any:
         machine = at.machines.find(seat, place, vm)
@@ -56,15 +66,28 @@ def remove(at: Hypervisor, vm: str, snapshot: str) -> None:
     at.run(f"removing snapshot {snapshot} of vm {vm}", begin)
 
 
-def _find(seat: Seat, machine: Machine, snapshot: str) -> Any:
-    found = retrieve(seat, of([machine.ref], vim.VirtualMachine, ("snapshot",)))
-    nodes = tree_of(found[0].get("snapshot")) if found else ()
-    return next((node.snapshot for node in nodes if node.name == snapshot), None)
+def names(at: Hypervisor, vm: str) -> tuple[str, ...]:
+    """The names of all it has; none of a vm that isn't there."""
+
+    def listed(seat: Seat, place: Place) -> tuple[str, ...]:
+        machine = at.machines.find(seat, place, vm)
+        return tuple(node.name for node in _nodes(seat, machine)) if machine is not None else ()
+
+    return at.call(f"listing the snapshots of vm {vm}", listed)
 
 
 def tree_of(told: Any) -> Iterator[Any]:
     """Every snapshot of a vm, as its property says."""
     return _all(told.rootSnapshotList) if told is not None else iter(())
+
+
+def _nodes(seat: Seat, machine: Machine) -> Iterator[Any]:
+    found = retrieve(seat, of([machine.ref], vim.VirtualMachine, ("snapshot",)))
+    return tree_of(found[0].get("snapshot")) if found else iter(())
+
+
+def _find(seat: Seat, machine: Machine, snapshot: str) -> Any:
+    return next((node.snapshot for node in _nodes(seat, machine) if node.name == snapshot), None)
 
 
 def _all(nodes: Sequence[Any]) -> Iterator[Any]:
