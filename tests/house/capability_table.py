@@ -14,6 +14,7 @@ MEANINGS: Mapping[str, str] = {
     Capability.NETWORK_VLAN: "networks with a VLAN tag",
     Capability.ANTI_SPOOF: "a guest can use no other's addresses",
     Capability.DIRECT_KERNEL: "a kernel is booted without a boot loader",
+    Capability.DISK_IMAGE: "a disk begins as an image: vendors' cloud images",
     Capability.UEFI: "guests that boot by UEFI",
     Capability.TPM: "a TPM 2.0 of the vm's own",
     Capability.SECURE_BOOT: "UEFI that starts signed systems only",
