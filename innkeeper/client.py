@@ -9,7 +9,7 @@ import httpx
 
 from innkeeper.credentials import Credentials, Renewal, exchanged
 from innkeeper.models.account import Tokens
-from innkeeper.models.catalogue import Flavor, Network, Os
+from innkeeper.models.catalogue import Flavor, Os
 from innkeeper.models.shape import load
 from innkeeper.resources.accounts import ApiTokens, Projects, Users
 from innkeeper.resources.audit import Audits
@@ -19,6 +19,7 @@ from innkeeper.resources.hosts import Hosts
 from innkeeper.resources.images import Images
 from innkeeper.resources.jobs import Jobs
 from innkeeper.resources.media import MediaLibrary
+from innkeeper.resources.networks import Networks
 from innkeeper.resources.placements import Decisions, Placements
 from innkeeper.resources.policies import Policies
 from innkeeper.resources.vms import Vms
@@ -59,7 +60,7 @@ class Client:
         self.hosts = Hosts(self._transport)
         self.os = Collection(self._transport, "/v1/os", Os)
         self.flavors = Collection(self._transport, "/v1/flavors", Flavor)
-        self.networks = Collection(self._transport, "/v1/networks", Network)
+        self.networks = Networks(self._transport)
         self.media = MediaLibrary(self._transport)
         self.users = Users(self._transport)
         self.projects = Projects(self._transport)

@@ -25,7 +25,7 @@ NOUNS: Mapping[str, tuple[str, str]] = {
     "host": ("host", "Look at hosts."),
     "os": ("catalogue", "List the operating systems a vm can have."),
     "flavor": ("catalogue", "List the sizes a vm can have."),
-    "network": ("catalogue", "List the networks a vm can be plugged into."),
+    "network": ("network", "List and show networks, change what addresses they give."),
     "image": ("image", "Preview the files a vm would be set up by."),
     "media": ("media", "Import, upload, list and delete ISOs and cloud images."),
     "policy": ("policy", "Look at placement policies; try, store, activate and roll back versions."),

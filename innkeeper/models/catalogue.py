@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a vm can be made of: operating systems, flavors, networks, media."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from innkeeper.models.shape import Answer
 
@@ -45,6 +47,11 @@ class Network(Answer):
     cidr: str = ""
     gateway: str = ""
     dns: tuple[str, ...] = ()
+    ranges: tuple[Mapping[str, Any], ...] = ()
+    reservations: tuple[Mapping[str, Any], ...] = ()
+    vlan: int = 0
+    anti_spoof: bool = False
+    etag: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

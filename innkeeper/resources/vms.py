@@ -4,11 +4,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from innkeeper.models.drift import DriftJournal
 from innkeeper.models.job import Job
 from innkeeper.models.shape import load, part
-from innkeeper.models.vm import Vm
+from innkeeper.models.vm import Nic, Vm
 from innkeeper.resources.collection import Collection, is_id, missing
 from innkeeper.resources.snapshots import Snapshots
 from innkeeper.transport import Call, Transport
@@ -20,6 +21,15 @@ class Created:
 
     vm: Vm
     job: Job
+
+
+@dataclass(frozen=True)
+class Plugged:
+    """A card that is being plugged in, its job, and what is left for the guest to do."""
+
+    nic: Nic
+    job: Job
+    guest: str
 
 
 class Vms(Collection[Vm]):
@@ -76,6 +86,17 @@ class Vms(Collection[Vm]):
     def snapshots(self, vm_id: str) -> Snapshots:
         """The vm's snapshots."""
         return Snapshots(self._transport, self._at(vm_id))
+
+    def attach_nic(self, vm_id: str, card: Mapping[str, Any]) -> Plugged:
+        """Plug a further card into it, as the API's POST /v1/vms/{vm_id}/nics takes it."""
+        body = self._transport.json(Call("POST", self._at(vm_id, "nics"), json=dict(card)))
+        told = str(body.get("guest", "")) if isinstance(body, Mapping) else ""
+        return Plugged(load(Nic, part(body, "nic")), load(Job, part(body, "job")), told)
+
+    def detach_nic(self, vm_id: str, mac: str) -> Job:
+        """Take the card with this MAC out of it; the job."""
+        call = Call("DELETE", self._at(vm_id, "nics", quote(mac, safe=":")))
+        return load(Job, part(self._transport.json(call), "job"))
 
     def console_log(self, vm_id: str, *, job: str = "") -> str:
         """The end of its serial console now, or as it was kept when `job` broke; raises Busy for a silent host."""

@@ -96,7 +96,7 @@ def _blueprints(parts: Parts) -> list[Blueprint]:
     found: dict[str, Blueprint] = {}
     for route in ROUTES:
         blueprint = found.setdefault(route.tag, _Blueprint(route.tag, "services.api"))
-        rule = re.sub(r"\{(\w+_id)\}", r"<uuid:\1>", route.path)
+        rule = re.sub(r"\{(\w+)\}", r"<\1>", re.sub(r"\{(\w+_id)\}", r"<uuid:\1>", route.path))
         view = admitted(route, parts, _parsed(blueprint, route, handled(route, parts)))
         name = f"{route.method.lower()}_{re.sub(r'[^a-z0-9]+', '_', route.path.removeprefix('/v1').lower()).strip('_')}"
         blueprint.add_url_rule(rule, name, view, methods=[route.method], provide_automatic_options=False)

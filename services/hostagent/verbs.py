@@ -1,19 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What each verb does, as one table. Every verb may be repeated, whole or half-done."""
 
-import time
 from collections.abc import Callable, Mapping
 
 from services.common.contracts import survey
 from services.common.contracts.commands import Command, Verb
 from services.common.contracts.errors import HostFailed, InnkeeperError
 from services.common.contracts.evidence import told
-from services.hostagent import powering, sizing, snapshot_verbs, volume_verbs
-from services.hostagent.artifacts import Fetched, artifacts_of
+from services.hostagent import card_verbs, powering, sizing, snapshot_verbs, volume_verbs
+from services.hostagent.artifacts import artifacts_of
 from services.hostagent.drivers.base import Owner, Power
+from services.hostagent.fetching import teller
 from services.hostagent.hands import Facts, Hands
-
-_TELL_EVERY_S = 1.0
 
 
 def _deploy(hands: Hands, command: Command) -> Facts:
@@ -21,24 +19,11 @@ def _deploy(hands: Hands, command: Command) -> Facts:
     if plan is None:
         raise HostFailed("a deploy command without a plan")
 
-    files = hands.artifacts.resolve(command.vm, artifacts_of(plan), _teller(hands, command))
+    files = hands.artifacts.resolve(command.vm, artifacts_of(plan), teller(hands, command))
     for network in dict.fromkeys(nic.network for nic in plan.nics):
         hands.driver.ensure_network(network)
     hands.driver.deploy(plan, Owner(command.platform, command.vm, command.fence), files)
     return {"uuid": plan.uuid, "name": plan.name}
-
-
-def _teller(hands: Hands, command: Command) -> Fetched:
-    """Tells of a download that takes longer than a moment, once a second."""
-    told = time.monotonic()
-
-    def fetched(size: int, total: int) -> None:
-        nonlocal told
-        if time.monotonic() - told >= _TELL_EVERY_S:
-            told = time.monotonic()
-            hands.progress(command, 100.0 * size / max(1, total), "fetching the image")
-
-    return fetched
 
 
 def _wipe(hands: Hands, command: Command) -> Facts:
@@ -113,6 +98,8 @@ VERBS: Mapping[Verb, Callable[[Hands, Command], Facts]] = {
     Verb.EVIDENCE: _evidence,
     Verb.SURVEY: _survey,
     Verb.SLEEP: _sleep,
+    Verb.ATTACH_NIC: card_verbs.attach_nic,
+    Verb.DETACH_NIC: card_verbs.detach_nic,
     Verb.ATTACH_VOLUME: volume_verbs.attach_volume,
     Verb.GROW_VOLUME: volume_verbs.grow_volume,
     Verb.DETACH_VOLUME: volume_verbs.detach_volume,

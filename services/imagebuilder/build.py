@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from services.common.catalog import Delivery, OsEntry, systems
 from services.common.catalog.entries import Reports
+from services.common.contracts.cards import without_card
 from services.common.contracts.codec import dump, load
 from services.common.contracts.commands import Artifact, DiskPlan
 from services.common.contracts.devices import GUEST_CHANNEL
@@ -73,6 +74,16 @@ class Builder:
         wanted = Wanted(vm.id, vm.project, entry, vm.spec, self._secrets(context, entry))
         made = self._installations.write(wanted, context.progress)
         return root, installer_disk(self._places, vm.id, made, self._abilities(context))
+
+    def reseed(self, context: StepContext) -> Done:
+        """The vm's seed as it shall be once its job is done; a system that was installed reads none any more."""
+        vm, gone = context.vm, context.job.params.get("without")
+        entry = systems().get(vm.spec.os)
+        if entry is None or entry.delivery == Delivery.INSTALLER:
+            return Done({"seed": None})
+        spec = without_card(vm.spec, gone) if gone else vm.spec
+        after = replace(context, job=replace(context.job, vm=replace(vm, spec=spec)))
+        return Done({"seed": dump(self._write_seed(after, entry))})
 
     def discard(self, context: StepContext) -> Done:
         """Remove what was made for the vm; it may never have been there."""

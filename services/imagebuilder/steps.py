@@ -12,6 +12,7 @@ def handlers(builder: Builder, importer: Importer) -> Mapping[str, Handler]:
     """Step name -> what does it."""
     return {
         "build": builder.build,
+        "reseed": builder.reseed,
         "discard": builder.discard,
         "import": importer.import_,
         "drop-media": importer.drop,

@@ -11,6 +11,7 @@ from services.common.runtime.steps import run_worker
 from services.common.store.journal import SqlJournal
 from services.worker import size_steps
 from services.worker.calling import Caller
+from services.worker.card_steps import CardSteps
 from services.worker.controllers import Controllers
 from services.worker.host_power import HostPower
 from services.worker.snapshot_steps import SnapshotSteps
@@ -34,6 +35,7 @@ def main() -> None:
         **VolumeSteps(database).handlers(),
         **size_steps.handlers(),
         **SnapshotSteps(database).handlers(),
+        **CardSteps(database).handlers(),
         **HostPower(database, Caller(controllers)).handlers(),
     }
     run_worker(Queue.WORKER, handlers, settings, SqlJournal(database))

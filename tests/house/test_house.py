@@ -91,6 +91,8 @@ def test_every_undo_is_a_step_of_a_flow_too_but_for_media_and_hosts() -> None:
             "let-go-volume",
             "let-go-room",
             "resize-back",
+            "unplug-nic",
+            "let-go-nic",
         )
     }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""inn os list, inn flavor list, inn network list"""
+"""inn os list, inn flavor list"""
 
 from collections.abc import Sequence
 
@@ -54,17 +54,5 @@ flavor = _lister(
         Column("VCPUS", lambda f: str(f.vcpus)),
         Column("MEMORY", lambda f: memory(f.memory_mib)),
         Column("DISK", lambda f: f"{f.disk_gib} GiB"),
-    ),
-)
-network = _lister(
-    "network",
-    "networks",
-    "The networks a vm can be plugged into.",
-    (
-        Column("NAME", lambda n: n.name or n.id),
-        Column("KIND", lambda n: n.kind),
-        Column("CIDR", lambda n: n.cidr),
-        Column("GATEWAY", lambda n: n.gateway),
-        Column("DNS", lambda n: ", ".join(n.dns)),
     ),
 )

@@ -9,6 +9,7 @@ import click
 
 from innkeeper.cli import options as shared
 from innkeeper.cli.commands.acting import acting
+from innkeeper.cli.commands.cards import attach_nic, detach_nic
 from innkeeper.cli.commands.drift import drift
 from innkeeper.cli.commands.looking import console_log, screenshot
 from innkeeper.cli.commands.resizing import resize
@@ -162,6 +163,8 @@ for _verb, _text in {
     "resume": "Let suspended vms go on.",
 }.items():
     vm.add_command(acting(_verb, _text, lambda client: client.vms, COLUMNS))
+vm.add_command(attach_nic)
+vm.add_command(detach_nic)
 vm.add_command(console_log)
 vm.add_command(drift)
 vm.add_command(screenshot)

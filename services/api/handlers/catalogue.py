@@ -2,7 +2,7 @@
 """Operating systems, flavors and networks."""
 
 from collections.abc import Iterator
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from typing import Any
 
 from sqlalchemy import func, or_, select
@@ -11,16 +11,21 @@ from sqlalchemy.orm import Session
 from services.api import etags
 from services.api.access import Role
 from services.api.call import Answer, Call
+from services.api.intents.network_checks import network_field_problems, overlap_problems
+from services.api.intents.world import networks_there
 from services.api.paging import Order, chosen, listed
 from services.api.views.catalogue import flavor_view, network_view, os_view
-from services.common.contracts.errors import Conflict, Forbidden, Invalid, NotFound, Problem
+from services.common.contracts.address_pools import Reservation
+from services.common.contracts.codec import load
+from services.common.contracts.errors import Conflict, Forbidden, Invalid, NotFound, Problem, Unsupported
 from services.common.contracts.ids import new_id
-from services.common.contracts.network import NetworkKind
+from services.common.contracts.network import VLAN_CAPABILITY, NetworkKind, NetworkPlan
 from services.common.contracts.states import MediaState
-from services.common.store.models import AddressLease, Flavor, Media, Network, Vm
+from services.common.store.models import AddressLease, Flavor, Host, Media, Network, Vm
 
 JsonDict = dict[str, Any]
 FLAVORS = Order(Flavor.id, {"name": Flavor.name, "created_at": Flavor.id})
+_CHECKED = ("name", "kind", "cidr", "gateway", "dhcp_start", "dhcp_end", "dns", "bridge", "ranges", "reservations")
 NETWORKS = Order(Network.id, {"name": Network.name, "created_at": Network.id})
 
 
@@ -71,18 +76,41 @@ def add_network(call: Call, db: Session) -> Answer:
     same = Network.project_id.is_(None) if shared else Network.project_id == owner
     if db.scalar(select(Network.id).where(same, Network.name == asked["name"])):
         raise _taken("network", asked["name"])
-    asked.update(bridge=asked["bridge"] or "", mtu=asked["mtu"] or 0)
+    others = db.scalars(select(Network).where(Network.kind != NetworkKind.BRIDGE).order_by(Network.id))
+    overlaps = list(overlap_problems(asked, others, owner))
+    if overlaps:
+        raise Conflict(overlaps[0].detail, overlaps)
+    asked.update(bridge=asked["bridge"] or "", mtu=asked["mtu"] or 0, vlan=asked["vlan"] or 0)
+    asked.update(reservations=_plain(asked["reservations"]))
+    _some_host_can(db, asked)
     row = Network(id=new_id(), project_id=owner, **asked, created_at=call.now, updated_at=call.now)
     db.add(row)
     db.flush()
     return Answer(network_view(row, 0), 201, {"Location": f"/v1/networks/{row.id}"})
 
 
+def change_network(call: Call, db: Session) -> JsonDict:
+    """Change what it has to give; addresses that vms have stay theirs."""
+    row = _own(call, db, "change it")
+    etags.check(call.headers.get("If-Match", ""), _network_views(db, [row])[0]["etag"], required=True)
+    asked = {**{key: getattr(row, key) for key in _CHECKED}, **call.body}
+    problems = list(network_field_problems(asked))
+    if problems:
+        raise Invalid(problems[0].detail, problems)
+    taken = list(_reserved_of_others(db, row, asked["reservations"]))
+    if taken:
+        raise Conflict(taken[0].detail, taken)
+    row.ranges, row.reservations = asked["ranges"], _plain(asked["reservations"])
+    row.updated_at = call.now
+    db.flush()
+    if not call.dry_run:
+        networks_there(call, db, call.project.id, (), fresh=True)  # so that whoever changed it finds it so
+    return _network_views(db, [row])[0]
+
+
 def drop_network(call: Call, db: Session) -> Answer:
     """Delete a network nobody uses."""
-    row = _network(call, db)
-    if row.project_id is None and call.who.rank_in(call.project) < Role.ADMIN:
-        raise Forbidden("this network is every project's; only admins delete it")
+    row = _own(call, db, "delete it")
     etags.check(call.headers.get("If-Match", ""), _network_views(db, [row])[0]["etag"], required=True)
     leased = db.scalar(select(func.count()).select_from(AddressLease).where(AddressLease.network_id == row.id))
     specs = db.scalars(select(Vm.spec).where(Vm.deleted_at.is_(None)))
@@ -90,45 +118,6 @@ def drop_network(call: Call, db: Session) -> Answer:
         raise Conflict(f"network {row.name!r} has vms on it")
     db.delete(row)
     return Answer(None, 204)
-
-
-def network_field_problems(asked: JsonDict) -> Iterator[Problem]:
-    """What of a network's fields doesn't fit together."""
-    if asked["kind"] == NetworkKind.BRIDGE:
-        if not asked["bridge"]:
-            yield Problem("/bridge", "a network of kind bridge needs the bridge's name on the hosts", "add it")
-        return
-    try:
-        net = ip_network(asked["cidr"])
-    except ValueError as error:
-        yield Problem("/cidr", f"{asked['cidr']!r} is not a network: {error}", 'write it like "10.80.0.0/24"')
-        return
-    if asked["kind"] == NetworkKind.NAT and not asked["gateway"]:
-        yield Problem("/gateway", "a nat network needs the host's address on it", f"like {next(iter(net.hosts()))}")
-    for field in ("gateway", "dhcp_start", "dhcp_end"):
-        try:
-            if asked[field] and ip_address(asked[field]) not in net:
-                yield Problem(f"/{field}", f"{asked[field]} is outside {net}", f"choose an address in {net}")
-        except ValueError:
-            yield Problem(f"/{field}", f"{asked[field]!r} is not an IP address", f"choose an address in {net}")
-    if bool(asked["dhcp_start"]) != bool(asked["dhcp_end"]):
-        yield Problem("/dhcp_end", "a DHCP range has a first and a last address", "give both, or neither")
-    elif _backwards(asked["dhcp_start"], asked["dhcp_end"]):
-        detail = f"{asked['dhcp_end']} is before {asked['dhcp_start']}"
-        yield Problem("/dhcp_end", detail, "exchange dhcp_start and dhcp_end")
-    for n, server in enumerate(asked["dns"]):
-        try:
-            ip_address(server)
-        except ValueError:
-            yield Problem(f"/dns/{n}", f"{server!r} is not an IP address", "give a DNS server's IP address")
-
-
-def _backwards(first: str, last: str) -> bool:
-    """Whether a range ends before it begins; what is no address is told elsewhere."""
-    try:
-        return int(ip_address(first)) > int(ip_address(last))
-    except ValueError:
-        return False
 
 
 def _visible(call: Call) -> Any:
@@ -140,6 +129,42 @@ def _network(call: Call, db: Session) -> Network:
     if row is None:
         raise NotFound(f"there is no network {call.path['network_id']} here")
     return row
+
+
+def _plain(reservations: list[JsonDict]) -> list[JsonDict]:
+    """Each address spelt the one way by which it is found again."""
+    return [{**one, "address": str(ip_address(one["address"])), "mac": one["mac"].lower()} for one in reservations]
+
+
+def _own(call: Call, db: Session, do: str) -> Network:
+    """The network of the path, which the caller may change."""
+    row = _network(call, db)
+    if row.project_id is None and call.who.rank_in(call.project) < Role.ADMIN:
+        raise Forbidden(f"this network is every project's; only admins {do}")
+    return row
+
+
+def _reserved_of_others(db: Session, row: Network, reservations: list[JsonDict]) -> Iterator[Problem]:
+    """Reservations of addresses that another vm has already."""
+    query = select(AddressLease.address, AddressLease.mac, Vm.name).join(Vm, Vm.id == AddressLease.vm_id)
+    leases = {lease.address: lease for lease in db.execute(query.where(AddressLease.network_id == row.id))}
+    for n, one in enumerate(reservations):
+        lease, reservation = leases.get(one["address"]), load(Reservation, one)
+        if lease is not None and not reservation.fits(lease.name, lease.mac):
+            detail = f"{one['address']} is given to vm {lease.name!r}"
+            yield Problem(f"/reservations/{n}/address", detail, "take it from that vm first, or reserve another one")
+
+
+def _some_host_can(db: Session, asked: JsonDict) -> None:
+    """Refuse what no host of the installation can do; without any host nobody knows, and the scheduler will tell."""
+    needs = NetworkPlan("", asked["name"], asked["kind"], vlan=asked["vlan"], anti_spoof=asked["anti_spoof"]).needs
+    hosts = db.scalars(select(Host.facts)).all() if needs else []
+    for need in needs:
+        if hosts and not any(need in (facts or {}).get("capabilities", ()) for facts in hosts):
+            at = "/vlan" if need == VLAN_CAPABILITY else "/anti_spoof"
+            raise Unsupported(
+                f"no host has the capability {need!r}", [Problem(at, "no host can do that", "leave it out")]
+            )
 
 
 def _network_views(db: Session, rows: Any) -> list[JsonDict]:

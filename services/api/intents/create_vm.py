@@ -5,13 +5,14 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import String, cast, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.api.call import Call
 from services.api.intents.guest_reports import can_be_heard, channel_needed, guest_secrets, token_rows
 from services.api.intents.quota import within_quota
 from services.api.intents.resolve import resolve
+from services.api.intents.taken import leases_taken, mac_problem
 from services.api.intents.world import world_for
 from services.api.passwords import guest_hash
 from services.common.catalog import Delivery
@@ -46,18 +47,18 @@ def create_vm(call: Call, db: Session) -> tuple[Vm, Job]:
     world = world_for(call, db, call.body)
     spec, problems = resolve(vm_id, call.body, world)
     if spec is None:
-        taken = _name_taken(db, call) + _leases_taken(db, _rough_leases(call.body, db, call))
+        taken = _name_taken(db, call) + leases_taken(db, _rough_leases(call.body, db, call))
         raise Invalid(_sentence(problems), [*problems, *taken])
     if call.careful:
-        taken = _name_taken(db, call) + _leases_taken(db, _leases(spec))
+        taken = _name_taken(db, call) + leases_taken(db, _leases(spec))
         if taken:
             raise Conflict(_sentence(taken), taken)
     can_be_heard(call, spec.os)
     _given_macs_free(db, call)
     _within_quota(call, db, spec)
     nets = {nic.network: world.nets[nic.network] for nic in spec.nics}
-    kinds = sorted({NETWORK + net.kind for net in nets.values()})
-    spec = replace(spec, needs=(*kinds, *channel_needed(call, spec)))
+    networks_need = sorted({need for net in nets.values() for need in (NETWORK + net.kind, *net.needs)})
+    spec = replace(spec, needs=(*networks_need, *channel_needed(call, spec)))
     return _write(call, db, vm_id, spec, {key: dump(net) for key, net in nets.items()})
 
 
@@ -140,26 +141,10 @@ def _rough_leases(asked: JsonDict, db: Session, call: Call) -> list[tuple[str, s
     ]
 
 
-def _leases_taken(db: Session, leases: list[tuple[str, str, str]]) -> list[Problem]:
-    if not leases:
-        return []
-    addresses = {address for _, _, address in leases}
-    rows = db.execute(select(AddressLease.network_id, AddressLease.address).where(AddressLease.address.in_(addresses)))
-    held = {(row.network_id, row.address) for row in rows}
-    return [
-        Problem(pointer, f"{address} is given to another vm", "choose another address")
-        for pointer, network, address in leases
-        if (network, address) in held
-    ]
-
-
 def _given_macs_free(db: Session, call: Call) -> None:
     for n, link in enumerate(call.body.get("networks", ())):
-        if "mac" in link:
-            quoted = f'%"{link["mac"].lower()}"%'
-            if db.scalar(select(Vm.id).where(Vm.deleted_at.is_(None), cast(Vm.spec, String).like(quoted)).limit(1)):
-                problem = Problem(f"/networks/{n}/mac", f"{link['mac']} is used by another vm", "leave it out")
-                raise Conflict(problem.detail, [problem])
+        for problem in mac_problem(db, link.get("mac", ""), f"/networks/{n}/mac"):
+            raise Conflict(problem.detail, [problem])
 
 
 def _within_quota(call: Call, db: Session, spec: VmSpec) -> None:

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from services.api.access import Role
+from services.api.intents.assigning import NO_POOLS, Pools, assigned
 from services.api.intents.links import links
 from services.api.intents.pointers import as_asked
 from services.common.catalog import OsEntry, refused_problems, unsupported_problems
@@ -65,6 +66,7 @@ class World:
     nets: Mapping[str, NetworkPlan]  # by name and by id
     hosts: Mapping[str, str]  # by name and by id -> id; filled only where a host was named
     rank: Role
+    pools: Pools = NO_POOLS
 
 
 def resolve(vm_id: str, asked: JsonDict, world: World, for_image: bool = False) -> tuple[VmSpec | None, list[Problem]]:
@@ -80,8 +82,9 @@ def resolve(vm_id: str, asked: JsonDict, world: World, for_image: bool = False) 
         problems += [] if for_image else _not_installable(system)
         problems += _too_small(asked, size, system) if size is not None else []
     wanted = {"networks": [DEFAULT_LINK], **asked}
+    wanted, unassigned = assigned(vm_id, wanted, world.nets, world.pools)
     network, wrong = links(vm_id, wanted, world.nets)
-    problems += [*wrong, *_users(asked), *_repositories(asked), *_placing(asked, world)]
+    problems += [*unassigned, *wrong, *_users(asked), *_repositories(asked), *_placing(asked, world)]
     spec = _spec(asked, size or NO_SIZE, world, network)
     if system is not None:
         # Whether there is a password matters to a system, not which.

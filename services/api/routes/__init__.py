@@ -12,6 +12,7 @@ from services.api.handlers import catalogue, events, hosts, jobs, operation, pla
 from services.api.route import Handler, Route
 from services.api.routes.accounts import ACCOUNT_ROUTES
 from services.api.routes.audit import AUDIT_ROUTES
+from services.api.routes.cards import CARD_ROUTES
 from services.api.routes.drift import DRIFT_ROUTES
 from services.api.routes.guests import GUEST_ROUTES
 from services.api.routes.images import IMAGE_ROUTES
@@ -81,6 +82,15 @@ CATALOGUE_ROUTES = (
     Route("GET", "/v1/networks", catalogue.networks, VIEWER, c.NETWORK_PAGE, query=c.NETWORK_LIST),
     Route("POST", "/v1/networks", catalogue.add_network, OPERATOR, c.NetworkShape(), c.NetworkAsked(), CHANGE, 201),
     Route("GET", "/v1/networks/{network_id}", catalogue.network, VIEWER, c.NetworkShape(), query=READ),
+    Route(
+        "PATCH",
+        "/v1/networks/{network_id}",
+        catalogue.change_network,
+        OPERATOR,
+        c.NetworkShape(),
+        c.NetworkChanges(),
+        CHANGE,
+    ),
     Route("DELETE", "/v1/networks/{network_id}", catalogue.drop_network, OPERATOR, query=CHANGE, status=204),
 )
 
@@ -137,6 +147,7 @@ ROUTES: tuple[Route, ...] = (
     *SNAPSHOT_ROUTES,
     *DRIFT_ROUTES,
     *VOLUME_ROUTES,
+    *CARD_ROUTES,
     *GUEST_ROUTES,
     *JOB_ROUTES,
     *CATALOGUE_ROUTES,

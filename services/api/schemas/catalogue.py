@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Operating systems, flavors and networks."""
 
+from typing import Any
+
 from marshmallow import Schema, fields, validate
 
 from services.api import grammar
-from services.api.schemas.pieces import listing, moment, page_of, text, whole
+from services.api.schemas.pieces import Flag, listing, moment, page_of, text, whole
 from services.common.contracts.network import NetworkKind
 
 
@@ -47,6 +49,36 @@ class FlavorShape(Schema):
     etag = fields.String()
 
 
+class RangeAsked(Schema):
+    """Addresses given to cards that ask for a static one and don't say which."""
+
+    start = text(required=True)
+    end = text(required=True, help="The last one, included")
+
+
+class ReservationAsked(Schema):
+    """An address that is one card's, or the first card's of one vm."""
+
+    address = text(required=True)
+    mac = text(grammar.multicast_free, load_default="")
+    name = text(grammar.vm_name, load_default="", help="A vm's name in the network's project")
+
+
+def _ranges(**more: Any) -> "fields.List[Any]":
+    return fields.List(fields.Nested(RangeAsked()), validate=validate.Length(max=64), **more)
+
+
+def _reservations(**more: Any) -> "fields.List[Any]":
+    return fields.List(fields.Nested(ReservationAsked()), validate=validate.Length(max=1024), **more)
+
+
+class NetworkChanges(Schema):
+    """What of a network can be changed while vms are on it."""
+
+    ranges = _ranges()
+    reservations = _reservations()
+
+
 class NetworkAsked(Schema):
     """A network to be made."""
 
@@ -65,6 +97,10 @@ class NetworkAsked(Schema):
     dns = fields.List(fields.String(), validate=validate.Length(max=8), load_default=list)
     bridge = text(grammar.interface_name, load_default=None, allow_none=True, help="kind bridge: its name on the hosts")
     mtu = whole(576, 9216, load_default=None, allow_none=True)
+    ranges = _ranges(load_default=list)
+    reservations = _reservations(load_default=list)
+    vlan = whole(1, 4094, load_default=None, allow_none=True, help="kind bridge: the tag of its frames on the bridge")
+    anti_spoof = Flag(load_default=False, metadata={"description": "Guests send from their own MAC and addresses only"})
     shared = fields.Boolean(load_default=False, metadata={"description": "For every project (admins)"})
 
 
@@ -82,6 +118,10 @@ class NetworkShape(Schema):
     dns = fields.List(fields.String())
     bridge = fields.String()
     mtu = fields.Integer()
+    ranges = fields.List(fields.Nested(RangeAsked()))
+    reservations = fields.List(fields.Nested(ReservationAsked()))
+    vlan = fields.Integer(metadata={"description": "0: none"})
+    anti_spoof = fields.Boolean()
     addresses_used = fields.Integer(metadata={"description": "Static addresses given to vms"})
     created_at = moment("Made at")
     etag = fields.String()

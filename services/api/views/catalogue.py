@@ -52,7 +52,11 @@ def network_view(row: Network, used: int) -> JsonDict:
         "dns": row.dns,
         "bridge": row.bridge,
         "mtu": row.mtu,
+        "ranges": row.ranges,
+        "reservations": row.reservations,
+        "vlan": row.vlan,
+        "anti_spoof": row.anti_spoof,
         "addresses_used": used,
         "created_at": moment(row.created_at),
     }
-    return {**view, "etag": etags.make(view, ("name", "cidr", "gateway"))}
+    return {**view, "etag": etags.make(view, ("name", "cidr", "gateway", "ranges", "reservations"))}

@@ -7,6 +7,7 @@ A driver declares its own (hostagent.drivers.base.Capability); they arrive in th
 from collections.abc import Collection, Mapping
 
 from services.common.contracts.flow import FLOWS, Flow
+from services.common.contracts.network import ANTI_SPOOF_CAPABILITY, VLAN_CAPABILITY
 from services.common.contracts.states import STEADY_VM, VM_MOVES, VmState, may_move
 
 
@@ -30,8 +31,8 @@ class Ability:
     CLONE_FULL = "clone-full"
     CLONE_LINKED = "clone-linked"
     REBUILD = "rebuild"
-    NETWORK_VLAN = "network-vlan"
-    ANTI_SPOOF = "anti-spoof"
+    NETWORK_VLAN = VLAN_CAPABILITY
+    ANTI_SPOOF = ANTI_SPOOF_CAPABILITY
 
 
 # What a verb can't do without; one that isn't here every hypervisor can do.
@@ -41,6 +42,8 @@ NEEDS: Mapping[str, str] = {
     "reset": Ability.RESET,
     "resize": Ability.RESIZE_OFF,
     "rebuild": Ability.REBUILD,
+    "attach-nic": Ability.NIC_ATTACH,
+    "detach-nic": Ability.NIC_ATTACH,
     "attach-volume": Ability.VOLUME_ATTACH,
     "grow-volume": Ability.VOLUME_GROW,
     "detach-volume": Ability.VOLUME_ATTACH,

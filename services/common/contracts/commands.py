@@ -35,6 +35,8 @@ class Verb(StrEnum):
     ATTACH_VOLUME = "attach-volume"  # makes it where it is new
     GROW_VOLUME = "grow-volume"
     DETACH_VOLUME = "detach-volume"  # and, unless it is kept, removes it
+    ATTACH_NIC = "attach-nic"
+    DETACH_NIC = "detach-nic"
     DROP_VOLUME = "drop-volume"  # of no vm; `vm` is the volume's id, for order and fence
     SURVEY = "survey"  # tell all that bears our mark or lies in our directories, now; not fenced. `vm` is the host's id
     EVIDENCE = "evidence"  # tell what can be seen of the vm from outside, now; not fenced
@@ -82,6 +84,16 @@ class NicPlan:
     mac: str
     network: NetworkPlan
     mtu: int = 0
+    addresses: tuple[str, ...] = ()  # those it may send from where its network holds guests to them; () it learns them
+    stacked: bool = False  # it sends what no filter of plain IPv4 knows: IPv6, a bond's or VLANs' frames
+
+
+@dataclass(frozen=True)
+class CardPlan:
+    """A NIC that comes or goes; `seed` takes the place of the vm's seed CD, where it has one."""
+
+    nic: NicPlan
+    seed: Artifact | None = None
 
 
 @dataclass(frozen=True)
@@ -135,6 +147,7 @@ class Command:
     timeout_s: float
     plan: DeployPlan | None = None
     then: Follow | None = None
+    card: CardPlan | None = None
     volumes: tuple[VolumePlan, ...] = ()  # those the verb is about; of an erase: those that go with the vm
     sizes: Sizes | None = None
     snapshot: SnapshotPlan | None = None

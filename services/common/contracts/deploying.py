@@ -9,7 +9,7 @@ from services.common.contracts.commands import Artifact, DeployPlan, DiskPlan, N
 from services.common.contracts.devices import Devices
 from services.common.contracts.errors import HostFailed
 from services.common.contracts.journal import JobView
-from services.common.contracts.network import NetworkPlan
+from services.common.contracts.network import Bond, NetworkModel, NetworkPlan, Nic
 from services.common.contracts.orders import vm_of
 from services.common.contracts.vm import hypervisor_name, hypervisor_uuid
 
@@ -26,7 +26,7 @@ def deploy_plan(job: JobView, networks: Mapping[str, NetworkPlan]) -> DeployPlan
         vcpus=vm.spec.vcpus,
         memory_mib=vm.spec.memory_mib,
         disks=tuple(load(DiskPlan, disk) for disk in built["disks"]),
-        nics=tuple(NicPlan(nic.mac, _network(networks, nic.network), nic.mtu) for nic in vm.spec.nics),
+        nics=tuple(nic_plan(nic, networks, vm.spec.network) for nic in vm.spec.nics),
         kernel=_artifact(built.get("kernel")),
         initrd=_artifact(built.get("initrd")),
         cmdline=built.get("cmdline", ""),
@@ -34,6 +34,18 @@ def deploy_plan(job: JobView, networks: Mapping[str, NetworkPlan]) -> DeployPlan
         os=vm.spec.os,
         devices=load(Devices, built.get("devices", {})),
     )
+
+
+def nic_plan(nic: Nic, networks: Mapping[str, NetworkPlan], model: NetworkModel) -> NicPlan:
+    """What the host is told of a card; HostFailed where its network is no more."""
+    network = _network(networks, nic.network)
+    if not network.anti_spoof:
+        return NicPlan(nic.mac, network, nic.mtu)
+    link = model.bond_of(nic) or nic
+    stacked = any(model.parent(vlan) in (nic, link) for vlan in model.vlans)
+    addresses = () if link.dhcp4 else tuple(address.partition("/")[0] for address in link.addresses)
+    six = link.dhcp6 or link.accept_ra or any(":" in address for address in link.addresses)
+    return NicPlan(nic.mac, network, nic.mtu, addresses, stacked or six or isinstance(link, Bond))
 
 
 def _network(networks: Mapping[str, NetworkPlan], network_id: str) -> NetworkPlan:

@@ -86,19 +86,14 @@ _LET_GO_VOLUME = Step("let-go-volume", Queue.WORKER, 30)
 _HOLD_VOLUME = Step("hold-volume", Queue.WORKER, 30, undo="let-go-volume")
 _SETTLE_VOLUME = Step("settle-volume", Queue.WORKER, 30)
 
+_UNPLUG_NIC = Step("unplug-nic", Queue.WORKER, 120, parks=True, resend_s=3)
+_LET_GO_NIC = Step("let-go-nic", Queue.WORKER, 30)
+_RESEED = Step("reseed", Queue.IMAGEBUILDER, 120)  # the guest's seed says what it shall have from now on
+
 _UNDOS = (
-    _ERASE,
-    _RELEASE,
-    _DISCARD,
-    _DROP_MEDIA,
-    _STAY_AWAKE,
-    _GIVE_UP_WAKING,
-    _TAKE_OFF_VOLUME,
-    _LET_GO_VOLUME,
-    _LET_GO_ROOM,
-    _RESIZE_BACK,
-    _DROP_SNAPSHOT,
-    _FORGET_SNAPSHOT,
+    *(_ERASE, _RELEASE, _DISCARD, _DROP_MEDIA, _STAY_AWAKE, _GIVE_UP_WAKING),
+    *(_TAKE_OFF_VOLUME, _LET_GO_VOLUME, _UNPLUG_NIC, _LET_GO_NIC),
+    *(_LET_GO_ROOM, _RESIZE_BACK, _DROP_SNAPSHOT, _FORGET_SNAPSHOT),
 )
 UNDO_STEPS: Mapping[str, Step] = {s.name: s for s in _UNDOS}
 
@@ -255,6 +250,22 @@ FLOWS: Mapping[str, Flow] = {
         Flow(
             "vm.detach-volume",
             (_HOLD_VOLUME, Step("detach-volume", Queue.WORKER, 120, parks=True, resend_s=10), _SETTLE_VOLUME),
+        ),
+        Flow(
+            "vm.attach-nic",
+            (
+                Step("hold-nic", Queue.WORKER, 30, undo="let-go-nic"),
+                _RESEED,
+                Step("attach-nic", Queue.WORKER, 120, undo="unplug-nic", parks=True, resend_s=3),
+            ),
+        ),
+        Flow(
+            "vm.detach-nic",
+            (
+                _RESEED,
+                Step("detach-nic", Queue.WORKER, 120, parks=True, resend_s=10),
+                Step("settle-nic", Queue.WORKER, 30),
+            ),
         ),
         Flow(
             "volume.delete",

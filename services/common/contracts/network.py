@@ -119,6 +119,10 @@ class NetworkModel:
         return self.nic_name(link) if isinstance(link, Nic) else link.name
 
 
+# What a host must be able to do for some networks (its driver's capabilities, in its facts).
+VLAN_CAPABILITY, ANTI_SPOOF_CAPABILITY = "network-vlan", "anti-spoof"
+
+
 class NetworkKind:
     """How a network reaches the world."""
 
@@ -141,3 +145,11 @@ class NetworkPlan:
     dns: tuple[str, ...] = ()
     bridge: str = ""  # kind bridge: its name on the host
     mtu: int = 0
+    vlan: int = 0  # kind bridge: the tag its frames have there; 0: none
+    anti_spoof: bool = False  # guests send from their own MAC and addresses only
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The capabilities a host must have for it."""
+        wanted = ((self.vlan, VLAN_CAPABILITY), (self.anti_spoof, ANTI_SPOOF_CAPABILITY))
+        return tuple(capability for asked, capability in wanted if asked)

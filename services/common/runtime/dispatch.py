@@ -87,6 +87,8 @@ class Dispatcher:
         return self._pem
 
     def _opened(self, command: Command) -> Command:
+        if command.card is not None:
+            command = replace(command, card=replace(command.card, seed=self._open(command.card.seed)))
         plan = command.plan
         if plan is None:
             return command

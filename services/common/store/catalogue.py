@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Flavors, networks with the addresses given out, and imported media."""
 
-from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.common.store.base import Base, Id, JsonList, Key, Long, Name, Word
@@ -36,6 +36,10 @@ class Network(Base):
     dns: Mapped[JsonList] = mapped_column(default=list)
     bridge: Mapped[Word] = mapped_column(default="")
     mtu: Mapped[int] = mapped_column(default=0)
+    ranges: Mapped[JsonList] = mapped_column(default=list, server_default=text("'[]'"))  # {start, end}
+    reservations: Mapped[JsonList] = mapped_column(default=list, server_default=text("'[]'"))  # {address, mac | name}
+    vlan: Mapped[int] = mapped_column(default=0, server_default=text("0"))  # 0: none
+    anti_spoof: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[float]
     updated_at: Mapped[float]
 

@@ -2,6 +2,7 @@
 """What people do to a job: cancel, retry, roll back. IllegalMove says in a sentence where that makes no sense."""
 
 import time
+from collections.abc import Sequence
 
 from sqlalchemy import insert, update
 from sqlalchemy.exc import IntegrityError
@@ -11,6 +12,7 @@ from services.common.contracts import advance
 from services.common.contracts.codec import load
 from services.common.contracts.errors import Conflict, IllegalMove, StillRunning
 from services.common.contracts.journal import Changes
+from services.common.contracts.network import Nic
 from services.common.contracts.states import JobState
 from services.common.contracts.vm import VmSpec
 from services.common.store.catalogue import AddressLease
@@ -68,6 +70,12 @@ def _take_vm_again(session: Session, job: Job) -> None:
 
 def address_rows(vm_id: str, spec: VmSpec) -> list[dict[str, object]]:
     """The address leases a vm's static addresses need."""
+    links = spec.network.on_networks()
+    return [row for _, nic, link in links for row in lease_rows(vm_id, nic, link.addresses)]
+
+
+def lease_rows(vm_id: str, nic: Nic, addresses: Sequence[str]) -> list[dict[str, object]]:
+    """The leases of these addresses on a card's network."""
     now = time.time()
     return [
         {
@@ -77,9 +85,8 @@ def address_rows(vm_id: str, spec: VmSpec) -> list[dict[str, object]]:
             "mac": nic.mac,
             "created_at": now,
         }
-        for _, nic, link in spec.network.on_networks()
+        for address in addresses
         if nic.network
-        for address in link.addresses
     ]
 
 

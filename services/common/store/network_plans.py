@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from services.common.contracts.address_pools import Pool, Range, Reservation
+from services.common.contracts.codec import load
 from services.common.contracts.network import NetworkPlan
 from services.common.store.catalogue import Network
 
@@ -29,4 +31,12 @@ def plan_of(row: Network) -> NetworkPlan:
         dns=tuple(row.dns),
         bridge=row.bridge,
         mtu=row.mtu,
+        vlan=row.vlan,
+        anti_spoof=row.anti_spoof,
     )
+
+
+def pool_of(row: Network) -> Pool:
+    """The addresses it gives."""
+    ranges = tuple(load(Range, one) for one in row.ranges)
+    return Pool(row.cidr, row.gateway, ranges, tuple(load(Reservation, one) for one in row.reservations))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from services.common.contracts.abilities import Ability
-from services.common.contracts.commands import DeployPlan, SnapshotPlan, VolumePlan
+from services.common.contracts.commands import DeployPlan, NicPlan, SnapshotPlan, VolumePlan
 from services.common.contracts.devices import (
     DIRECT_KERNEL,
     DISK_IMAGE,
@@ -248,6 +248,18 @@ class Driver(ABC):
     def grow_volume(self, vm: str, volume: VolumePlan) -> None:
         """Make a volume of the vm at least as large as this; a running guest sees it at once. It never shrinks."""
         raise unsupported(self.name, "grow volumes")
+
+    def attach_nic(self, vm: str, nic: NicPlan) -> None:
+        """Plug a card into a vm, running or not, for good; its network is there. One with its MAC is left alone."""
+        raise unsupported(self.name, "attach cards")
+
+    def detach_nic(self, vm: str, mac: str) -> None:
+        """Take a card out of a vm; returns when the vm has let go of it. One that isn't there is fine."""
+        raise unsupported(self.name, "detach cards")
+
+    def change_seed(self, vm: str, seed: Path) -> None:
+        """Put another seed into the vm's drive, running or not. A vm that was installed without one is left alone."""
+        raise unsupported(self.name, "change seeds")
 
     def drop_volume(self, volume: str) -> None:
         """Remove a volume and all that is on it. One that was never there is fine; HostFailed while a vm has it."""

@@ -95,6 +95,21 @@ _STORIES = (
         Capability.SUSPEND,
     ),
     Story(
+        "attach_nic",
+        _OFF,
+        lambda v: v.driver.attach_nic(v.vm, NicPlan(nic_mac(v.vm, 1), v.network)),
+        lambda v: v.has_power(Power.OFF),
+        Capability.NIC_ATTACH,
+    ),
+    Story(
+        "detach_nic",
+        (*_OFF, "attach_nic"),
+        lambda v: v.driver.detach_nic(v.vm, nic_mac(v.vm, 1)),
+        lambda v: v.has_power(Power.OFF),
+        Capability.NIC_ATTACH,
+        of_nothing=True,
+    ),
+    Story(
         "attach_volume",
         _OFF,
         lambda v: v.driver.attach_volume(v.vm, VolumePlan(v.volume, 1)),

@@ -44,7 +44,7 @@ NETPLAN: dict[str, Any] = {
 
 def seen(tmp_path: Path, netplan: dict[str, Any]) -> dict[str, Any]:
     iso = as_file(tmp_path, seed_iso(netplan))
-    made = links(plan(a_vm(), nics=NICS), read_network_config(iso))
+    made = links(NICS, read_network_config(iso))
     return report(made, "boot", "web")
 
 
@@ -97,7 +97,7 @@ def test_a_nic_the_seed_leaves_out_stays_unconfigured(tmp_path: Path) -> None:
 
 
 def test_without_a_seed_every_nic_asks_dhcp() -> None:
-    made = links(plan(a_vm(), nics=NICS), None)
+    made = links(NICS, None)
     assert all(link.addresses for link in made)
 
 

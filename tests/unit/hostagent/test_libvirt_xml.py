@@ -4,17 +4,20 @@
 import shutil
 import subprocess
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 from lxml import etree
 
-from services.common.contracts.commands import DeployPlan
+from services.common.contracts.codec import dump
+from services.common.contracts.commands import DeployPlan, NicPlan
 from services.common.contracts.errors import HostFailed
 from services.common.contracts.network import NetworkKind
 from services.hostagent.drivers.base import Owner
 from services.hostagent.drivers.libvirt.domain_xml import DiskFile, Files, domain_xml
+from services.hostagent.drivers.libvirt.interface_xml import another_interface, seed_of, with_file
 from services.hostagent.drivers.libvirt.mark import bare_vm_mark, read_network_mark, read_vm_mark
 from services.hostagent.drivers.libvirt.network_xml import bridge_name, network_digest, network_name, network_xml
 from services.hostagent.drivers.libvirt.qcow2 import Base
@@ -122,3 +125,46 @@ def test_a_new_name_is_the_same_network_and_a_new_range_is_not() -> None:
 def test_a_network_that_cannot_be_made_says_why(changes: dict[str, Any]) -> None:
     with pytest.raises(HostFailed, match="network default"):
         network_xml(network(**changes), PLATFORM)
+
+
+def nic_xml(**changes: object) -> etree._Element:
+    """The interface of a card on a network that holds guests to their addresses."""
+    card = NicPlan("52:54:00:00:00:01", network(anti_spoof=True), **changes)  # type: ignore[arg-type]
+    return etree.fromstring(another_interface(card, "<domain><devices/></domain>").encode())
+
+
+def test_a_card_of_a_guarded_network_sends_from_its_own_addresses_only() -> None:
+    filterref = nic_xml(addresses=("10.77.0.9",)).find("filterref")
+    assert filterref is not None
+    assert filterref.get("filter") == "clean-traffic"
+    assert [(p.get("name"), p.get("value")) for p in filterref] == [("IP", "10.77.0.9")]
+    learning = nic_xml().find("filterref/parameter")
+    assert learning is not None
+    assert (learning.get("name"), learning.get("value")) == ("CTRL_IP_LEARNING", "dhcp")
+    stacked = nic_xml(stacked=True).find("filterref")
+    assert stacked is not None
+    assert stacked.get("filter") == "no-mac-spoofing"
+
+
+def test_a_tagged_network_is_one_of_open_vswitch() -> None:
+    plain = network(kind=NetworkKind.BRIDGE, bridge="br0")
+    tagged = etree.fromstring(network_xml(replace(plain, vlan=20), PLATFORM).encode())
+    tag = tagged.find("vlan/tag")
+    assert tag is not None
+    assert tag.get("id") == "20"
+    assert tagged.find("virtualport[@type='openvswitch']") is not None
+
+
+def test_what_networks_have_since_later_changes_nothing_of_those_without() -> None:
+    facts = {key: value for key, value in dump(network()).items() if key not in ("name", "vlan", "anti_spoof")}
+    assert network_digest(network()) == sha256(repr(sorted(facts.items())).encode()).hexdigest()[:16]
+    assert network_digest(network(anti_spoof=True)) != network_digest(network())
+
+
+def test_the_one_drive_is_a_seed_s_and_gets_another_file() -> None:
+    xml = domain_xml(plan(a_vm()), OWNER, FILES, "tcg")
+    drive, path = seed_of(xml)
+    assert path == Path("/a/seed")
+    assert seed_of(xml.replace("/a/seed", "/b"))[1] == Path("/b")
+    assert "/c" in with_file(drive, Path("/c"))
+    assert seed_of("<domain><devices/></domain>") == ("", Path())

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from services.common.contracts.codec import dump
-from services.common.contracts.commands import DeployPlan, SnapshotPlan, VolumePlan
+from services.common.contracts.commands import DeployPlan, NicPlan, SnapshotPlan, VolumePlan
 from services.common.contracts.errors import HostFailed
 from services.common.contracts.events import HostFacts, InventoryItem
 from services.common.contracts.network import NetworkPlan
@@ -28,7 +28,7 @@ from services.hostagent.drivers.base import (
     PowerSeen,
     Usage,
 )
-from services.hostagent.drivers.fake import faults, screen, snapshots, volumes
+from services.hostagent.drivers.fake import cards, faults, screen, snapshots, volumes
 from services.hostagent.drivers.fake.guest import FakeGuests
 from services.hostagent.drivers.fake.resizing import resized, sizes_now
 from services.hostagent.drivers.fake.seed import links, read_network_config
@@ -59,6 +59,10 @@ class FakeDriver(Driver):
             Capability.ISO_OVERLAY,
             Capability.RESET,
             Capability.SUSPEND,
+            Capability.NETWORK_VLAN,
+            Capability.ANTI_SPOOF,
+            Capability.NIC_ATTACH,
+            Capability.NIC_HOT,
             Capability.VOLUME_ATTACH,
             Capability.VOLUME_HOT,
             Capability.VOLUME_GROW,
@@ -144,7 +148,8 @@ class FakeDriver(Driver):
             memory_mib=plan.memory_mib,
             disk_gib=sum(disk.size_gib for disk in plan.disks),
             os=plan.os,
-            links=links(plan, network),
+            links=links(plan.nics, network),
+            nics=plan.nics,
             installs=any(disk.role == INSTALLER for disk in plan.disks),
         )
         with self._lock:
@@ -274,6 +279,21 @@ class FakeDriver(Driver):
 
     def grow_volume(self, vm: str, volume: VolumePlan) -> None:
         self._plug(vm, lambda state: volumes.grown(state, vm, volume))
+
+    def attach_nic(self, vm: str, nic: NicPlan) -> None:
+        hit("agent.before-attach-nic")
+        self._plug(vm, lambda state: cards.plugged(state, vm, nic))
+        hit("agent.after-attach-nic")
+
+    def detach_nic(self, vm: str, mac: str) -> None:
+        hit("agent.before-detach-nic")
+        with self._lock:
+            self._write(cards.unplugged(self._state, vm, mac))
+        hit("agent.after-detach-nic")
+
+    def change_seed(self, vm: str, seed: Path) -> None:
+        network = read_network_config(seed)
+        self._plug(vm, lambda state: cards.told(state, vm, network))
 
     def drop_volume(self, volume: str) -> None:
         with self._lock:

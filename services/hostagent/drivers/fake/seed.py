@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a fake guest knows of its network: the `network-config` in its NoCloud seed, and its NICs' networks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from io import BytesIO
@@ -13,7 +13,7 @@ import pycdlib
 import yaml
 from pycdlib.pycdlibexception import PyCdlibException
 
-from services.common.contracts.commands import DeployPlan, NicPlan
+from services.common.contracts.commands import NicPlan
 from services.common.contracts.errors import HostFailed
 
 _NAMES = ({"rr_path": "/network-config"}, {"joliet_path": "/network-config"}, {"iso_path": "/NETWORK_.;1"})
@@ -50,13 +50,13 @@ def read_network_config(iso: Path) -> dict[str, Any] | None:
     return network if isinstance(network, dict) else None
 
 
-def links(plan: DeployPlan, network: dict[str, Any] | None) -> tuple[FakeLink, ...]:
+def links(nics: Sequence[NicPlan], network: dict[str, Any] | None) -> tuple[FakeLink, ...]:
     """The links the guest comes up with: as its seed says, or DHCP on each NIC when there is no seed."""
     ethernets = (network or {}).get("ethernets", {})
     by_mac = {_mac(key, item): (key, item) for key, item in ethernets.items() if isinstance(item, dict)}
     cards: dict[str, NicPlan] = {}
     found = []
-    for index, nic in enumerate(plan.nics):
+    for index, nic in enumerate(nics):
         default = (f"eth{index}", {} if network else {"dhcp4": True})
         key, item = by_mac.get(nic.mac.lower(), default)
         cards[key] = nic

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.common.contracts.codec import dump, load
+from services.common.contracts.commands import NicPlan
 from services.common.contracts.sizes import Sizes
 from services.hostagent.drivers.base import Power
 from services.hostagent.drivers.fake.seed import FakeLink
@@ -39,6 +40,7 @@ class FakeVm:
     power: str = Power.OFF
     started_at: float = 0.0
     boots: int = 0
+    nics: tuple[NicPlan, ...] = ()
     installs: bool = False  # an installer's medium is in its drive
     installed: bool = False  # and has done its work
     snapshots: tuple[FakeSnapshot, ...] = ()

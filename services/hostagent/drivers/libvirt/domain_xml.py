@@ -11,10 +11,12 @@ from services.common.contracts.commands import DeployPlan
 from services.common.contracts.devices import SATA, VIRTIO
 from services.common.contracts.guest import PORT_NAME
 from services.hostagent.drivers.base import Owner
+from services.hostagent.drivers.libvirt.interface_xml import interface
 from services.hostagent.drivers.libvirt.mark import vm_mark
-from services.hostagent.drivers.libvirt.network_xml import network_name
 from services.hostagent.drivers.libvirt.qcow2 import Base
 
+SPARE_PORTS = 4
+_OTHERS_ON_PORTS = 5  # USB, SCSI, the guest's channel, memory's balloon, randomness
 _GUEST_DRIVER = {"kvm": "kvm", "tcg": "qemu"}
 _MOST_SPARE = 12
 
@@ -106,7 +108,16 @@ def _add_os(domain: etree._Element, plan: DeployPlan, files: Files) -> None:
             _text(os, "cmdline", plan.cmdline)
 
 
+def _add_ports(devices: etree._Element, plan: DeployPlan, files: Files) -> None:
+    """A port for every device that libvirt will put on one, and some for cards that come while the machine runs."""
+    disks = sum(not disk.cdrom for disk in files.disks) if plan.devices.disk == VIRTIO else 0
+    etree.SubElement(devices, "controller", type="pci", index="0", model="pcie-root")
+    for index in range(1, 1 + disks + len(plan.nics) + _OTHERS_ON_PORTS + SPARE_PORTS):
+        etree.SubElement(devices, "controller", type="pci", index=str(index), model="pcie-root-port")
+
+
 def _add_devices(devices: etree._Element, plan: DeployPlan, files: Files) -> None:
+    _add_ports(devices, plan, files)
     boot = 0
     for index, disk in enumerate(files.disks):
         if disk.bootable and not files.kernel:
@@ -118,12 +129,7 @@ def _add_devices(devices: etree._Element, plan: DeployPlan, files: Files) -> Non
         # For drives, and for volumes: what is on it is plugged in and out without a slot of the machine's own.
         etree.SubElement(devices, "controller", type="scsi", model="virtio-scsi")
     for nic in plan.nics:
-        interface = etree.SubElement(devices, "interface", type="network")
-        etree.SubElement(interface, "mac", address=nic.mac)
-        etree.SubElement(interface, "source", network=network_name(nic.network.id))
-        etree.SubElement(interface, "model", type=plan.devices.nic)
-        if nic.mtu:
-            etree.SubElement(interface, "mtu", size=str(nic.mtu))
+        devices.append(interface(nic, plan.devices.nic))
     serial = etree.SubElement(devices, "serial", type="pty")
     # append='off' would come out empty after a restore or a migration.
     etree.SubElement(serial, "log", file=str(files.console), append="on")

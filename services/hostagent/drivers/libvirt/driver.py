@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import libvirt
 
-from services.common.contracts.commands import DeployPlan, SnapshotPlan, VolumePlan
+from services.common.contracts.commands import DeployPlan, NicPlan, SnapshotPlan, VolumePlan
 from services.common.contracts.errors import HostFailed
 from services.common.contracts.events import HostFacts, InventoryItem
 from services.common.contracts.network import NetworkPlan
@@ -28,7 +28,7 @@ from services.hostagent.drivers.base import (
     PowerSeen,
     Usage,
 )
-from services.hostagent.drivers.libvirt import pausing, resizing, snapshots
+from services.hostagent.drivers.libvirt import cards, pausing, resizing, snapshots
 from services.hostagent.drivers.libvirt.accelerator import choose_accelerator
 from services.hostagent.drivers.libvirt.connection import Connection
 from services.hostagent.drivers.libvirt.domain_xml import domain_xml
@@ -68,6 +68,8 @@ class LibvirtDriver(Driver):
             Capability.ISO_OVERLAY,
             Capability.RESET,
             Capability.SUSPEND,
+            Capability.NIC_ATTACH,
+            Capability.NIC_HOT,
             Capability.VOLUME_ATTACH,
             Capability.VOLUME_HOT,
             Capability.VOLUME_GROW,
@@ -288,6 +290,20 @@ class LibvirtDriver(Driver):
         conn = self._connection.get()
         with self._turn, translated(f"making volume {volume.id} of vm {vm} larger"):
             self._volumes.grow(conn, vm, volume)
+
+    def attach_nic(self, vm: str, nic: NicPlan) -> None:
+        conn = self._connection.get()
+        with self._turn, translated(f"plugging card {nic.mac} into vm {vm}"):
+            cards.attach_nic(self._domains, conn, vm, nic)
+
+    def detach_nic(self, vm: str, mac: str) -> None:
+        with translated(f"taking card {mac} out of vm {vm}"):
+            cards.detach_nic(self._domains, self._connection.get(), vm, mac)
+
+    def change_seed(self, vm: str, seed: Path) -> None:
+        conn = self._connection.get()
+        with self._turn, translated(f"changing the seed of vm {vm}"):
+            cards.change_seed(self._domains, conn, vm, seed)
 
     def drop_volume(self, volume: str) -> None:
         with translated(f"removing volume {volume}"):

@@ -12,6 +12,7 @@ from services.common.contracts.errors import HostFailed
 from services.common.contracts.network import NetworkKind, NetworkPlan
 from services.hostagent.drivers.libvirt.mark import NAMESPACE, network_mark
 
+_LATER = ("vlan", "anti_spoof")
 DNSMASQ = "http://libvirt.org/schemas/network/dnsmasq/1.0"
 
 
@@ -27,7 +28,8 @@ def bridge_name(network_id: str) -> str:
 
 def network_digest(plan: NetworkPlan) -> str:
     """Equal for equal definitions; a new name in the platform changes nothing on the host."""
-    facts = {key: value for key, value in dump(plan).items() if key != "name"}
+    # What a network may have since later counts where it has it, so that those of before are what they were.
+    facts = {key: value for key, value in dump(plan).items() if key != "name" and (value or key not in _LATER)}
     return sha256(repr(sorted(facts.items())).encode()).hexdigest()[:16]
 
 
@@ -51,6 +53,10 @@ def _add_existing_bridge(network: etree._Element, plan: NetworkPlan) -> None:
         raise HostFailed(f"network {plan.name}: a network of kind bridge needs the name of the host's bridge")
     etree.SubElement(network, "forward", mode="bridge")
     etree.SubElement(network, "bridge", name=plan.bridge)
+    if plan.vlan:
+        # A plain Linux bridge has no tags of its own; whether this is an Open vSwitch the hypervisor knows.
+        etree.SubElement(network, "virtualport", type="openvswitch")
+        etree.SubElement(etree.SubElement(network, "vlan"), "tag", id=str(plan.vlan))
 
 
 def _add_own_bridge(network: etree._Element, plan: NetworkPlan) -> None:

@@ -1,18 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
 """What guests can have here depends on the machine: read from libvirt's own account of it."""
 
+import shutil
 from xml.etree import ElementTree
 
 import libvirt
 
 from services.hostagent.drivers.base import Capability
+from services.hostagent.drivers.libvirt.interface_xml import CLEAN_TRAFFIC
+from services.hostagent.drivers.libvirt.vendor_errors import code
 
+_OPEN_VSWITCH = "ovs-vsctl"  # what libvirt itself calls to plug a card in
 _TYPES = {"kvm": "kvm", "tcg": "qemu"}
 
 
 def offered(conn: libvirt.virConnect, accelerator: str) -> frozenset[str]:
     """The capabilities that only some machines have, for guests that run by this accelerator."""
-    return read_offered(conn.getDomainCapabilities(None, "x86_64", "q35", _TYPES[accelerator], 0))
+    found = read_offered(conn.getDomainCapabilities(None, "x86_64", "q35", _TYPES[accelerator], 0))
+    if _filters(conn):
+        found |= {Capability.ANTI_SPOOF}
+    if shutil.which(_OPEN_VSWITCH):
+        found |= {Capability.NETWORK_VLAN}
+    return found
+
+
+def _filters(conn: libvirt.virConnect) -> bool:
+    """Whether libvirtd has the filters that hold a guest to its own addresses."""
+    try:
+        conn.nwfilterLookupByName(CLEAN_TRAFFIC)
+    except libvirt.libvirtError as error:
+        if code(error) in (libvirt.VIR_ERR_NO_NWFILTER, libvirt.VIR_ERR_NO_SUPPORT):
+            return False
+        raise
+    return True
 
 
 def read_offered(domain_capabilities: str) -> frozenset[str]:

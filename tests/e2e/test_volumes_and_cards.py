@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Volumes and cards through every service on the fake driver: the books agree with the host, whatever fails."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import gone
+from tests.support.stack import Stack
+
+pytestmark = pytest.mark.e2e
+
+
+def ready(stack: Stack, name: str) -> str:
+    made = stack.create(name)
+    assert stack.finish(made["job"]["id"])["state"] == "succeeded"
+    return str(made["vm"]["id"])
+
+
+def asked(stack: Stack, method: str, path: str, body: Any = None) -> dict[str, Any]:
+    """A change that is accepted, and its job's end."""
+    answer = stack.http.request(method, path, json=body)
+    assert answer.status_code == 202, answer.text
+    found: dict[str, Any] = answer.json()
+    return {**found, "job": stack.finish(found["job"]["id"])}
+
+
+def at_host(stack: Stack) -> dict[str, Any]:
+    """What the fake host says it has."""
+    found: dict[str, Any] = json.loads((stack.directory / "agent-fake-1" / "fake.json").read_text())
+    return found
+
+
+def used(stack: Stack, host: str) -> int:
+    return int(stack.host(host)["used_disk_gib"])
+
+
+def test_a_volume_is_made_grown_kept_and_attached_to_another(stack: Stack, host: str) -> None:
+    one, other = ready(stack, "one"), ready(stack, "other")
+    before = used(stack, host)
+    made = asked(stack, "POST", f"/v1/vms/{one}/volumes", {"name": "data", "size_gib": 5})
+    assert made["job"]["state"] == "succeeded", made
+    volume = made["volume"]["id"]
+    assert at_host(stack)["volumes"][volume] == {"id": volume, "size_gib": 5, "vm": one}
+    assert used(stack, host) == before + 5
+    grown = asked(stack, "POST", f"/v1/vms/{one}/volumes/{volume}/grow", {"size_gib": 8})
+    assert grown["job"]["state"] == "succeeded", grown
+    assert (at_host(stack)["volumes"][volume]["size_gib"], used(stack, host)) == (8, before + 8)
+    assert asked(stack, "DELETE", f"/v1/vms/{one}/volumes/{volume}?keep=true")["job"]["state"] == "succeeded"
+    assert at_host(stack)["volumes"][volume]["vm"] == ""
+    assert stack.http.get(f"/v1/volumes/{volume}").json()["state"] == "detached"
+    assert asked(stack, "POST", f"/v1/vms/{other}/volumes", {"volume": "data"})["job"]["state"] == "succeeded"
+    answer = stack.http.delete(f"/v1/vms/{other}?keep_volumes=true")
+    assert stack.finish(answer.json()["job"]["id"])["state"] == "succeeded"
+    assert (at_host(stack)["volumes"][volume]["vm"], used(stack, host)) == ("", before + 8 - 1)
+    assert asked(stack, "DELETE", f"/v1/volumes/{volume}")["job"]["state"] == "succeeded"
+    assert at_host(stack)["volumes"] == {}
+    gone(stack, one)
+    assert used(stack, host) == 0
+
+
+def test_what_can_t_be_plugged_in_leaves_nothing_and_a_vm_takes_its_volumes_along(stack: Stack, host: str) -> None:
+    refused, taken = ready(stack, "plug-fails"), ready(stack, "taken")
+    before = used(stack, host)
+    failed = asked(stack, "POST", f"/v1/vms/{refused}/volumes", {"size_gib": 5})
+    assert failed["job"]["state"] == "failed"
+    assert (used(stack, host), at_host(stack)["volumes"]) == (before, {})
+    assert stack.http.get("/v1/volumes").json()["items"] == []
+    failed = asked(stack, "POST", f"/v1/vms/{refused}/nics", {"network": "lab", "addresses": ["10.78.0.60/24"]})
+    assert failed["job"]["state"] == "failed"
+    assert len(stack.vm(refused)["nics"]) == 1
+    assert stack.vm(refused)["state"] == "ready"
+    assert asked(stack, "POST", f"/v1/vms/{taken}/volumes", {"size_gib": 5})["job"]["state"] == "succeeded"
+    gone(stack, taken)
+    gone(stack, refused)
+    assert (used(stack, host), at_host(stack)["volumes"]) == (0, {})
+
+
+def test_a_card_comes_is_seen_after_a_reboot_and_goes_with_its_address(stack: Stack, host: str) -> None:
+    vm = ready(stack, "cards")
+    plugged = asked(stack, "POST", f"/v1/vms/{vm}/nics", {"network": "lab", "addresses": ["10.78.0.61/24"]})
+    assert plugged["job"]["state"] == "succeeded", plugged
+    mac = plugged["nic"]["mac"]
+    assert asked(stack, "POST", f"/v1/vms/{vm}/reboot")["job"]["state"] == "succeeded"
+    found = stack.vm(vm)
+    assert found["state"] == "ready"
+    assert "10.78.0.61/24" in found["addresses"]
+    assert asked(stack, "DELETE", f"/v1/vms/{vm}/nics/{mac}")["job"]["state"] == "succeeded"
+    assert [nic["mac"] for nic in stack.vm(vm)["nics"]] == [found["nics"][0]["mac"]]
+    again = asked(stack, "POST", f"/v1/vms/{vm}/nics", {"network": "lab", "addresses": ["10.78.0.61/24"]})
+    assert (again["job"]["state"], again["nic"]["mac"]) == ("succeeded", mac)
+    gone(stack, vm)
+    lab = next(n for n in stack.http.get("/v1/networks").json()["items"] if n["name"] == "lab")
+    assert lab["addresses_used"] == 0
