@@ -27,6 +27,7 @@ from deploy.local.servers.base import Server, ServerError, last_lines, need, pla
 
 _SOCKET = "run/libvirt-sock"
 _SOCKET_LIMIT = 107
+_FILTERS = Path("/etc/libvirt/nwfilter")
 
 _LIBVIRTD = """\
 host_uuid = "{uuid}"
@@ -54,6 +55,13 @@ hugetlbfs_mount = []
 stdio_handler = "logd"
 vnc_listen = "127.0.0.1"
 """
+
+
+def _copy_filters(to: Path) -> None:
+    """libvirt's own network filters, which its package has put there for the machine's libvirtd alone."""
+    to.mkdir(exist_ok=True)
+    for filter_ in _FILTERS.glob("*.xml"):
+        write(to / filter_.name, filter_.read_text())
 
 
 class Libvirtd(Server):
@@ -154,6 +162,7 @@ class Libvirtd(Server):
         write(etc / "libvirtd.conf", _LIBVIRTD.format(uuid=identity.read_text(), group=group))
         write(etc / "qemu.conf", _QEMU.format(uid=me.pw_uid, gid=me.pw_gid))
         write(etc / "virtlogd.conf", 'log_outputs = "3:file:/var/log/libvirt/virtlogd.log"\n')
+        _copy_filters(etc / "nwfilter")
         programs = {name: need(name, package="libvirt-daemon-system") for name in libvirtd_room.DAEMONS}
         user = {"uid": me.pw_uid, "gid": me.pw_gid}
         write_json(self.directory / "room.json", {"kvm": self._kvm, "netns": self._netns, **user, **programs})

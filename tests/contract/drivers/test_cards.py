@@ -7,11 +7,12 @@ from services.common.contracts.commands import DiskPlan, NicPlan
 from services.common.contracts.errors import HostFailed
 from services.common.contracts.ids import new_id
 from services.common.contracts.vm import nic_mac
-from services.hostagent.drivers.base import Capability, Owner
+from services.hostagent.drivers.base import Capability, Owner, Power
 from services.hostagent.drivers.libvirt import plugging
 from tests.contract.drivers.conftest import Bench
 from tests.contract.drivers.test_driver_contract import deployed
 from tests.support.hypervisor import PLATFORM, a_vm, artifact, as_file, network, plan, seed_iso
+from tests.support.missing import missing
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +53,19 @@ def test_no_card_is_plugged_into_what_is_not_there(bench: Bench) -> None:
     with pytest.raises(HostFailed, match="not on this host"):
         bench.driver.attach_nic(new_id(), NicPlan("52:54:00:00:00:01", network()))
     bench.driver.detach_nic(new_id(), "52:54:00:00:00:01")
+
+
+def test_a_guest_may_be_held_to_its_own_addresses(bench: Bench) -> None:
+    if Capability.ANTI_SPOOF not in bench.driver.facts().capabilities:
+        missing("libvirt's filter clean-traffic; install: apt-get install libvirt-daemon-config-nwfilter")
+    guarded = network("guarded", anti_spoof=True, cidr="10.79.0.0/24", gateway="10.79.0.1", dhcp_start="", dhcp_end="")
+    vm = a_vm()
+    bench.driver.ensure_network(guarded)
+    cards = [NicPlan(nic_mac(vm, 0), guarded, addresses=("10.79.0.9",)), NicPlan(nic_mac(vm, 1), guarded, stacked=True)]
+    bench.driver.deploy(plan(vm, nics=tuple(cards)), Owner(PLATFORM, vm, 1), {})
+    bench.driver.start(vm)
+    bench.driver.attach_nic(vm, NicPlan(nic_mac(vm, 2), guarded))
+    assert bench.driver.power(vm) == Power.ON
 
 
 @pytest.mark.parametrize("running", [False, True])

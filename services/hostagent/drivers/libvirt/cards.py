@@ -36,7 +36,12 @@ def detach_nic(domains: Domains, conn: libvirt.virConnect, vm: str, mac: str) ->
 def change_seed(domains: Domains, conn: libvirt.virConnect, vm: str, seed: Path) -> None:
     """See Driver.change_seed."""
     domain = domains.need(conn, vm)
+    old: set[Path] = set()
     for flag in layers(domain):
         drive, had = seed_of(definition(domain, flag))
         if drive and had != seed:
             domain.updateDeviceFlags(with_file(drive, seed), flag | _FORCE)
+            old.add(had)
+    for path in old:
+        if path.parent == seed.parent:  # it was made for this vm alone
+            path.unlink(missing_ok=True)
