@@ -43,7 +43,9 @@ class HostAsked(Schema):
     name = text(grammar.object_name, required=True)
     driver = fields.String(
         required=True,
-        validate=validate.OneOf(("libvirt", "fake"), error="{input!r} is no driver -> libvirt or fake"),
+        validate=validate.OneOf(
+            ("libvirt", "vsphere", "fake"), error="{input!r} is no driver -> libvirt, vsphere or fake"
+        ),
     )
     zone = text(grammar.word, load_default=None, allow_none=True)
     rack = text(grammar.word, load_default=None, allow_none=True)

@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from marshmallow.validate import OneOf
 
+from services.api.schemas.hosts import HostAsked
 from services.common.contracts.errors import HostFailed
 from services.hostagent.config import config_problems
+from services.hostagent.drivers import DRIVERS
 from services.hostagent.drivers.vsphere.settings import read_settings, vsphere_problems
 
 GOOD = {"url": "https://vcenter.example.org", "user": "innkeeper@vsphere.local", "password_file": "/etc/innkeeper/vc"}
@@ -59,3 +62,10 @@ def test_a_password_that_cannot_be_read_is_told_when_it_is_needed(tmp_path: Path
     (tmp_path / "none").write_text("\n")
     with pytest.raises(HostFailed, match="is empty"):
         settings.password()
+
+
+def test_a_host_of_every_driver_can_be_registered() -> None:
+    fields = HostAsked().fields["driver"]
+    (choice,) = fields.validators
+    assert isinstance(choice, OneOf)
+    assert set(choice.choices) == set(DRIVERS)
