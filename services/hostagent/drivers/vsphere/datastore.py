@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files on a datastore: streamed there by plain HTTP, fetched, removed. Paths are made of ids, never of names."""
 
+import socket
+import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPException, HTTPResponse, HTTPSConnection
@@ -135,6 +137,13 @@ class _Connection(HTTPSConnection):
     def __init__(self, host: str, port: int, context: SSLContext, url: str) -> None:
         super().__init__(host, port, timeout=TIMEOUT_S, context=context)
         self._url = url
+
+    def connect(self) -> None:
+        super().connect()
+        # The kernel keeps the time from here on: a socket of Python's with a time-out asks it before each write.
+        for option in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
+            self.sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", int(TIMEOUT_S), 0))
+        self.sock.settimeout(None)
 
     def __enter__(self) -> "_Connection":
         return self
