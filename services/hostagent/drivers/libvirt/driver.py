@@ -315,8 +315,8 @@ class LibvirtDriver(Driver):
             return surveyed(conn, self._settings.platform, self._files)
 
     def close(self) -> None:
-        self._connection.close()
         self._lifecycle.close()
+        self._connection.close()
 
     def _item(self, domain: libvirt.virDomain, state: Mapping[str, int]) -> InventoryItem | None:
         owner = self._domains.owner(domain)

@@ -47,18 +47,29 @@ class Lifecycle:
     def __init__(self, seen: Callable[[str, str], None], network_changed: Callable[[str], None]) -> None:
         self._seen = seen
         self._network_changed = network_changed
+        self._registered: tuple[libvirt.virConnect, int, int] | None = None
         self._queue: queue.SimpleQueue[tuple[str, str] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="libvirt-lifecycle", daemon=True)
         self._thread.start()
 
     def register(self, conn: libvirt.virConnect) -> None:
         """Ask a new connection for its events."""
-        conn.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._on_domain, None)
-        conn.networkEventRegisterAny(None, libvirt.VIR_NETWORK_EVENT_ID_LIFECYCLE, self._on_network, None)
+        domains = conn.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._on_domain, None)
+        networks = conn.networkEventRegisterAny(None, libvirt.VIR_NETWORK_EVENT_ID_LIFECYCLE, self._on_network, None)
+        self._registered = (conn, domains, networks)
 
     def close(self) -> None:
-        """Stop handing on."""
+        """Stop listening and handing on. A connection that events are asked of stays open whoever closes it."""
         self._queue.put(None)
+        if self._registered is None:
+            return
+        conn, domains, networks = self._registered
+        self._registered = None
+        try:
+            conn.domainEventDeregisterAny(domains)
+            conn.networkEventDeregisterAny(networks)
+        except libvirt.libvirtError as error:
+            log.debug("a dead connection has no events to be let go", error=str(error))
 
     def _on_domain(
         self, _conn: libvirt.virConnect, domain: libvirt.virDomain, event: int, detail: int, _opaque: object
