@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from services.common.contracts.commands import DeployPlan, SnapshotPlan, VolumePlan
+from services.common.contracts.commands import DeployPlan, NicPlan, SnapshotPlan, VolumePlan
 from services.common.contracts.errors import HostFailed
 from services.common.contracts.events import HostFacts, InventoryItem
 from services.common.contracts.network import NetworkPlan
@@ -25,12 +25,13 @@ from services.hostagent.drivers.base import (
 )
 from services.hostagent.drivers.survey_files import files_found
 from services.hostagent.drivers.vm_files import VmFiles
-from services.hostagent.drivers.vsphere import host_facts, powering, resizing, snapshots
+from services.hostagent.drivers.vsphere import host_facts, plugged_nics, powering, resizing, snapshots
 from services.hostagent.drivers.vsphere.hypervisor import hypervisor
 from services.hostagent.drivers.vsphere.machines import Listed
 from services.hostagent.drivers.vsphere.making import make
 from services.hostagent.drivers.vsphere.plugged_volumes import PluggedVolumes
 from services.hostagent.drivers.vsphere.screen import screenshot
+from services.hostagent.drivers.vsphere.seed_drive import change_seed
 from services.hostagent.drivers.vsphere.settings import read_settings
 from services.hostagent.drivers.vsphere.survey import surveyed
 from services.hostagent.drivers.vsphere.watch import Watch
@@ -52,6 +53,8 @@ class VsphereDriver(Driver):
             Capability.VOLUME_ATTACH,
             Capability.VOLUME_HOT,
             Capability.VOLUME_GROW,
+            Capability.NIC_ATTACH,
+            Capability.NIC_HOT,
             Capability.RESIZE_OFF,
             Capability.RESIZE_HOT_CPU,
             Capability.RESIZE_HOT_MEMORY,
@@ -160,6 +163,15 @@ class VsphereDriver(Driver):
         if machine is None or machine.power != Power.ON:
             return Evidence()
         return Evidence("", screenshot(self.at.session, self.at.datastore, self.at.place(), machine.ref))
+
+    def attach_nic(self, vm: str, nic: NicPlan) -> None:
+        plugged_nics.attach(self.at, vm, nic)
+
+    def detach_nic(self, vm: str, mac: str) -> None:
+        plugged_nics.detach(self.at, vm, mac)
+
+    def change_seed(self, vm: str, seed: Path) -> None:
+        change_seed(self.at, vm, seed)
 
     def resize(self, vm: str, sizes: Sizes) -> Sizes:
         return resizing.resize(self.at, vm, sizes)

@@ -22,6 +22,7 @@ from services.hostagent.drivers.vsphere.machines import Machine
 from services.hostagent.drivers.vsphere.mark import mark
 from services.hostagent.drivers.vsphere.places import Place
 from services.hostagent.drivers.vsphere.resizing import waits
+from services.hostagent.drivers.vsphere.seed_drive import image_name
 from services.hostagent.drivers.vsphere.session import Seat
 
 _MIB = 1 << 20
@@ -90,7 +91,7 @@ def _size(images: Mapping[int, DiskPlan]) -> int:
 def _written(at: Hypervisor, place: Place, vm: str, disk: DiskPlan, files: Mapping[str, Path]) -> str:
     """The path of an image on the datastore, once it is there."""
     assert disk.base is not None
-    name = f"{vm}/{disk.role}-{disk.base.sha256[:16]}.iso"
+    name = image_name(vm, disk.role, disk.base.sha256)
     if disk.backing is not None:
         at.datastore.put_spliced(place, name, files[disk.base.sha256], files[disk.backing.sha256])
     else:

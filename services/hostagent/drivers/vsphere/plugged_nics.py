@@ -7,6 +7,7 @@ from pyVmomi import vim
 
 from services.common.contracts.commands import NicPlan
 from services.common.contracts.devices import E1000E, VMXNET3
+from services.common.runtime.failpoints import hit
 from services.hostagent.drivers.vsphere.hypervisor import Hypervisor
 from services.hostagent.drivers.vsphere.machine_spec import new_nic
 from services.hostagent.drivers.vsphere.machines import Machine, devices_of
@@ -29,7 +30,9 @@ def attach(at: Hypervisor, vm: str, nic: NicPlan) -> None:
         e1000e = any(isinstance(card, _DEVICE.VirtualE1000e) for card in cards.values())
         return _reconfigured(machine, new_nic(-1, E1000E if e1000e else VMXNET3, nic.mac, backing))
 
+    hit("agent.before-attach-nic")
     at.run(f"plugging NIC {nic.mac} into vm {vm}", begin)
+    hit("agent.after-attach-nic")
 
 
 def detach(at: Hypervisor, vm: str, mac: str) -> None:
@@ -42,7 +45,9 @@ def detach(at: Hypervisor, vm: str, mac: str) -> None:
             return None
         return _reconfigured(machine, _Change(operation=_Change.Operation.remove, device=card))
 
+    hit("agent.before-detach-nic")
     at.run(f"taking NIC {mac} off vm {vm}", begin)
+    hit("agent.after-detach-nic")
 
 
 def _cards(seat: Seat, machine: Machine) -> dict[str, Any]:
