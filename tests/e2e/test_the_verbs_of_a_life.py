@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import gone
+from tests.e2e.conftest import gone, orphans
 from tests.support.stack import Stack
 from tests.support.waiting import until
 
@@ -85,7 +85,9 @@ def test_a_vm_goes_back_to_what_it_was_and_its_snapshots_go_with_it(stack: Stack
     done(stack, vm, f"snapshots/{warm['id']}", method="DELETE")
     (left,) = stack.http.get(f"/v1/vms/{vm}/snapshots").json()["items"]
     assert (left["name"], left["parent"], left["current"]) == ("cold", None, True)
+    assert orphans(stack) == []
     gone(stack, vm)
+    assert orphans(stack) == []
 
 
 def test_a_rebuilt_vm_is_the_same_one_with_a_new_system(stack: Stack) -> None:

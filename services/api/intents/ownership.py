@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from services.common.contracts.orphans import Held, Known, KnownVm, Orphan
 from services.common.contracts.survey import Found, FoundKind
-from services.common.store.models import AddressLease, Claim, Host, Network, Vm, Volume
+from services.common.store.models import AddressLease, Claim, Host, Network, Snapshot, Vm, Volume
 
 ROOM = "room"
 _AT_ONCE = 500  # ids in one question
@@ -26,7 +26,9 @@ def known(session: Session, found: Sequence[Found], asked_at: float) -> Known:
     # One that was removed lately may have been there when its host was asked.
     there = Volume.deleted_at.is_(None) | (Volume.deleted_at > asked_at)
     volumes = frozenset(session.scalars(select(Volume.id).where(there)))
-    return Known(vms, held, {FoundKind.NETWORK: networks, FoundKind.VOLUME: volumes})
+    snapshots = frozenset(session.scalars(select(Snapshot.id)))
+    things = {FoundKind.NETWORK: networks, FoundKind.VOLUME: volumes, FoundKind.SNAPSHOT: snapshots}
+    return Known(vms, held, things)
 
 
 def lost_room(session: Session) -> Iterator[Orphan]:
@@ -61,5 +63,7 @@ def _held(session: Session) -> Iterator[Held]:
     plugged = select(Volume.name, Volume.vm_id, Volume.host_id).where(Volume.deleted_at.is_(None))
     for volume in session.execute(plugged.where(Volume.vm_id.is_not(None))):
         yield Held(FoundKind.VOLUME, volume.name, volume.vm_id, volume.host_id)
+    for snapshot in session.execute(select(Snapshot.name, Snapshot.vm_id)):
+        yield Held(FoundKind.SNAPSHOT, snapshot.name, snapshot.vm_id)
     for lease in session.execute(select(AddressLease.vm_id, AddressLease.address)):
         yield Held("address", lease.address, lease.vm_id)

@@ -217,6 +217,7 @@ FLOWS: Mapping[str, Flow] = {
         Flow(
             "vm.repair",
             (
+                Step("look-away", Queue.WORKER, 30),
                 Step("build", Queue.IMAGEBUILDER, 1800, undo="discard"),
                 Step("deploy", Queue.WORKER, 300, parks=True, resend_s=3, follows=True),
                 Step("start", Queue.WORKER, 120, parks=True, resend_s=3, follows=True),

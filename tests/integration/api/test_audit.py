@@ -14,6 +14,7 @@ from services.common.contracts.ids import new_id
 from services.common.contracts.survey import Found, FoundKind, told
 from services.common.contracts.topics import COMMAND
 from services.common.store.models import AddressLease, Claim, Host, HostSurvey, Job, Network, Outbox, Vm
+from services.common.store.snapshots import Wanted, note
 from services.conductor.surveyor import Surveyor
 from tests.support.front_door import Api
 from tests.support.waiting import until
@@ -77,13 +78,19 @@ def test_what_a_host_has_of_nobody_is_told_and_what_is_owned_is_not(api: Api) ->
     mine = vm_on(api, here)
     with api.database.read() as db:
         net = db.scalars(select(Network.id)).first()
+    with api.database.write() as db:
+        kept = note(db, db.get_one(Vm, mine), Wanted(new_id(), "kept", memory=False, by="")).id
     owned = (Found(FoundKind.VM, "web", mine), Found(FoundKind.NETWORK, "n", id=str(net)))
-    with Agent(api, here, *owned, Found(FoundKind.VM, "lost", "nobody")):
+    snapshots = [Found(FoundKind.SNAPSHOT, one, mine, one) for one in (kept, "forgotten")]
+    with Agent(api, here, *owned, *snapshots, Found(FoundKind.VM, "lost", "nobody")):
         found = audited(api)
     assert found["complete"] is True
     orphans = [o for o in found["orphans"] if o["vm"] in (mine, "nobody") or o["kind"] == "network"]
-    assert [(o["kind"], o["name"], o["reason"]) for o in orphans] == [("vm", "lost", "there is no such vm")]
-    assert [(h["read"], h["things"]) for h in found["hosts"]] == [(True, 3)]
+    assert [(o["kind"], o["name"], o["reason"]) for o in orphans] == [
+        ("snapshot", "forgotten", "no snapshot of this platform has this id"),
+        ("vm", "lost", "there is no such vm"),
+    ]
+    assert [(h["read"], h["things"]) for h in found["hosts"]] == [(True, 5)]
 
 
 def test_rows_that_hold_for_a_vm_that_is_gone_are_told(api: Api) -> None:

@@ -8,9 +8,10 @@ from services.hostagent.drivers.vm_files import VmFiles
 
 
 def surveyed(state: FakeState, platform: str, files: VmFiles) -> list[Found]:
-    """Vms, networks and volumes as the file says, and what lies in the directory."""
+    """Vms with their snapshots, networks and volumes as the file says, and what lies in the directory."""
     mine = [vm for vm in state.vms.values() if vm.platform == platform]
     vms = [Found(FoundKind.VM, vm.name, vm.id) for vm in mine]
     networks = [Found(FoundKind.NETWORK, name, id=name) for name in state.networks]
     volumes = [Found(FoundKind.VOLUME, one.id, one.vm, one.id) for one in state.volumes.values()]
-    return [*vms, *networks, *volumes, *files_found(files, set(), {vm.id for vm in mine})]
+    snapshots = [Found(FoundKind.SNAPSHOT, one.id, vm.id, one.id) for vm in mine for one in vm.snapshots]
+    return [*vms, *networks, *volumes, *snapshots, *files_found(files, set(), {vm.id for vm in mine})]
