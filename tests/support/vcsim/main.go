@@ -25,6 +25,7 @@ func main() {
 	datastores := flag.Int("datastores", 1, "datastores")
 	certificate := flag.String("certificate", "", "a PEM file; the simulator's own has a key no client takes any more")
 	key := flag.String("key", "", "its key, a PEM file")
+	address := flag.String("address", "127.0.0.1:0", "where to listen")
 	slow := flag.String("slow", "", "a method that takes ...")
 	by := flag.Int("by", 0, "... so many milliseconds longer")
 	flag.Parse()
@@ -40,7 +41,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	model.Service.Listen = &url.URL{Host: "127.0.0.1:0"}
+	model.Service.Listen = &url.URL{Host: *address}
 	model.Service.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
 	server := model.Service.NewServer()
 	fmt.Println("https://" + server.URL.Host)

@@ -16,13 +16,14 @@ DATASTORE, STANDARD, DISTRIBUTED = "LocalDS_0", "VM Network", "DC0_DVPG0"  # wha
 _END_S = 30
 
 
-@dataclass(frozen=True)
+@dataclass
 class Vcsim:
     """A running one, with datacenter DC0 and cluster DC0_C0. It takes every user with any password but an empty one."""
 
     url: str
     certificates: Certificates
     directory: Path
+    command: list[str]
     process: "subprocess.Popen[str]"
 
     def settings(self, **changes: str) -> Mapping[str, str]:
@@ -34,28 +35,45 @@ class Vcsim:
         trust = {} if "thumbprint" in changes else {"ca_file": str(self.certificates.authority)}
         return {**own, **trust, **changes}
 
+    def end(self) -> None:
+        """Nobody answers any more."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.close()
+        try:
+            self.process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+
+    def begin_again(self) -> None:
+        """Another one answers at the same address: it knows no session, and none of the vms there were."""
+        address = self.url.removeprefix("https://")
+        self.process, url = _begun([*self.command, "-address", address], self.directory / "log")
+        assert url == self.url
+
 
 @contextmanager
 def vcsim(*flags: str) -> Iterator[Vcsim]:
     """One with these flags (see main.go), on a free port."""
     program = built()
-    with short_directory() as directory, (directory / "log").open("w") as log:
+    with short_directory() as directory:
         made = make_certificates(directory)
-        own = ["-certificate", str(made.certificate), "-key", str(made.key)]
-        process = subprocess.Popen(
-            [program, *own, *flags], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
-        )
-        assert process.stdin is not None
-        assert process.stdout is not None
+        command = [str(program), "-certificate", str(made.certificate), "-key", str(made.key), *flags]
+        process, url = _begun(command, directory / "log")
+        running = Vcsim(url, made, directory, command, process)
         try:
-            url = process.stdout.readline().strip()
-            assert url, (directory / "log").read_text()
-            yield Vcsim(url, made, directory, process)
+            yield running
         finally:
-            process.stdin.close()
-            try:
-                process.wait(_END_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            process.stdout.close()
+            if running.process.poll() is None:
+                running.end()
+
+
+def _begun(command: list[str], log: Path) -> "tuple[subprocess.Popen[str], str]":
+    with log.open("a") as out:
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=out, text=True)
+    assert process.stdout is not None
+    url = process.stdout.readline().strip()
+    assert url, log.read_text()
+    return process, url

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pyVmomi import SoapStubAdapter, vim
 
 from services.common.contracts.errors import HostFailed, TryAgain
-from services.hostagent.drivers.base import Owner, Power
+from services.hostagent.drivers.base import DriverSettings, Owner, Power
 from services.hostagent.drivers.vsphere.collector import below
 from services.hostagent.drivers.vsphere.driver import VsphereDriver
 from services.hostagent.drivers.vsphere.session import WIDTH, Session
@@ -25,6 +26,7 @@ from tests.integration.hostagent.vsphere.conftest import Opened, nic
 from tests.support.hypervisor import PLATFORM, a_vm, plan
 from tests.support.vcsim.administrator import Administrator
 from tests.support.vcsim.running import PASSWORD, Vcsim, vcsim
+from tests.support.waiting import until
 
 
 def names(session: Session) -> list[str]:
@@ -74,12 +76,29 @@ def test_a_server_that_is_away_is_tried_again_later() -> None:
         settings = read_settings(server.settings())
         session = Session(settings)
         assert names(session) == ["DC0"]
-        assert server.process.stdin is not None
-        server.process.stdin.close()
-        server.process.wait(30)
+        server.end()
         for asked in (session, Session(settings)):
             with pytest.raises(TryAgain):
                 names(asked)
+
+
+def test_a_driver_goes_on_when_its_server_is_back(directory: Path) -> None:
+    vm, resyncs = a_vm(), list[bool]()
+    with vcsim() as server:
+        driver = VsphereDriver(DriverSettings(directory, PLATFORM, vsphere=server.settings()))
+        driver.watch(lambda _vm, _power: None, lambda: resyncs.append(True))
+        driver.deploy(plan(vm, nics=(nic(),)), Owner(PLATFORM, vm, 1), {})
+        until(lambda: resyncs, 10, "the first look")
+        server.end()
+        with pytest.raises(TryAgain):
+            driver.inventory()
+        server.begin_again()
+        looks = len(resyncs)
+        until(lambda: len(resyncs) > looks, 15, "another look")
+        assert [(item.vm, item.power) for item in driver.inventory()] == [(vm, Power.ABSENT)]
+        driver.deploy(plan(vm, nics=(nic(),)), Owner(PLATFORM, vm, 1), {})
+        assert driver.power(vm) == Power.OFF
+        driver.close()
 
 
 def test_a_slow_server_is_waited_for_no_longer_than_was_said() -> None:
