@@ -75,6 +75,38 @@ def test_a_real_guest_goes_on_from_its_snapshot_grows_and_is_installed_anew(real
     assert names(libvirtd) == []
 
 
+def test_a_running_guest_gets_a_volume_and_a_card_and_its_next_start_is_compared_with_both(
+    real: Stack, libvirtd: Libvirtd
+) -> None:
+    def done(method: str, path: str, body: Any = None) -> dict[str, Any]:
+        answer = real.http.request(method, path, json=body)
+        assert answer.status_code == 202, answer.text
+        found: dict[str, Any] = answer.json()
+        job = real.finish(found["job"]["id"], 240)
+        assert job["state"] == "succeeded", job
+        return found
+
+    vm = f"/v1/vms/{done('POST', '/v1/vms', {'name': 'hot-1', 'os': 'mini', 'flavor': 'tiny'})['vm']['id']}"
+    name = next(n for n in names(libvirtd) if n.startswith("hot-1-"))
+    volume = done("POST", f"{vm}/volumes", {"size_gib": 1})["volume"]["id"]
+    done("POST", f"{vm}/volumes/{volume}/grow", {"size_gib": 2})
+    assert f"{volume}.qcow2" in libvirtd.virsh("domblklist", name).stdout
+    card = done("POST", f"{vm}/nics", {"network": "lab", "addresses": ["10.78.0.33/24"]})["nic"]["mac"]
+    assert card in libvirtd.virsh("domiflist", name).stdout
+    done("POST", f"{vm}/reboot")
+    found = real.http.get(vm).json()
+    assert (found["state"], "10.78.0.33/24" in addresses(found)[card]) == ("ready", True)
+    done("DELETE", f"{vm}/volumes/{volume}")
+    assert volume not in libvirtd.virsh("domblklist", name).stdout
+    done("POST", f"{vm}/force-stop")
+    done("DELETE", f"{vm}/nics/{card}")
+    done("POST", f"{vm}/start")
+    assert real.http.get(vm).json()["state"] == "ready"
+    gone(real, found["id"])
+    assert not list((real.directory / "agent-kvm-1" / "volumes").iterdir())
+    assert orphans(real) == []
+
+
 def test_a_domain_destroyed_behind_our_back_is_seen_within_five_seconds(real: Stack, libvirtd: Libvirtd) -> None:
     made = real.create("drift-1")
     assert real.finish(made["job"]["id"], 120)["state"] == "succeeded"

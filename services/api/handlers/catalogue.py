@@ -66,12 +66,13 @@ def network(call: Call, db: Session) -> JsonDict:
 def add_network(call: Call, db: Session) -> Answer:
     """Make a network, of this project or (admins) of all."""
     asked = dict(call.body)
-    shared = asked.pop("shared")
+    shared = asked["shared"]
     if shared and call.who.rank_in(call.project) < Role.ADMIN:
         raise Forbidden("only admins make networks for every project")
     problems = list(network_field_problems(asked))
     if problems:
         raise Invalid(problems[0].detail, problems)
+    del asked["shared"]
     owner = None if shared else call.project.id
     same = Network.project_id.is_(None) if shared else Network.project_id == owner
     if db.scalar(select(Network.id).where(same, Network.name == asked["name"])):
@@ -93,7 +94,7 @@ def change_network(call: Call, db: Session) -> JsonDict:
     """Change what it has to give; addresses that vms have stay theirs."""
     row = _own(call, db, "change it")
     etags.check(call.headers.get("If-Match", ""), _network_views(db, [row])[0]["etag"], required=True)
-    asked = {**{key: getattr(row, key) for key in _CHECKED}, **call.body}
+    asked = {**{key: getattr(row, key) for key in _CHECKED}, "shared": row.project_id is None, **call.body}
     problems = list(network_field_problems(asked))
     if problems:
         raise Invalid(problems[0].detail, problems)

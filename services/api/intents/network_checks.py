@@ -89,6 +89,8 @@ def _reservations(asked: JsonDict, net: Net) -> Iterator[Problem]:
         yield from _inside(address, net, f"{at}/address")
         if bool(one.get("mac")) == bool(one.get("name")):
             yield Problem(at, "a reservation is for a card (mac) or for a vm (name)", "give one of the two")
+        elif one.get("name") and asked["shared"]:
+            yield Problem(f"{at}/name", "in a network of every project a name is anybody's", "reserve it for a mac")
         number = _number(address)
         if served and number is not None and served[0] <= number <= served[1]:
             yield Problem(f"{at}/address", f"{address} is in the DHCP range", "choose an address outside")

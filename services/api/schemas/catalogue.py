@@ -61,7 +61,7 @@ class ReservationAsked(Schema):
 
     address = text(required=True)
     mac = text(grammar.multicast_free, load_default="")
-    name = text(grammar.vm_name, load_default="", help="A vm's name in the network's project")
+    name = text(grammar.vm_name, load_default="", help="A vm's name; not in shared networks")
 
 
 def _ranges(**more: Any) -> "fields.List[Any]":

@@ -126,6 +126,15 @@ def test_who_changes_a_network_must_have_seen_it_and_may_be_nobody_s_guest(api: 
     assert changed(api, default, ranges=[]).status_code == 403
 
 
+def test_in_a_network_of_every_project_addresses_are_reserved_for_macs_alone(api: Api) -> None:
+    shown = api.done("admin", "GET", "/v1/networks?limit=1000")["items"]
+    default = next(n for n in shown if n["project"] is None and n["kind"] == "nat")
+    path, seen = f"/v1/networks/{default['id']}", {"If-Match": default["etag"]}
+    reserved = [{"address": default["cidr"].replace(".0/24", ".9"), "name": "web"}]
+    answer = api.ask("admin", "PATCH", path, {"reservations": reserved}, headers=seen)
+    assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, "/reservations/0/name")
+
+
 def test_a_tag_and_a_filter_need_a_host_that_has_them(api: Api) -> None:
     a_host(api)
     tagged = {"name": f"t-{new_id()[-8:]}", "kind": "bridge", "bridge": "br0", "vlan": 7}
