@@ -29,8 +29,8 @@ class Volumes(Collection[Volume]):
         """Make a volume and plug it into the vm; the job."""
         return self._attach(vm_id, {"size_gib": size_gib, "keep": keep, **({"name": name} if name else {})})
 
-    def attach(self, vm_id: str, volume: str, *, keep: bool = False) -> Job:
-        """Plug a detached volume (by name or id) into the vm; the job."""
+    def attach(self, vm_id: str, volume: str, *, keep: bool = True) -> Job:
+        """Plug a detached volume (by name or id) into the vm; the job. Unless `keep`, it goes when its vm does."""
         return self._attach(vm_id, {"volume": volume, "keep": keep})
 
     def grow(self, volume: Volume, size_gib: int) -> Job:

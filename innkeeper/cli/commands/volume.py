@@ -73,7 +73,7 @@ def create(session: Session, /, vm: str, size: int, name: str, keep: bool, **mor
 @volume.command()
 @click.argument("vm")
 @click.argument("name", metavar="VOLUME")
-@_KEEP
+@click.option("--keep/--no-keep", default=True, show_default=True, help="Whether it stays when its vm is deleted.")
 @shared.waiting
 @shared.output
 @click.pass_obj

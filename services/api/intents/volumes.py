@@ -51,7 +51,7 @@ def new_volume(call: Call, db: Session, vm: Vm) -> Volume:
         held_gib=0,
         host_id=host,
         vm_id=vm.id,
-        keep=call.body["keep"],
+        keep=call.body.get("keep", False),
         created_by=call.who.id,
         created_at=call.now,
         updated_at=call.now,
@@ -77,7 +77,7 @@ def kept_volume(call: Call, db: Session, vm: Vm) -> Volume:
         detail = f"volume {volume.name!r} lies on another host than vm {vm.name!r}"
         raise Conflict(detail, [Problem("/volume", detail, "attach it to a vm of that host")])
     volume.vm_id = vm.id
-    volume.keep = call.body["keep"]
+    volume.keep = call.body.get("keep", True)
     move_volume(volume, VolumeState.ATTACHING, call.now)
     return volume
 

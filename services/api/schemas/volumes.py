@@ -17,7 +17,7 @@ class VolumeAsked(Schema):
     name = text(grammar.object_name, help="Unique in the project; made up when left out")
     size_gib = whole(1, LARGEST_GIB, help="Of a new one")
     volume = text(help="The name or id of a detached volume to attach again")
-    keep = Flag(load_default=False, metadata={"description": "It outlives its vm"})
+    keep = Flag(metadata={"description": "It outlives its vm. Default: true for one that was kept, else false"})
 
 
 class VolumeGrown(Schema):

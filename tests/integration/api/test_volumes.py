@@ -164,7 +164,8 @@ def test_a_kept_volume_is_attached_again_on_its_host_only(api: Api) -> None:
         db.execute(update(Volume).where(Volume.id == volume["id"]).values(state="detached", vm_id=None))
     answer = api.ask("member", "POST", f"/v1/vms/{far['id']}/volumes", {"volume": volume["name"]})
     assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (409, "/volume")
-    assert api.done("member", "POST", path, {"volume": volume["name"]})["volume"]["vm"] == one["id"]
+    again = api.done("member", "POST", path, {"volume": volume["name"]})["volume"]
+    assert (again["vm"], again["keep"]) == (one["id"], True)
 
 
 def test_a_host_that_holds_volumes_stays(api: Api) -> None:
