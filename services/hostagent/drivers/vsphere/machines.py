@@ -50,11 +50,13 @@ def power_of(state: Any) -> str:
 
 
 class Machines:
-    """Looks them up, and remembers which object is which vm, for those that only tell of a change."""
+    """Looks them up, and remembers which object is which vm: for those that only tell of a change, and for times when
+    a server can't read a vm's configuration (its datastore is away), which doesn't make it somebody else's.
+    """
 
     def __init__(self, platform: str) -> None:
         self._platform = platform
-        self._vms: dict[str, str] = {}  # by vSphere's id of the object
+        self._owners: dict[str, Owner] = {}  # by vSphere's id of the object
 
     def find(self, seat: Seat, place: Place, vm: str) -> Machine | None:
         """The vm or None; HostFailed when its UUID belongs to somebody else."""
@@ -95,29 +97,38 @@ class Machines:
 
     def ours(self, found: Found) -> Machine | None:
         """The vm behind an object; None where it isn't ours."""
-        options = found.get("config.extraConfig", ())
-        owner = read_mark(options)
-        if owner is None or owner.platform != self._platform:
+        options = found.get("config.extraConfig")
+        owner = self._owner(found.ref._moId, options is not None, read_mark(options or ()))
+        if owner is None:
             return None
-        self._vms[found.ref._moId] = owner.vm
-        pending = [str(option.value) for option in options if option.key == PENDING]
+        pending = [str(option.value) for option in options or () if option.key == PENDING]
         power = power_of(found.get("runtime.powerState"))
         return Machine(found.get("name", ""), power, owner, found.ref, pending[-1] if pending else "")
 
     def _listed(self, moid: str, told: Mapping[str, str]) -> Listed | None:
-        owner = parse_mark(told.get("config.extraConfig", ""))
-        if owner is None or owner.platform != self._platform:
+        text = told.get("config.extraConfig")
+        owner = self._owner(moid, text is not None, parse_mark(text or ""))
+        if owner is None:
             return None
-        self._vms[moid] = owner.vm
         return Listed(told.get("name", ""), power_of(told.get("runtime.powerState")), owner)
+
+    def _owner(self, moid: str, readable: bool, owner: Owner | None) -> Owner | None:
+        if not readable:
+            return self._owners.get(moid)
+        if owner is None or owner.platform != self._platform:
+            self._owners.pop(moid, None)
+            return None
+        self._owners[moid] = owner
+        return owner
 
     def vm_of(self, seat: Seat, ref: Any) -> str | None:
         """Which of our vms an object is; one we never met is looked at."""
-        if ref._moId not in self._vms:
+        if ref._moId not in self._owners:
             for item in retrieve(seat, of([ref], vim.VirtualMachine, PATHS)):
                 self.ours(item)
-        return self._vms.get(ref._moId)
+        owner = self._owners.get(ref._moId)
+        return owner.vm if owner is not None else None
 
-    def learn(self, ref: Any, vm: str) -> None:
+    def learn(self, ref: Any, owner: Owner) -> None:
         """We have just made it."""
-        self._vms[ref._moId] = vm
+        self._owners[ref._moId] = owner

@@ -50,7 +50,7 @@ def make(at: Hypervisor, plan: DeployPlan, owner: Owner, files: Mapping[str, Pat
     hit("agent.after-volume")
     hit("agent.before-define")
     made = at.run(doing, lambda seat, place: _create(at, seat, place, order, paths))
-    at.machines.learn(made, owner.vm)
+    at.machines.learn(made, owner)
     hit("agent.after-define")
 
 

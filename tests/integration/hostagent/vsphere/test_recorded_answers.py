@@ -11,7 +11,7 @@ from services.common.contracts.commands import Artifact, DiskPlan
 from services.common.contracts.devices import Devices
 from services.common.contracts.errors import HostFailed, TryAgain
 from services.hostagent.drivers.base import Owner
-from services.hostagent.drivers.vsphere import datastore, powering, screen, sweep
+from services.hostagent.drivers.vsphere import datastore, machines, powering, screen, sweep
 from services.hostagent.drivers.vsphere.collector import _found
 from services.hostagent.drivers.vsphere.driver import VsphereDriver
 from services.hostagent.drivers.vsphere.machine_spec import images_of, scsi_unit, vm_spec
@@ -129,6 +129,20 @@ def test_half_of_an_objects_properties_is_not_taken_for_all() -> None:
     half = vmodl.query.PropertyCollector.ObjectContent(obj=ref, propSet=[], missingSet=[missing])
     with pytest.raises(TryAgain, match="runtime of vm-1"):
         _found(half)
+
+
+def test_a_vm_whose_configuration_cannot_be_read_just_now_is_still_ours(
+    driver: VsphereDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vm = a_vm()
+    driver.deploy(plan(vm, nics=(nic(),)), Owner(PLATFORM, vm, 4), {})
+    machine = driver.at.find(vm)
+    assert machine is not None
+    # As a server tells of a vm whose datastore is away.
+    unread = (machine.ref._moId, {"name": machine.name, "runtime.powerState": "poweredOff"})
+    foreign = ("vm-999", {"name": "theirs", "runtime.powerState": "poweredOn"})
+    monkeypatch.setattr(machines, "sweep", lambda *_arguments: [unread, foreign])
+    assert [(item.vm, item.fence, item.power) for item in driver.inventory()] == [(vm, 4, "off")]
 
 
 _ANSWER = b"""<?xml version="1.0"?><soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/"
