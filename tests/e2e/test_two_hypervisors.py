@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two kinds of hypervisors side by side: one request each, the same verbs, and nothing left of either.
+
+The vCenter is simulated, the other host fake. The api alone hears a guest on vSphere: the test speaks in its place.
+"""
+
+import time
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Any
+
+import httpx
+import pytest
+from pyVmomi import vim
+
+from services.common.contracts.vm import hypervisor_uuid
+from services.common.store.database import Database
+from services.common.store.guests import token_row
+from services.common.store.together import write_together
+from tests.e2e.conftest import gone, orphans
+from tests.support.bootable import make_medium
+from tests.support.file_server import serving
+from tests.support.missing import servers_needed
+from tests.support.scratch import short_directory
+from tests.support.stack import Stack, running
+from tests.support.vcsim.administrator import Administrator
+from tests.support.vcsim.running import DISTRIBUTED, Vcsim, vcsim
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.e2e
+ENV = {"INNKEEPER_MEDIA_ALLOW_PRIVATE": "127.0.0.1/32", "INNKEEPER_GUEST_URL": "https://inn.example.org"}
+ROOM = {"vcpus": 64, "memory_mib": 131072, "disk_gib": 2000}
+SYSTEM = {"os": "esxi-8", "vcpus": 2, "memory_mib": 8192, "disk_gib": 40}
+BOOT_CFG = b"title=Loading ESXi installer\nkernelopt=runweasel cdromBoot\nmodules=/jumpstrt.gz --- /k.b00\n"
+
+
+@pytest.fixture(scope="module")
+def vcenter() -> Iterator[Vcsim]:
+    with vcsim() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def stack(vcenter: Vcsim, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    vendor = tmp_path_factory.mktemp("vendor")
+    menus = {"/boot.cfg": BOOT_CFG, "/efi/boot/boot.cfg": BOOT_CFG}
+    make_medium(vendor / "esxi.iso", 1 << 16, vendor / "scratch", uefi=True, menus=menus)
+    with servers_needed(), short_directory() as folder, serving(vendor) as url, running(folder, env=ENV) as stack:
+        stack.enrol("fake-1", capacity=ROOM)
+        stack.enrol("cellar", "vsphere", capacity=ROOM, vsphere=dict(vcenter.settings()))
+        # A bridge of that name on one host, a port group of that name on the other.
+        asked = {"name": "office", "kind": "bridge", "bridge": DISTRIBUTED, "cidr": "10.90.0.0/24"}
+        stack.http.post("/v1/networks", json=asked).raise_for_status()
+        medium = (vendor / "esxi.iso").read_bytes()
+        body = {"name": "esxi-8", "os": "esxi-8", "kind": "iso", "url": f"{url}/esxi.iso"}
+        answer = stack.http.post("/v1/media", json={**body, "sha256": sha256(medium).hexdigest()})
+        assert stack.finish(answer.raise_for_status().json()["job"]["id"])["state"] == "succeeded"
+        yield stack
+
+
+def installed(stack: Stack, name: str, hypervisor: str, address: str) -> dict[str, Any]:
+    """A vm that is ready, its guest heard by the api."""
+    networks = [{"network": "office", "addresses": [address]}]
+    body = {"name": name, "hypervisor": hypervisor, "networks": networks, **SYSTEM}
+    made = stack.http.post("/v1/vms", json=body).raise_for_status().json()
+    vm, job = made["vm"], made["job"]["id"]
+    until(lambda: stack.job(job)["step"] == "install", 60, f"the installer is waited for\n{stack.tails()}")
+    database = Database(stack.env["INNKEEPER_DATABASE_URL"])
+    with database.write() as session:
+        write_together(session, [token_row(vm["id"], f"token-{name}", time.time())])
+    database.close()
+    link = {"name": "vmk0", "mac": vm["nics"][0]["mac"], "mtu": 1500, "up": True, "addresses": [address]}
+    report = {"type": "report", "boot_id": "b", "hostname": name, "interfaces": [link], "routes": [], "dns": []}
+    headers = {"Authorization": f"Bearer token-{name}"}
+    for message in ({"type": "phase", "name": "installed", "percent": 100}, report):
+        told = httpx.post(f"{stack.api_url}/v1/guest/messages", json=message, headers=headers, trust_env=False)
+        assert told.status_code == 204, told.text
+    assert stack.finish(job)["state"] == "succeeded"
+    return stack.vm(vm["id"])
+
+
+def done(stack: Stack, vm: dict[str, Any], verb: str, **asked: Any) -> dict[str, Any]:
+    """The vm after a verb."""
+    answer = stack.http.post(f"/v1/vms/{vm['id']}/{verb}", json=asked or None)
+    assert answer.status_code == 202, answer.text
+    job = stack.finish(answer.json()["job"]["id"])
+    assert job["state"] == "succeeded", job
+    return stack.vm(vm["id"])
+
+
+def powers(administrator: Administrator, vm: dict[str, Any]) -> list[str]:
+    """What vCenter says of the vm."""
+    listed = administrator.all(vim.VirtualMachine, "config.instanceUuid", "runtime.powerState")
+    uuid = hypervisor_uuid(vm["id"])
+    return [str(found["runtime.powerState"]) for found in listed if found["config.instanceUuid"] == uuid]
+
+
+def test_the_same_verbs_on_both_and_nothing_is_left(stack: Stack, vcenter: Vcsim) -> None:
+    administrator = Administrator(vcenter)
+    on_vsphere = installed(stack, "never-boots-v", "vsphere", "10.90.0.11/24")
+    on_fake = installed(stack, "never-boots-f", "fake", "10.90.0.12/24")
+    assert on_vsphere["host"] != on_fake["host"]
+    assert powers(administrator, on_vsphere) == ["poweredOn"]
+    assert powers(administrator, on_fake) == []
+    for vm in (on_vsphere, on_fake):
+        assert done(stack, vm, "suspend")["state"] == "suspended"
+        assert done(stack, vm, "resume")["state"] == "ready"
+        assert done(stack, vm, "snapshots", name="before")["state"] == "ready"
+        assert done(stack, vm, "force-stop")["state"] == "stopped"
+    assert powers(administrator, on_vsphere) == ["poweredOff"]
+    for vm in (on_vsphere, on_fake):
+        gone(stack, vm["id"])
+    assert powers(administrator, on_vsphere) == []
+    assert orphans(stack) == []
+    administrator.close()
