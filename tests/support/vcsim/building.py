@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The simulator's program, built once for each state of its source. Missing parts fail in CI, and skip elsewhere."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -22,11 +23,13 @@ def built() -> Path:
         missing("a vCenter simulator: apt install golang-go golang-github-vmware-govmomi-dev")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "innkeeper-tests"
     program = cache / f"vcsim-{_key(go)}"
-    if not program.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        draft = program.with_name(f".{program.name}.{os.getpid()}")
-        _build(go, cache, draft)
-        draft.rename(program)
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests that run side by side need it built once
+        if not program.exists():
+            draft = program.with_name(f".{program.name}")
+            _build(go, cache, draft)
+            draft.rename(program)
     return program
 
 
