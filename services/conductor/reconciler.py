@@ -15,6 +15,7 @@ from services.common.contracts.codec import load
 from services.common.contracts.commands import Command, Verb
 from services.common.contracts.events import AgentEvent, InventoryItem
 from services.common.contracts.ids import derived_id
+from services.common.contracts.sizes import Sizes
 from services.common.contracts.states import RUNNING_VM, SETTLED_VM, VM_MOVES, VmState, may_move
 from services.common.runtime.log import get_logger
 from services.common.store import drifts, outbox
@@ -23,6 +24,7 @@ from services.common.store.database import Database
 from services.common.store.giving_back import give_back
 from services.common.store.hosts import Claim
 from services.common.store.journal import SqlJournal
+from services.common.store.sizes import lower_claim
 from services.common.store.vms import Vm
 
 log = get_logger(__name__)
@@ -36,6 +38,9 @@ POWER_STATE: Mapping[str, VmState] = {
     "paused": VmState.SUSPENDED,
     "absent": VmState.MISSING,
 }
+
+
+OFF = ("off", "crashed")
 
 
 class Reconciler:
@@ -116,6 +121,10 @@ class Reconciler:
             return
         vm.power = power
         vm.version += 1
+        if power in OFF and vm.pending:
+            # Whoever switched it off: the sizes that waited for that are those it has from now on.
+            vm.pending = None
+            lower_claim(session, vm.id, Sizes(vm.spec["vcpus"], vm.spec["memory_mib"]))
         if vm.job_id is None and self._drifted(vm, power):
             old = VmState(vm.state)
             # Running again without our doing: what its guest last said may be stale, so it is not called verified.

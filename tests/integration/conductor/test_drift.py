@@ -4,7 +4,7 @@
 import pytest
 from sqlalchemy import update
 
-from services.common.store.models import Vm
+from services.common.store.models import Claim, Host, Vm
 from tests.integration.conductor.conftest import HOST, Room
 
 
@@ -34,3 +34,19 @@ def test_a_power_nobody_asked_for_is_the_vms_state(room: Room, state: str, power
     room.turns(power)
     with room.database.read() as session:
         assert session.get_one(Vm, room.vm_id).state == then
+
+
+def test_what_waited_for_a_power_off_is_there_once_the_vm_was_off(room: Room) -> None:
+    settled(room, "ready")
+    with room.database.write() as session:
+        session.execute(update(Vm).where(Vm.id == room.vm_id).values(pending={"vcpus": 3}))
+        session.execute(update(Host).where(Host.id == HOST).values(used_vcpus=3, used_memory_mib=256))
+        claim = {"vcpus": 3, "memory_mib": 256, "disk_gib": 0, "created_at": 0.0, "labels": {}}
+        session.add(Claim(vm_id=room.vm_id, job_id=room.job_id, host_id=HOST, **claim))
+    room.turns("on")
+    with room.database.read() as session:
+        assert session.get_one(Vm, room.vm_id).pending == {"vcpus": 3}
+    room.turns("off")
+    with room.database.read() as session:
+        assert session.get_one(Vm, room.vm_id).pending is None
+        assert (session.get_one(Claim, room.vm_id).vcpus, session.get_one(Host, HOST).used_vcpus) == (1, 1)
