@@ -68,7 +68,7 @@ class Capacity:
 
 @dataclass(frozen=True)
 class DriverSettings:
-    """What a driver is made of. `directory` is the agent's own: masters/, vms/<id>/, ports/."""
+    """What a driver is made of. `directory` is the agent's own: masters/, vms/<id>/, volumes/, ports/."""
 
     directory: Path
     platform: str
