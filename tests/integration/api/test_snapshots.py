@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Snapshots over HTTP: their names, their memory, whose they are, and when there is no way back."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
-from services.common.contracts.abilities import Ability
+from services.common.contracts.abilities import NEEDS, Ability
 from services.common.contracts.ids import new_id
 from services.common.store.models import Job, Snapshot, Vm
 from services.common.store.snapshots import taken
@@ -91,6 +92,21 @@ def test_there_is_no_way_back_to_another_machine(api: Api, change: dict[str, Any
     with api.database.write() as db:
         db.execute(update(Snapshot).where(Snapshot.id == kept["id"]).values(**change))
     assert says in problem(api.ask("member", "POST", path(vm, kept["id"], "revert")), 409, "conflict")["detail"]
+
+
+def test_of_many_verbs_at_once_one_wins_and_the_others_are_told_why(api: Api) -> None:
+    vm = vm_on(api, host(api, "fake", *ALL, *NEEDS.values()))
+    at = f"/v1/vms/{vm['id']}"
+    asked: list[tuple[str, Any]] = [(f"{at}/suspend", None), (f"{at}/reset", None), (f"{at}/rebuild", None)]
+    asked += [(f"{at}/snapshots", {"name": f"s{n}"}) for n in range(3)] + [(f"{at}/resize", {"vcpus": 2})]
+    with ThreadPoolExecutor(len(asked)) as pool:
+        answers = list(pool.map(lambda one: api.ask("member", "POST", *one), asked))
+    assert sorted(a.status_code for a in answers) == [202] + [409] * (len(asked) - 1)
+    with api.database.read() as db:
+        assert len(db.scalars(select(Job.id).where(Job.vm_id == vm["id"], Job.state == "queued")).all()) == 1
+    snapshots = api.done("member", "GET", path(vm))["items"]
+    (won,) = [a.json for a in answers if a.status_code == 202]
+    assert [s["id"] for s in snapshots] == ([won["snapshot"]["id"]] if "snapshot" in won else [])
 
 
 def test_another_vm_s_snapshot_is_not_there_and_a_suspended_vm_takes_none(api: Api) -> None:
