@@ -2,7 +2,7 @@
 """Reading many properties of many objects in one call. An object is never asked by its attributes."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,6 +83,18 @@ def view_of(seat: Seat, container: Any, kinds: Sequence[Any]) -> Iterator[Any]:
         yield view
     finally:
         view.DestroyView()
+
+
+@contextmanager
+def collecting(seat: Seat, spec: Any) -> Iterator[Any]:
+    """A collector of its own, whose changes wake nobody else, for as long as the block."""
+    collector = seat.content.propertyCollector.CreatePropertyCollector()
+    try:
+        collector.CreateFilter(spec, True)
+        yield collector
+    finally:
+        with suppress(vim.fault.NotAuthenticated, vmodl.fault.ManagedObjectNotFound):  # it went with the sign-in
+            collector.DestroyPropertyCollector()
 
 
 def below(seat: Seat, container: Any, kind: Any, paths: Sequence[str]) -> list[Found]:

@@ -32,10 +32,10 @@ class Hypervisor:
         """What `what` returns, its errors as ours."""
         try:
             return self.session.call(doing, lambda seat: what(seat, self.places.get(seat)))
-        except HostFailed:
-            # Perhaps a folder or a network has gone, or another came: look anew next time.
-            self.places.forget()
-            self.networks.forget()
+        except HostFailed as error:
+            self.networks.forget()  # perhaps one of them has gone, or another came
+            if error.extra.get("vsphere") == "ManagedObjectNotFound":
+                self.places.doubt()
             raise
 
     def run(self, doing: str, begin: Callable[[Seat, Place], Any], deadline_s: float = DEADLINE_S) -> Any:

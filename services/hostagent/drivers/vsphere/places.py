@@ -44,18 +44,21 @@ class Places:
         self._settings, self._platform = settings, platform
         self._lock = threading.Lock()
         self._known: tuple[int, Place] | None = None
+        self._doubted = False
 
     def get(self, seat: Seat) -> Place:
         """The place, for this sign-in."""
         with self._lock:
-            if self._known is None or self._known[0] != seat.number:
-                self._known = (seat.number, self._find(seat))
+            if self._known is None or self._known[0] != seat.number or self._doubted:
+                old, self._known = self._known, (seat.number, self._find(seat))
+                self._doubted = False
+                if old is not None and old[0] == seat.number:
+                    _let_go(old[1].view)
             return self._known[1]
 
-    def forget(self) -> None:
-        """Find it anew at the next call."""
-        with self._lock:
-            self._known = None
+    def doubt(self) -> None:
+        """Something of it has gone: find it anew at the next call."""
+        self._doubted = True
 
     def _find(self, seat: Seat) -> Place:
         root = seat.content.rootFolder
@@ -97,6 +100,13 @@ class Places:
             names = [pool.get("name") for pool in below(seat, root, vim.ResourcePool, ("name",))]
             raise HostFailed(f"there is no resource pool {wanted!r}; there are {_listed(names)}")
         return _new_pool(seat, root, f"innkeeper-{self._platform}")
+
+
+def _let_go(view: Any) -> None:
+    try:
+        view.DestroyView()
+    except (vim.fault.NotAuthenticated, vmodl.fault.ManagedObjectNotFound):
+        return  # it went with its sign-in, or its folder
 
 
 def _chosen(what: str, name: str, found: Sequence[Found]) -> Found:

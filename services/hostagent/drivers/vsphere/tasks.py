@@ -7,7 +7,7 @@ from typing import Any
 from pyVmomi import vim, vmodl
 
 from services.common.contracts.errors import TryAgain
-from services.hostagent.drivers.vsphere.collector import of, retrieve
+from services.hostagent.drivers.vsphere.collector import collecting, of, retrieve
 from services.hostagent.drivers.vsphere.session import Seat, Session
 
 _Q = vmodl.query.PropertyCollector
@@ -40,9 +40,7 @@ class _Followed:
         return state
 
     def _follow(self, seat: Seat, deadline: float) -> dict[str, Any]:
-        collector = seat.content.propertyCollector.CreatePropertyCollector()
-        try:
-            collector.CreateFilter(of([self._task], vim.Task, _PATHS), True)
+        with collecting(seat, of([self._task], vim.Task, _PATHS)) as collector:
             state: dict[str, Any] = {}
             version = ""
             while not _is_over(state):
@@ -56,15 +54,6 @@ class _Followed:
                     version = update.version
                     state |= _changes(update)
             return state
-        finally:
-            _let_go(collector)
-
-
-def _let_go(collector: Any) -> None:
-    try:
-        collector.DestroyPropertyCollector()
-    except (vim.fault.NotAuthenticated, vmodl.fault.ManagedObjectNotFound):
-        return  # it went with the session
 
 
 def _looked(seat: Seat, task: Any) -> dict[str, Any]:

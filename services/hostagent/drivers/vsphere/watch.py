@@ -11,7 +11,7 @@ from services.common.contracts.errors import InnkeeperError
 from services.common.runtime.going_on import going_on
 from services.common.runtime.log import get_logger
 from services.hostagent.drivers.base import Power, PowerSeen
-from services.hostagent.drivers.vsphere.collector import within
+from services.hostagent.drivers.vsphere.collector import collecting, within
 from services.hostagent.drivers.vsphere.machines import Machines, power_of
 from services.hostagent.drivers.vsphere.places import Places
 from services.hostagent.drivers.vsphere.session import Seat, Session
@@ -63,19 +63,18 @@ class Watch:
 
     def _watch(self, seat: Seat, seen: PowerSeen, resync: Callable[[], None]) -> None:
         view = self._places.get(seat).view
-        collector = seat.content.propertyCollector.CreatePropertyCollector()
-        self._collector = collector
-        collector.CreateFilter(within(view, vim.VirtualMachine, (_POWER,)), True)
-        version = ""
-        while not self._stopping.is_set():
-            update = collector.WaitForUpdatesEx(version, _Q.WaitOptions(maxWaitSeconds=_WAIT_S))
-            if update is None:
-                continue
-            if not version:
-                resync()  # all there is, as it is now: nothing has changed yet
-            else:
-                self._tell(seat, update, seen)
-            version = update.version
+        with collecting(seat, within(view, vim.VirtualMachine, (_POWER,))) as collector:
+            self._collector = collector
+            version = ""
+            while not self._stopping.is_set() and self._places.get(seat).view is view:
+                update = collector.WaitForUpdatesEx(version, _Q.WaitOptions(maxWaitSeconds=_WAIT_S))
+                if update is None:
+                    continue
+                if not version:
+                    resync()  # all there is, as it is now: nothing has changed yet
+                else:
+                    self._tell(seat, update, seen)
+                version = update.version
 
     def _tell(self, seat: Seat, update: Any, seen: PowerSeen) -> None:
         for item in (item for filtered in update.filterSet for item in filtered.objectSet):

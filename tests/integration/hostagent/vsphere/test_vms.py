@@ -163,6 +163,19 @@ def test_a_vm_that_was_moved_out_of_our_folder_is_still_ours(
     assert [(item.vm, item.power) for item in driver.inventory()] == [(vm, Power.OFF)]
 
 
+def test_a_folder_that_somebody_removed_is_made_again(driver: VsphereDriver, administrator: Administrator) -> None:
+    first = deployed(driver)
+    folder = found(administrator, first)["parent"]
+    driver.erase(first)
+    administrator.run(folder.Destroy_Task())
+    vm = a_vm()
+    with pytest.raises(HostFailed, match="ManagedObjectNotFound"):
+        driver.deploy(plan(vm, nics=(nic(),)), owner(vm), {})
+    driver.deploy(plan(vm, nics=(nic(),)), owner(vm), {})
+    driver.start(vm)
+    assert [(item.vm, item.power) for item in driver.inventory()] == [(vm, Power.ON)]
+
+
 def test_a_network_that_is_not_there_is_refused_with_those_that_are(driver: VsphereDriver) -> None:
     with pytest.raises(HostFailed, match="no port group 'nowhere'") as refused:
         driver.ensure_network(port_group("nowhere"))
