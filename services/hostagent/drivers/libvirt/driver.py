@@ -81,7 +81,9 @@ class LibvirtDriver(Driver):
         }
     )
 
-    by_host: ClassVar[frozenset[str]] = frozenset({Capability.TPM, Capability.SECURE_BOOT})
+    by_host: ClassVar[frozenset[str]] = frozenset(
+        {Capability.TPM, Capability.SECURE_BOOT, Capability.ANTI_SPOOF, Capability.NETWORK_VLAN}
+    )
 
     def __init__(self, settings: DriverSettings) -> None:
         self._settings = settings
