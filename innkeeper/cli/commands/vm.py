@@ -42,6 +42,7 @@ def vm() -> None:
 @vm.command()
 @click.argument("name")
 @described
+@click.option("--protect", is_flag=True, help="Refuse to delete it: inn vm protect NAME --off lifts that.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done: host and why, files, addresses, time.")
 @click.option("--show-files", is_flag=True, help="A dry run with the text of the guest's files.")
 @shared.waiting
@@ -59,7 +60,8 @@ def create(
     **options: Any,
 ) -> None:
     """Make a vm called NAME and follow it until it is ready."""
-    body = spec(name, options)
+    protected = {"protect": True} if options.pop("protect") else {}
+    body = {**spec(name, options), **protected}
     with session.client() as client:
         if dry_run or show_files:
             show_plan(client.vms.plan(body), form, show_files)

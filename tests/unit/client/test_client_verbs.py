@@ -5,7 +5,7 @@ import pytest
 
 from tests.support.canned_api import CannedApi, Reply
 from tests.unit.client.conftest import Inn
-from tests.unit.client.test_client_command import JOB, VM, VM_AT, prepared
+from tests.unit.client.test_client_command import CREATE, JOB, VM, VM_AT, prepared
 
 pytestmark = pytest.mark.usefixtures("signed_in")
 AT = f"{VM_AT}/snapshots"
@@ -63,6 +63,8 @@ def test_protection_is_set_and_lifted_with_the_etag_it_saw(api: CannedApi, comma
     api.on(f"PATCH {VM_AT}", Reply(200, VM | {"protect": True}))
     assert "protected" in command("vm", "protect", "web-1").stdout
     command("vm", "protect", "web-1", "--off")
+    command(*CREATE, "--protect", "--async")
+    assert api.of("POST /v1/vms")[0].body["protect"] is True
     assert [(asked.body, asked.headers["if-match"]) for asked in api.of(f"PATCH {VM_AT}")] == [
         ({"protect": True}, '"a.b"'),
         ({"protect": False}, '"a.b"'),
