@@ -122,7 +122,7 @@ def _planned(vm: str, overlay: Path, master: Path) -> tuple[DeployPlan, dict[str
     small = Artifact(sha256(overlay.read_bytes()).hexdigest(), overlay.stat().st_size, "qcow2", "")
     large = Artifact(master.name, master.stat().st_size, "iso", "")
     nic = plan(vm).nics[0].__class__("52:54:00:00:00:01", network("office", bridge=STANDARD, kind="bridge"))
-    disks = (DiskPlan("root", size_gib=10), DiskPlan("installer", base=small, device="cdrom", backing=large))
+    disks = (DiskPlan("root", size_gib=1), DiskPlan("installer", base=small, device="cdrom", backing=large))
     return plan(vm, disks=disks, nics=(nic,)), {small.sha256: overlay, large.sha256: master}
 
 
