@@ -58,6 +58,11 @@ def _evidence(hands: Hands, command: Command) -> Facts:
     return {}
 
 
+def _drop_network(hands: Hands, command: Command) -> Facts:
+    hands.driver.drop_network(command.vm)
+    return {}
+
+
 def _survey(hands: Hands, command: Command) -> Facts:
     """Told whatever comes of it: somebody waits for it."""
     try:
@@ -96,6 +101,7 @@ VERBS: Mapping[Verb, Callable[[Hands, Command], Facts]] = {
     Verb.ERASE: _erase,
     Verb.INVENTORY: _inventory,
     Verb.EVIDENCE: _evidence,
+    Verb.DROP_NETWORK: _drop_network,
     Verb.SURVEY: _survey,
     Verb.SLEEP: _sleep,
     Verb.ATTACH_NIC: card_verbs.attach_nic,

@@ -22,6 +22,7 @@ from services.common.contracts.ids import new_id
 from services.common.contracts.network import VLAN_CAPABILITY, NetworkKind, NetworkPlan
 from services.common.contracts.states import MediaState
 from services.common.store.models import AddressLease, Flavor, Host, Media, Network, Vm
+from services.common.store.network_removal import take_off_hosts
 
 JsonDict = dict[str, Any]
 FLAVORS = Order(Flavor.id, {"name": Flavor.name, "created_at": Flavor.id})
@@ -110,13 +111,14 @@ def change_network(call: Call, db: Session) -> JsonDict:
 
 
 def drop_network(call: Call, db: Session) -> Answer:
-    """Delete a network nobody uses."""
+    """Delete a network nobody uses; hosts that made it remove it, too."""
     row = _own(call, db, "delete it")
     etags.check(call.headers.get("If-Match", ""), _network_views(db, [row])[0]["etag"], required=True)
     leased = db.scalar(select(func.count()).select_from(AddressLease).where(AddressLease.network_id == row.id))
     specs = db.scalars(select(Vm.spec).where(Vm.deleted_at.is_(None)))
     if leased or any(nic["network"] == row.id for spec in specs for nic in spec["nics"]):
         raise Conflict(f"network {row.name!r} has vms on it")
+    take_off_hosts(db, row.id, call.parts.journal.platform(db))
     db.delete(row)
     return Answer(None, 204)
 

@@ -38,6 +38,7 @@ class Verb(StrEnum):
     ATTACH_NIC = "attach-nic"
     DETACH_NIC = "detach-nic"
     DROP_VOLUME = "drop-volume"  # of no vm; `vm` is the volume's id, for order and fence
+    DROP_NETWORK = "drop-network"  # one that no vm is plugged into; `vm` is the network's id, for order and fence
     SURVEY = "survey"  # tell all that bears our mark or lies in our directories, now; not fenced. `vm` is the host's id
     EVIDENCE = "evidence"  # tell what can be seen of the vm from outside, now; not fenced
 

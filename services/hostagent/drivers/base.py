@@ -143,6 +143,13 @@ class Driver(ABC):
         """Make the network exist and run. One with the same definition is left alone; a foreign one is refused."""
 
     @abstractmethod
+    def drop_network(self, network: str) -> None:
+        """Remove a network that it has made, by its id. What isn't there, or is foreign, is left alone.
+
+        HostFailed while a vm is plugged into it.
+        """
+
+    @abstractmethod
     def deploy(self, plan: DeployPlan, owner: Owner, files: Mapping[str, Path]) -> None:
         """Make volumes and definition, not running. `files` maps the sha256 of each artifact to its local path.
 

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A survey reads hypervisor and files anew: it finds what a driver has made, and what nobody remembers."""
 
+import pytest
+
+from services.common.contracts.errors import HostFailed
 from services.common.contracts.survey import Found, FoundKind
-from services.hostagent.drivers.base import Capability, Owner
+from services.hostagent.drivers.base import Capability, Owner, Power
 from tests.contract.drivers.conftest import Bench
+from tests.contract.drivers.stories import a_network
 from tests.support.hypervisor import PLATFORM, a_vm, network, plan
 
 
@@ -57,3 +61,26 @@ def test_what_another_platform_made_is_none_of_ours(bench: Bench) -> None:
     names = [found.kind for found in bench.reopen("another-platform").survey()]
     assert FoundKind.VM not in names
     assert FoundKind.NETWORK not in names or bench.driver.name == "fake"  # whose networks have no owner
+
+
+def test_a_network_that_is_dropped_is_gone_unless_a_vm_is_plugged_into_it(bench: Bench) -> None:
+    if Capability.NAT not in bench.driver.capabilities:
+        bench.driver.drop_network("net-any")  # it makes none, so there is none to remove
+        return
+    own = a_network()
+    for _ in range(2):
+        bench.driver.ensure_network(own)
+        assert own.id in [found.id for found in of(bench, FoundKind.NETWORK)]
+        for _ in range(2):
+            bench.driver.drop_network(own.id)
+        assert own.id not in [found.id for found in of(bench, FoundKind.NETWORK)]
+    bench.reopen("another-platform").drop_network(network().id)
+
+
+def test_a_network_with_a_vm_on_it_is_not_dropped_on_libvirt(bench: Bench) -> None:
+    vm = deployed(bench)
+    bench.driver.start(vm)
+    if bench.driver.name == "libvirt":
+        with pytest.raises(HostFailed, match="plugged into"):
+            bench.driver.drop_network(network().id)
+    assert bench.driver.power(vm) == Power.ON

@@ -5,10 +5,12 @@ from itertools import count
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from services.common.contracts.commands import Verb
 from services.common.contracts.ids import new_id
-from services.common.store.models import Vm
+from services.common.contracts.topics import COMMAND
+from services.common.store.models import Outbox, Vm
 from tests.integration.api.test_volumes import a_host
 from tests.support.front_door import Api
 
@@ -147,3 +149,18 @@ def test_a_tag_and_a_filter_need_a_host_that_has_them(api: Api) -> None:
     with api.database.write() as db:
         assert {"anti-spoof", "network-vlan"} <= set(db.get_one(Vm, vm_id).spec["needs"])
         db.execute(update(Vm).where(Vm.id == vm_id).values(deleted_at=1.0))
+
+
+def test_hosts_are_told_to_remove_a_network_that_is_deleted_and_a_dry_run_tells_nobody(api: Api) -> None:
+    host, net = a_host(api), a_network(api)
+    path, seen = f"/v1/networks/{net['id']}", {"If-Match": net["etag"]}
+
+    def told() -> list[str]:
+        with api.database.read() as db:
+            rows = [row.payload for row in db.scalars(select(Outbox).where(Outbox.kind == COMMAND))]
+        return [row["host"] for row in rows if (row["verb"], row["vm"]) == (Verb.DROP_NETWORK, net["id"])]
+
+    assert api.ask("operator", "DELETE", f"{path}?dry_run=true", headers=seen).status_code == 200
+    assert told() == []
+    assert api.ask("operator", "DELETE", path, headers=seen).status_code == 204
+    assert host in told()

@@ -131,6 +131,11 @@ class FakeDriver(Driver):
             if self._state.networks.get(plan.id) != text:
                 self._write(replace(self._state, networks={**self._state.networks, plan.id: text}))
 
+    def drop_network(self, network: str) -> None:
+        with self._lock:
+            left = {key: text for key, text in self._state.networks.items() if key != network}
+            self._write(replace(self._state, networks=left))
+
     def deploy(self, plan: DeployPlan, owner: Owner, files: Mapping[str, Path]) -> None:
         _wait(self._habits.deploy_s)
         if self._habits.has(faults.DEPLOY_FAILS, plan.name):

@@ -140,6 +140,10 @@ class LibvirtDriver(Driver):
         with self._turn:
             self._networks.ensure(self._connection.get(), plan)
 
+    def drop_network(self, network: str) -> None:
+        with self._turn:
+            self._networks.drop(self._connection.get(), network)
+
     def deploy(self, plan: DeployPlan, owner: Owner, files: Mapping[str, Path]) -> None:
         made = make_files(plan, self._files.vm(owner.vm), self._files.port(owner.vm), files)
         xml = domain_xml(plan, owner, made, self._accelerator)

@@ -45,6 +45,21 @@ class Networks:
                 network.setAutostart(1)
             self._known[name] = digest
 
+    def drop(self, conn: libvirt.virConnect, network_id: str) -> None:
+        """Remove it, where it is ours and nobody's. HostFailed while a vm is plugged into it."""
+        name = network_name(network_id)
+        with self._lock, translated(f"removing network {name}"):
+            self._known.pop(name, None)
+            found = _lookup(conn, name)
+            mark = read_network_mark(found.XMLDesc()) if found is not None else None
+            if found is None or mark is None or mark[0] != self._platform:
+                return
+            if found.isActive():
+                if found.listAllPorts():
+                    raise HostFailed(f"network {name} has vms on this host that are plugged into it")
+                found.destroy()
+            found.undefine()
+
     def _defined(self, conn: libvirt.virConnect, plan: NetworkPlan) -> libvirt.virNetwork:
         found = _lookup(conn, network_name(plan.id))
         if found is not None:

@@ -114,6 +114,9 @@ class VsphereDriver(Driver):
             f"looking for network {plan.name}", lambda seat, place: self.at.networks.backing(seat, place, plan)
         )
 
+    def drop_network(self, network: str) -> None:
+        """Port groups are the administrator's: none was made."""
+
     def deploy(self, plan: DeployPlan, owner: Owner, files: Mapping[str, Path]) -> None:
         self._files.vm(owner.vm).mkdir(mode=0o711, exist_ok=True)  # from here on the vm is in our inventory
         make(self.at, plan, owner, files)
