@@ -5,7 +5,7 @@ import secrets as randomness
 from dataclasses import replace
 
 from services.api.call import Call
-from services.common.catalog.entries import Agent, Reports
+from services.common.catalog.entries import Agent, Delivery, Reports
 from services.common.contracts.devices import GUEST_CHANNEL
 from services.common.contracts.errors import Invalid, Problem
 from services.common.contracts.vm import Secrets, VmSpec
@@ -24,9 +24,13 @@ def can_be_heard(call: Call, os: str) -> None:
 
 
 def channel_needed(call: Call, spec: VmSpec) -> tuple[str, ...]:
-    """The capability of a host that its guest can't do without to be heard at all; () where it has another way."""
-    listened_to = spec.guest_agent and call.parts.systems[spec.os].agent
-    return (GUEST_CHANNEL,) if listened_to and not _over_https(call, spec) else ()
+    """The capability of a host that its guest can't do without to be heard at all; () where it has another way.
+
+    Without an agent nobody is listened to, but the end of an installation is waited for all the same.
+    """
+    system = call.parts.systems[spec.os]
+    waited_for = (spec.guest_agent and system.agent) or system.delivery == Delivery.INSTALLER
+    return (GUEST_CHANNEL,) if waited_for and not _over_https(call, spec) else ()
 
 
 def guest_secrets(call: Call, spec: VmSpec, own: Secrets) -> Secrets:

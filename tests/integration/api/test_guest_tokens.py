@@ -120,3 +120,9 @@ def test_where_guests_can_reach_us_one_that_speaks_https_may_go_to_a_host_that_c
 def test_a_guest_nobody_listens_to_needs_no_way_to_be_heard(heard: Api, unheard: Api) -> None:
     for api in (heard, unheard):
         assert needs_of(api, "debian-12", guest_agent=False) == ({"network-nat"}, Secrets())
+
+
+def test_the_end_of_an_installation_must_be_heard_whoever_tells_it(heard: Api, unheard: Api) -> None:
+    assert needs_of(heard, "debian-12-image")[0] == {"network-nat"}
+    for api in (heard, unheard):
+        assert needs_of(api, "debian-12-image", guest_agent=False)[0] == {"network-nat", "guest-channel"}
