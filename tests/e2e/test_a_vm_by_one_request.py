@@ -153,11 +153,18 @@ def test_metrics_and_readiness_tell_each_part(stack: Stack) -> None:
 
 
 def test_the_audit_finds_nothing_but_what_was_left_behind(stack: Stack) -> None:
-    kept, removed = stack.create("audit-1"), stack.create("audit-2")
+    asked = {"name": "audited", "kind": "isolated", "cidr": "10.99.0.0/24"}
+    network = stack.http.post("/v1/networks", json=asked).raise_for_status().json()
+    kept, removed = (
+        stack.create("audit-1"),
+        stack.create("audit-2", networks=[{"network": "audited", "method": "none"}]),
+    )
     for made in (kept, removed):
         assert stack.finish(made["job"]["id"])["state"] == "succeeded"
     gone(stack, removed["vm"]["id"])
     assert orphans(stack) == []
+    stack.http.delete(f"/v1/networks/{network['id']}", headers={"If-Match": network["etag"]}).raise_for_status()
+    until(lambda: orphans(stack) == [], 10, "the host has removed the network")
     lost = str(uuid4())
     (stack.directory / "agent-fake-1" / "vms" / lost).mkdir()
     (found,) = orphans(stack)
