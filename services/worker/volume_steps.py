@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.common.contracts.commands import Command, Verb
-from services.common.contracts.errors import Conflict, TryAgain
+from services.common.contracts.errors import Conflict, HostFailed, TryAgain
 from services.common.contracts.ids import derived_id
 from services.common.contracts.journal import Done, Handler, JobView, Outcome, Park, StepContext
 from services.common.contracts.orders import command_for, host_of
@@ -138,7 +138,10 @@ def _as_before(session: Session, job: JobView, volume: Volume, now: float) -> No
     elif job.kind in ("vm.attach-volume", "volume.delete"):
         move_volume(volume, S.DETACHED, now)
     else:
-        hold_room(session, volume, volume.size_gib)
+        # A host that has refused has left it as it was. One that was told, and not heard any more, may have made it
+        # larger: what it may take stays held until it is grown again or goes.
+        if (job.error or {}).get("code") == HostFailed.code:
+            hold_room(session, volume, volume.size_gib)
         move_volume(volume, S.ATTACHED, now)
 
 

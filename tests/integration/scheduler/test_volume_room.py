@@ -3,6 +3,7 @@
 
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -87,7 +88,7 @@ def test_each_step_done_twice_counts_once_and_its_undo_gives_all_of_it_back(data
     grow = context(database, vm, "vm.grow-volume", volume, size_gib=9)
     done(database, steps.hold(grow))
     assert inn.used()[host][2] == 9
-    done(database, steps.let_go(grow))
+    done(database, steps.let_go(replace(grow, job=replace(grow.job, error={"code": "host-failed"}))))
     assert (shown(database, volume), inn.used()[host][2]) == (("attached", 4, 4), 4)
     with pytest.raises(Conflict, match="needs 7 GiB more; its host has 6 GiB"):
         steps.hold(context(database, vm, "vm.grow-volume", volume, size_gib=11))
@@ -95,6 +96,21 @@ def test_each_step_done_twice_counts_once_and_its_undo_gives_all_of_it_back(data
     done(database, steps.hold(detach))
     done(database, steps.settle(detach))
     assert (shown(database, volume), inn.used()[host][2]) == (("deleted", 4, 0), 0)
+
+
+def test_what_a_host_may_have_made_larger_before_it_was_called_off_stays_held(database: Database) -> None:
+    inn, steps = Inn(database), VolumeSteps(database)
+    host = inn.add_host("h1", disk_gib=10, used_disk_gib=4)
+    vm, _ = inn.add_vm("web")
+    volume = a_volume(database, host, 4, vm_id=vm, held_gib=4, state="attached")
+    grow = context(database, vm, "vm.grow-volume", volume, size_gib=9)
+    done(database, steps.hold(grow))
+    done(database, steps.let_go(grow))
+    assert (shown(database, volume), inn.used()[host][2]) == (("attached", 4, 9), 9)
+    detach = context(database, vm, "vm.detach-volume", volume, keep=False)
+    done(database, steps.hold(detach))
+    done(database, steps.settle(detach))
+    assert inn.used()[host][2] == 0
 
 
 def test_a_vm_that_is_gone_leaves_those_that_outlive_it_and_gives_back_the_room_of_the_others(
