@@ -53,7 +53,8 @@ class Lifecycle:
         self._thread.start()
 
     def register(self, conn: libvirt.virConnect) -> None:
-        """Ask a new connection for its events."""
+        """Ask a new connection for its events, and an earlier one for no more."""
+        self._let_go()
         domains = conn.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._on_domain, None)
         networks = conn.networkEventRegisterAny(None, libvirt.VIR_NETWORK_EVENT_ID_LIFECYCLE, self._on_network, None)
         self._registered = (conn, domains, networks)
@@ -61,6 +62,9 @@ class Lifecycle:
     def close(self) -> None:
         """Stop listening and handing on. A connection that events are asked of stays open whoever closes it."""
         self._queue.put(None)
+        self._let_go()
+
+    def _let_go(self) -> None:
         if self._registered is None:
             return
         conn, domains, networks = self._registered
