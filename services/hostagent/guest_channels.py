@@ -26,6 +26,9 @@ _READ = 65536
 _BYTES_PER_S, _BYTES_BURST = 128 << 10, 512 << 10
 _LINES_PER_S, _LINES_BURST = 20.0, 200.0
 _RETRY_FIRST_S, _RETRY_LAST_S = 0.05, 2.0
+# A guest that doesn't answer may not have noticed that somebody listens: a hypervisor tells it once, and a reset may
+# swallow that. Its port is opened anew after this long, then ever more seldom: most are still busy booting.
+_DEAF_FIRST_S, _DEAF_LAST_S = 15.0, 240.0
 _TICK_S = 1.0
 
 
@@ -42,6 +45,8 @@ class _Guest:
         self.retry_s = _RETRY_FIRST_S
         self.next_at = now  # connect, or listen again, not before
         self.muted = False
+        self.deaf_s = _DEAF_FIRST_S
+        self.deaf_at: float | None = None  # then it hasn't answered for too long
 
 
 class GuestChannels:
@@ -110,6 +115,9 @@ class GuestChannels:
                 self._read(key.data)
         now = time.monotonic()
         for guest in self._guests.values():
+            if guest.stream is not None and guest.deaf_at is not None and guest.deaf_at <= now:
+                self._hang_up(guest)
+                guest.next_at, guest.deaf_s = now, min(_DEAF_LAST_S, guest.deaf_s * 2)
             if guest.next_at <= now:
                 if guest.stream is None:
                     self._call(guest, now)
@@ -146,6 +154,7 @@ class GuestChannels:
 
     def _ask(self, guest: _Guest) -> None:
         guest.news.asked()
+        guest.deaf_at = time.monotonic() + guest.deaf_s
         try:
             if guest.stream is not None:
                 guest.stream.send(_ASK)
@@ -167,6 +176,7 @@ class GuestChannels:
             self._hang_up(guest)
             return
         now, dropped = time.monotonic(), guest.lines.dropped
+        guest.deaf_s, guest.deaf_at = _DEAF_FIRST_S, None
         for line in guest.lines.feed(data):
             self._weigh(guest, line, now)
         metrics.GUEST_LINES.labels("overlong").inc(guest.lines.dropped - dropped)

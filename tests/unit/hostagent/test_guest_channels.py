@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from services.hostagent import guest_channels
 from services.hostagent.guest_channels import GuestChannels
 from services.hostagent.guest_talk import Allowance, News
 from tests.support.waiting import until
@@ -93,6 +94,22 @@ def test_a_connection_that_breaks_is_made_again(guests: Guests) -> None:
     until(lambda: len(guests.ends["vm-1"]) == 2, 5, "another connection")
     say(guests.ends["vm-1"][1], {"type": "phase", "name": "back"})
     until(lambda: guests.of("vm-1"), 5, "the guest")
+
+
+def test_the_port_of_a_guest_that_does_not_answer_is_opened_anew_until_it_speaks(
+    guests: Guests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guest_channels, "_DEAF_LAST_S", 0.4)
+    monkeypatch.setattr(guest_channels, "_DEAF_FIRST_S", 0.2)
+    first = guests.watch("vm-1")
+    until(lambda: len(guests.ends["vm-1"]) > 2, 10, "connections that nobody answered on")
+    assert first.recv(100) == b'{"type":"ask"}\n'
+    assert first.recv(100) == b"", "hung up"
+    say(guests.ends["vm-1"][-1], {"type": "heartbeat", "uptime_s": 1})
+    until(lambda: guests.of("vm-1"), 5, "the guest is heard")
+    connections = len(guests.ends["vm-1"])
+    time.sleep(1.0)  # nothing more may happen
+    assert len(guests.ends["vm-1"]) == connections
 
 
 def test_a_vm_that_is_left_is_hung_up(guests: Guests) -> None:
