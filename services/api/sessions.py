@@ -15,6 +15,8 @@ from services.api.tokens import ACCESS, LIFETIME_S, REFRESH, Claims, Tokens
 from services.common.contracts.errors import Forbidden, Unauthenticated
 from services.common.contracts.ids import new_id
 from services.common.store.models import ApiToken, RevokedToken
+from services.common.store.tables import table_of
+from services.common.store.together import How, Row, write_together
 
 
 def begun(user_id: str, epoch: int, api_token: ApiToken | None) -> Claims:
@@ -52,8 +54,9 @@ def until(db: Session, family: str, now: float) -> float | None:
 def end(db: Session, family: str, now: float) -> None:
     """End a session, or all sessions of an API token; one that is over stays so."""
     if db.get(RevokedToken, family) is None:
-        # No token issued until now lives longer than a refresh token does.
-        db.add(RevokedToken(jti=family, expires_at=now + LIFETIME_S[REFRESH] + 1))
+        # No token issued until now lives longer than a refresh token does. Who ends it too in this moment may do so.
+        ended = {"jti": family, "expires_at": now + LIFETIME_S[REFRESH] + 1}
+        write_together(db, [Row(table_of(RevokedToken), ended, How.UPSERT)])
 
 
 def demand_password(who: Who) -> None:
