@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from services.common.contracts.commands import Command, Verb
-from services.common.contracts.errors import TryAgain
+from services.common.contracts.errors import InnkeeperError, TryAgain
 from services.common.contracts.events import InventoryItem
 from services.common.runtime.agent_bus import AgentBus
 from services.common.runtime.log import get_logger
@@ -104,8 +104,22 @@ class Agent:
         self._ledger.close()
 
     def _power_seen(self, vm: str, power: str) -> None:
-        if not self._board.note(vm, power):
-            return
+        """What is told is what the vm is now: a hypervisor may tell of a change after we have made another one."""
+        told = False
+        while not told:
+            acts = self._board.acts(vm)
+            now = self._power_now(vm, power)
+            told = self._board.tell(vm, now, acts, partial(self._tell_power, vm, now))
+
+    def _power_now(self, vm: str, seen: str) -> str:
+        try:
+            now = self.driver.power(vm)
+        except InnkeeperError as error:
+            log.warning("a vm whose power changed can't be looked at", vm=vm, detail=error.detail)
+            return seen
+        return seen if (now, seen) == (Power.OFF, Power.CRASHED) else now
+
+    def _tell_power(self, vm: str, power: str) -> None:
         self._reports.lifecycle(vm, power)
         if power != Power.ON:
             self._guests.leave(vm)

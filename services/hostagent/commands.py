@@ -81,6 +81,7 @@ class Commands:
             following = command.following() if outcome == "done" else None
             if following is not None:
                 self._accept(following)
+            self._acted(command.vm)
             tell()
             seconds = time.monotonic() - began
             metrics.COMMANDS.labels(command.verb, outcome).inc()
@@ -103,6 +104,10 @@ class Commands:
             log.exception("a command broke off", verb=command.verb)
             return self._failure(command, HostFailed(f"{command.verb}: {type(error).__name__}: {error}"))
         return "done", partial(self._tell_done, command, facts)
+
+    def _acted(self, vm: str) -> None:
+        if self._hands is not None:
+            self._hands.board.acted(vm)
 
     def _tell_done(self, command: Command, facts: dict[str, Any]) -> None:
         hit("agent.before-report")
