@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.common.contracts.errors import HostFailed
+from services.common.contracts.errors import HostFailed, TryAgain
 from services.hostagent import drivers
 from services.hostagent.drivers.base import Power
 from tests.contract.drivers.conftest import Bench
@@ -117,12 +117,23 @@ def test_no_verb_touches_a_vm_of_another_platform(bench: Bench, lives: list[Life
     assert (life.found(), life.driver.power(life.vm)) == (before, power)
 
 
+def obeyed(story: Story, life: Life) -> None:
+    """Act as the platform does: again where the driver says so.
+
+    The simulated vCenter hangs up on who looks for a name while a vm that has none yet comes into the folder.
+    """
+    for _ in range(3):
+        with suppress(TryAgain):
+            return story.act(life)
+    return story.act(life)
+
+
 def test_vms_live_side_by_side(bench: Bench, lives: list[Life]) -> None:
     def live(_n: int) -> Life:
         life = Life(bench.driver)
         lives.append(life)
         for verb in ("ensure_network", "deploy", "start", "force_stop", "start", "erase"):
-            STORIES[verb].act(life)
+            obeyed(STORIES[verb], life)
         return life
 
     with ThreadPoolExecutor(4) as pool:
