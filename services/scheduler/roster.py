@@ -22,7 +22,7 @@ HOSTS = table_of(Host)
 # Looking for changes shall take a twentieth of the time at most, however many hosts there are.
 SHARE = 20
 LEAST_S = 0.05  # until all were looked at again
-PART = 512  # hosts looked at in one go: who waits for a place isn't kept waiting by ten thousand of them
+PART = 128  # hosts looked at in one go: who waits for a place isn't kept waiting by ten thousand of them
 MANY = 500  # changed hosts: then all are read, which is one plain query
 _MARKS = select(HOSTS.c.id, HOSTS.c.generation, HOSTS.c.state, HOSTS.c.heartbeat_at, HOSTS.c.updated_at)
 _USED = HOSTS.c.used_vcpus, HOSTS.c.used_memory_mib, HOSTS.c.used_disk_gib
@@ -80,7 +80,7 @@ class Roster:
         before = self._marks if part is None else {host_id: self._marks[host_id] for host_id in part}
         changed = [host_id for host_id, mark in marks.items() if before.get(host_id) != mark]
         if changed:
-            self._read(session, changed if len(changed) <= MANY else ())
+            self._read(session, () if part is None and len(changed) > MANY else changed)
         for host_id in before.keys() - marks.keys():
             self.table.drop(host_id)
             del self._marks[host_id]

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The step `place` in batches, on real databases: what one job does to itself it does not do to the others."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.orm import Session
 
 from services.common.contracts.codec import dump, load
 from services.common.contracts.placement import Decision
@@ -20,6 +21,7 @@ from services.scheduler import placing_together
 from services.scheduler import roster as roster_module
 from services.scheduler.booking import set_hosts as set_hosts_of_many
 from services.scheduler.deciding_again import decided_again
+from services.scheduler.inventory import Inventory, load_inventory
 from services.scheduler.placing_together import PlacingTogether
 from services.scheduler.policy_file import Shelf, read_policy
 from services.scheduler.steps import handlers
@@ -279,6 +281,29 @@ def test_the_roster_finds_what_changed_part_by_part(service: Service, monkeypatc
         roster.sync()
     assert {host.id for host in roster.table.hosts()} == {f"id-h{n}" for n in range(4)} | {"id-new"}
     assert roster.table.generation == 5
+
+
+def test_a_part_of_which_all_hosts_changed_is_read_without_the_others(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"PART": 2, "LEAST_S": 0.0, "SHARE": 0, "MANY": 1}.items():
+        monkeypatch.setattr(roster_module, name, value)
+    for n in range(4):
+        service.inn.add_host(f"h{n}")
+    roster, read = service.place.roster, []
+    roster.sync()
+
+    def noting(session: Session, now: float, only: Sequence[str] = ()) -> Inventory:
+        read.append(len(only))
+        return load_inventory(session, now, only)
+
+    monkeypatch.setattr(roster_module, "load_inventory", noting)
+    for n in range(4):
+        service.inn.change_host(f"id-h{n}", state="draining")
+    for _ in range(2):
+        roster.sync()
+    assert read == [2, 2]
+    assert {host.state for host in roster.table.hosts()} == {"draining"}
 
 
 def changed(change: dict[str, Any]) -> Callable[[Inn], None]:
