@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The statements of claims: on PostgreSQL one for many rows, on SQLite, which is no network away, one a row."""
 
-import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from services.common.contracts.placement import HostView, Request
 from services.common.store.hosts import Claim, ClaimGroup, Host
+from services.common.store.json_text import dumps
 from services.common.store.tables import table_of
 from services.scheduler.capacity import Amounts
 
@@ -69,7 +69,7 @@ def raise_used(session: Session, rises: Sequence[Rise]) -> set[str]:
     """Add to the hosts, each named once, where it fits; the ids of those where it didn't."""
     connection = session.connection()
     if connection.dialect.name == "postgresql":
-        given = {"rows": json.dumps([_row(rise) for rise in rises]), "ids": [rise.host.id for rise in rises]}
+        given = {"rows": dumps([_row(rise) for rise in rises]), "ids": [rise.host.id for rise in rises]}
         taken = {row[0] for row in connection.exec_driver_sql(_RAISE, given)}
     else:
         taken = {rise.host.id for rise in rises if _raised(connection, rise)}
@@ -105,7 +105,7 @@ def take_back(session: Session, host_id: str, request: Request) -> None:
 
 
 def _sent(connection: Connection, statement: str, rows: Sequence[Values]) -> Sequence[Any]:
-    return connection.exec_driver_sql(statement, {"rows": json.dumps(rows)}).all()
+    return connection.exec_driver_sql(statement, {"rows": dumps(rows)}).all()
 
 
 def _row(rise: Rise) -> Values:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from services.common.contracts.errors import TryAgain
+from services.common.store.json_text import loads
 
 # Told after a commit: the events written (as sent to readers), and the rows put into the outbox.
 Announce = Callable[[list[dict[str, Any]], list[dict[str, Any]]], None]
@@ -98,7 +99,13 @@ def database_from_url(url: str, announce: Announce = _silent) -> Database:
 
 def _postgresql(url: str, pool_size: int) -> Engine:
     engine = create_engine(
-        _psycopg(url), pool_size=pool_size, max_overflow=56, pool_pre_ping=False, pool_recycle=600, pool_use_lifo=True
+        _psycopg(url),
+        pool_size=pool_size,
+        max_overflow=56,
+        pool_pre_ping=False,
+        pool_recycle=600,
+        pool_use_lifo=True,
+        json_deserializer=loads,
     )
     return _by_index(engine)
 
@@ -113,6 +120,7 @@ def _autocommitting(url: str) -> Engine:
         pool_use_lifo=True,
         pool_reset_on_return=None,
         isolation_level="AUTOCOMMIT",
+        json_deserializer=loads,
     )
     return _by_index(engine)
 
@@ -138,7 +146,9 @@ def _psycopg(url: str) -> URL:
 
 
 def _sqlite(url: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": BUSY_MS / 1000, "check_same_thread": False})
+    engine = create_engine(
+        url, connect_args={"timeout": BUSY_MS / 1000, "check_same_thread": False}, json_deserializer=loads
+    )
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows of several tables written in one round trip: on PostgreSQL one statement with one JSON parameter a table."""
 
-import json
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache
@@ -10,6 +9,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Dialect, Table, bindparam, insert, update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import Session
+
+from services.common.store.json_text import dumps
 
 
 class How(StrEnum):
@@ -46,7 +47,7 @@ def write_together(session: Session, rows: Sequence[Row]) -> None:
         for group, some in groups.items():
             _write(connection, group, some)
         return
-    given: dict[str, Any] = {f"r{n}": json.dumps(some) for n, some in enumerate(groups.values())}
+    given: dict[str, Any] = {f"r{n}": dumps(some) for n, some in enumerate(groups.values())}
     for n, ((table, how, _), some) in enumerate(groups.items()):
         if how == How.UPDATE:
             given[f"k{n}"] = [str(values[_first_key(table)]) for values in some]
