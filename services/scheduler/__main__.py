@@ -60,17 +60,20 @@ def main() -> int:
     ]
     watch = NightWatch(database, shelf.get).start()
     try:
-        journal = SqlJournal(database)
+        journal, placers = SqlJournal(database), list[PlacingTogether]()
 
         def placing(runner: StepRunner) -> PlacingTogether:
             together = PlacingTogether(runner, database, shelf, journal, warmth)
             together.roster.sync()  # before the first bell, which would have to wait for it
             keep_what_is_there()
+            placers.append(together)
             return together
 
         together = Grouped(STEP, placing)
         steps = {**handlers(database, shelf, warmth), "hold-room": Resizer(database, shelf).hold_room}
         run_worker(Queue.SCHEDULER, steps, settings, journal, together)
+        for placer in placers:
+            placer.leave()
     finally:
         watch.stop()
         for one in apart:

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The end of the place step: the claim, the decision behind it and the vm's host, in one transaction or not at all."""
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,34 +138,15 @@ def store_decision(session: Session, job: JobView, decision: Decision, now: floa
     write_together(session, [Row(DECISIONS, row, How.UPSERT)])
 
 
-_SET_HOSTS = """
-UPDATE vms SET host_id = given.host_id, version = vms.version + 1, updated_at = %(now)s
-FROM jsonb_to_recordset(%(rows)s::jsonb) AS given(vm_id text, host_id text)
-WHERE vms.id = given.vm_id AND vms.id = ANY(%(ids)s::text[]) AND vms.host_id IS DISTINCT FROM given.host_id
-"""
-
-
-def set_hosts(session: Session, hosts: Mapping[str, str], now: float) -> None:
-    """Write the hosts of these vms down."""
-    if not hosts:
-        return
-    if session.get_bind().dialect.name == "postgresql":
-        rows = [{"vm_id": vm, "host_id": host} for vm, host in hosts.items()]
-        given = {"rows": json.dumps(rows), "ids": list(hosts), "now": now}
-        session.connection().exec_driver_sql(_SET_HOSTS, given)
-        return
-    for vm, host in hosts.items():
-        _set_host(session, vm, host, now)
+def host_row(vm_id: str, host_id: str, now: float) -> Row:
+    """The vm's host, to be written together with others; it had another one before."""
+    return Row(VMS, {"id": vm_id, "host_id": host_id, "updated_at": now}, How.BUMP)
 
 
 def set_host(session: Session, job: JobView, host_id: str | None, now: float) -> None:
     """Write the vm's host down, or that it has none."""
-    _set_host(session, job.vm.id if job.vm else "", host_id, now)
-
-
-def _set_host(session: Session, vm_id: str, host_id: str | None, now: float) -> None:
     session.execute(
         update(VMS)
-        .where(VMS.c.id == vm_id, VMS.c.host_id.is_distinct_from(host_id))
+        .where(VMS.c.id == (job.vm.id if job.vm else ""), VMS.c.host_id.is_distinct_from(host_id))
         .values(host_id=host_id, version=VMS.c.version + 1, updated_at=now)
     )

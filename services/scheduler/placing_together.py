@@ -25,7 +25,7 @@ from services.common.runtime.steps import StepRunner
 from services.common.store.database import Database, retried
 from services.common.store.group_commit import End, GroupJournal, Locked, fits
 from services.common.store.journal import SqlJournal
-from services.scheduler.booking import set_hosts
+from services.scheduler.booking import host_row
 from services.scheduler.claims import Claimant, Outcome, Wanted, hold_together
 from services.scheduler.engine.warm import Warmth
 from services.scheduler.engines import Engines
@@ -86,6 +86,10 @@ class PlacingTogether:
             left = [job.id for job in batch.alone]
         for job_id in left:
             self._runner.run(job_id)
+
+    def leave(self) -> None:
+        """No batch comes any more."""
+        self._shares.leave()
 
     def _tell(self, batch: Batch, took: float) -> None:
         if not batch.jobs:
@@ -159,8 +163,8 @@ class PlacingTogether:
                 ends.append(End(batch.jobs[job.id], changes))
             else:  # its time is up, and it fails: by itself, where it is told why
                 batch.alone.append(job)
-        self._group.end(session, ends, [decision_row(seat, now) for seat in batch.seats.values()])
-        set_hosts(session, {seat.compact.request.id: seat.host.id for seat in batch.seats.values()}, now)
+        hosts = [host_row(seat.compact.request.id, seat.host.id, now) for seat in batch.seats.values()]
+        self._group.end(session, ends, [*(decision_row(seat, now) for seat in batch.seats.values()), *hosts])
 
     def _stand_up(self, seat: Seat) -> None:
         self.roster.seat(seat.compact.row, seat.compact.request, -1)

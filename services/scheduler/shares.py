@@ -11,12 +11,15 @@ from functools import cached_property
 from hashlib import blake2b
 
 from sqlalchemy import delete, select
+from sqlalchemy.exc import SQLAlchemyError
 
+from services.common.runtime.log import get_logger
 from services.common.store.database import Database
 from services.common.store.hosts import Leader
 from services.common.store.tables import table_of
 from services.common.store.together import How, Row, write_together
 
+log = get_logger(__name__)
 FEW = 8  # jobs in a batch: who has no more rarely meets another
 BUSY_S = 30.0  # who had a large batch counts as busy for this long
 RENEW_S = 1.0
@@ -85,6 +88,17 @@ class Shares:
     def crowded(self) -> None:
         """Others were faster: look with the next batch who is busy."""
         self._renewed = 0.0
+
+    def leave(self) -> None:
+        """Be busy no more: nobody needs to leave hosts to this one. Should the database be away, it will forget."""
+        if self._share is None:
+            return
+        self._share, self._renewed = None, 0.0
+        try:
+            with self._database.write() as session:
+                session.execute(delete(LEADERS).where(LEADERS.c.role == _ROLE + self._me))
+        except SQLAlchemyError as error:
+            log.warning("others will keep out of our way for a while", reason=type(error).__name__)
 
     def _told(self, now: float) -> frozenset[str]:
         """Say that this one is busy; all that are."""

@@ -6,6 +6,7 @@ A job with undos left (`job.undo`) is walking back; its present step is the firs
 """
 
 from dataclasses import replace
+from typing import Any
 
 from services.common.contracts.deploying import deploy_plan, networks_of
 from services.common.contracts.errors import IllegalMove, InnkeeperError, NoHost, NotYet
@@ -45,7 +46,7 @@ def finished(job: JobView, done: Done, now: float = 0.0) -> Changes:
     else:
         changes = _on_to(job, JobState.RUNNING, following)
     ended = NewEvent(K.STEP_FINISHED, job.step, data=done.facts)
-    return replace(_ended(job, "done", changes, ended), facts=facts, write=done.write)
+    return _ended(job, "done", changes, ended, facts=facts, write=done.write)
 
 
 def _succeeded(job: JobView, done: Done) -> Changes:
@@ -193,9 +194,9 @@ def _on_to(job: JobView, state: JobState, step: Step) -> Changes:
     return Changes(state=moved(JOB_MOVES, job.state, state), step=step.name, bells=(bell(job.id, step),))
 
 
-def _ended(job: JobView, outcome: str, changes: Changes, *events: NewEvent) -> Changes:
-    """These changes, at the end of the present step; its events come before theirs."""
-    return replace(changes, step_ended=job.step, step_outcome=outcome, events=(*events, *changes.events))
+def _ended(job: JobView, outcome: str, changes: Changes, *events: NewEvent, **more: Any) -> Changes:
+    """These changes and `more` (fields), at the end of the present step; its events come before theirs."""
+    return replace(changes, step_ended=job.step, step_outcome=outcome, events=(*events, *changes.events), **more)
 
 
 def _undone(job: JobView, done: Done) -> Changes:
@@ -206,7 +207,7 @@ def _undone(job: JobView, done: Done) -> Changes:
         changes = _over(job, job.ends_as)
     ended = NewEvent(K.STEP_FINISHED, job.step, data={"undo": True})
     facts = {**job.facts, job.step: done.facts} if done.facts else None
-    return replace(_ended(job, "undone", changes, ended), facts=facts, write=done.write)
+    return _ended(job, "undone", changes, ended, facts=facts, write=done.write)
 
 
 def _walk_back(job: JobView, ends_as: JobState, error: JsonDict, *events: NewEvent) -> Changes:
@@ -218,7 +219,7 @@ def _walk_back(job: JobView, ends_as: JobState, error: JsonDict, *events: NewEve
         changes = replace(changes, undo=undo, ends_as=ends_as, events=(begun,))
     else:
         changes = _over(job, ends_as)
-    return replace(_ended(job, "failed", changes, *events), error=error)
+    return _ended(job, "failed", changes, *events, error=error)
 
 
 def _over(job: JobView, ends_as: JobState) -> Changes:

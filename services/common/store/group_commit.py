@@ -58,11 +58,13 @@ class GroupJournal:
     def _begun(self, session: Session, row: Any, platform: str, now: float) -> Locked:
         view = joined_view(row, row if row.of_vm_id else None, platform)
         state = JobState.RUNNING if view.state == JobState.QUEUED else view.state
-        view, started = replace(view, fence=view.fence + 1, state=state), row.started_at or now
+        fields: dict[str, Any] = {"fence": view.fence + 1, "state": state}
+        started = row.started_at or now
         if view.deadline_at is not None:
-            return Locked(view, started, ())
+            return Locked(replace(view, **fields), started, ())
         begun, data = self.journal.begun(session, view, now)
-        return Locked(begun, started, (NewEvent(JobEventKind.STEP_STARTED, view.step, data=data),))
+        told = NewEvent(JobEventKind.STEP_STARTED, view.step, data=data)
+        return Locked(replace(view, **fields, **begun), started, (told,))
 
     def end(self, session: Session, ends: Sequence[End], also: Sequence[Row] = ()) -> None:
         """Write the steps of jobs that `lock` locked, whose changes `fits` admits; `also` goes with them."""

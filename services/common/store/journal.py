@@ -59,15 +59,16 @@ class SqlJournal:
             return self._begin(session, view, now)
 
     def _begin(self, session: Session, view: JobView, now: float) -> JobView:
-        begun, data = self.begun(session, view, now)
+        fields, data = self.begun(session, view, now)
+        begun = replace(view, **fields)
         moves.begin(session, view, begun.deadline_at or now)
         started = NewEvent(JobEventKind.STEP_STARTED, view.step, data=data)
         told = event_rows(session, key_of(view), begun.last_seq, [started], str(view.state))
         write_together(session, [begun_row(view, view.step, now), *(Row(EVENTS, row) for row in told)])
         return begun
 
-    def begun(self, session: Session, view: JobView, now: float) -> tuple[JobView, dict[str, Any]]:
-        """The job as its step begins, with its deadline and the event's seq; and what that event says."""
+    def begun(self, session: Session, view: JobView, now: float) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What changes of the job as its step begins: its deadline and the event's seq; and what that event says."""
         step = step_of(view)
         os = view.vm.spec.os if view.vm else ""
         deadline = now + self.durations.deadline_s(session, step, os)
@@ -75,7 +76,7 @@ class SqlJournal:
         data: dict[str, Any] = {"undo": True} if view.undo else {}
         if expected is not None:
             data["expected_s"] = round(expected, 3)
-        return replace(view, deadline_at=deadline, last_seq=view.last_seq + 1), data
+        return {"deadline_at": deadline, "last_seq": view.last_seq + 1}, data
 
     def renew(self, leases: Sequence[tuple[str, int]], lease_s: float) -> set[str]:
         """Prolong leases that are still ours."""

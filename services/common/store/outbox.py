@@ -4,7 +4,6 @@
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select
@@ -29,7 +28,7 @@ def _id() -> int:
 
 def bell_row(bell: Bell) -> dict[str, Any]:
     """The outbox row of a bell."""
-    return {"id": _id(), "kind": BELL, "target": bell.queue, "payload": asdict(bell), "created_at": time.time()}
+    return {"id": _id(), "kind": BELL, "target": bell.queue, "payload": dict(vars(bell)), "created_at": time.time()}
 
 
 def command_row(command: Command) -> dict[str, Any]:

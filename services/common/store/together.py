@@ -14,11 +14,15 @@ from services.common.store.json_text import dumps
 
 
 class How(StrEnum):
-    """A row must be new; or it may take an old one's place; or there must be one, else it is left out."""
+    """A row must be new; or it may take an old one's place; or there must be one, else it is left out.
+
+    BUMP is an update that also counts the row's `version`, which is not among the values.
+    """
 
     INSERT = "insert"
     UPSERT = "upsert"
     UPDATE = "update"
+    BUMP = "bump"
 
 
 class Row(NamedTuple):
@@ -29,6 +33,7 @@ class Row(NamedTuple):
     how: How = How.INSERT
 
 
+CHANGES = frozenset({How.UPDATE, How.BUMP})
 Group = tuple[Table, How, tuple[str, ...]]  # and the names of the columns given
 
 
@@ -49,7 +54,7 @@ def write_together(session: Session, rows: Sequence[Row]) -> None:
         return
     given: dict[str, Any] = {f"r{n}": dumps(some) for n, some in enumerate(groups.values())}
     for n, ((table, how, _), some) in enumerate(groups.items()):
-        if how == How.UPDATE:
+        if how in CHANGES:
             given[f"k{n}"] = [str(values[_first_key(table)]) for values in some]
     connection.exec_driver_sql(_statement(tuple(groups), connection.dialect), given)
 
@@ -59,9 +64,11 @@ def _write(connection: Connection, group: Group, rows: Sequence[Mapping[str, Any
     keys = table.primary_key.columns.keys()
     others = [name for name in columns if name not in keys]
     given = [dict(values) for values in rows]
-    if how == How.UPDATE:
+    if how in CHANGES:
         found = [table.c[key] == bindparam(f"of_{key}") for key in keys]
         change = update(table).where(*found).values({name: bindparam(f"to_{name}") for name in others})
+        if how == How.BUMP:
+            change = change.values(version=table.c.version + 1)
         connection.execute(
             change, [{f"{'of' if name in keys else 'to'}_{name}": v for name, v in row.items()} for row in given]
         )
@@ -95,12 +102,16 @@ def _part(number: int, group: Group, dialect: Dialect) -> str:
     names = [quote.quote(column) for column in columns]
     others = [column for column in names if column not in keys]
     source = f"jsonb_populate_recordset(NULL::{name}, %(r{number})s::jsonb)"
-    if how == How.UPDATE:
+    if how in CHANGES:
         # The keys are given twice: of rows in JSON PostgreSQL believes that there are a hundred, and may read all.
         found = " AND ".join(
             [*(f"{name}.{key} = given.{key}" for key in keys), f"{name}.{keys[0]} = ANY(%(k{number})s)"]
         )
-        return f"UPDATE {name} SET {', '.join(f'{c} = given.{c}' for c in others)} FROM {source} given WHERE {found}"
+        changes = [
+            *(f"{c} = given.{c}" for c in others),
+            *([f"version = {name}.version + 1"] if how == How.BUMP else []),
+        ]
+        return f"UPDATE {name} SET {', '.join(changes)} FROM {source} given WHERE {found}"
     put = f"INSERT INTO {name} ({', '.join(names)}) SELECT {', '.join(names)} FROM {source}"
     if how == How.UPSERT:
         over = ", ".join(f"{c} = EXCLUDED.{c}" for c in others)

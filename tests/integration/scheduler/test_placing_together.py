@@ -14,12 +14,11 @@ from services.common.contracts.placement import Decision
 from services.common.runtime.settings import Settings
 from services.common.runtime.steps import StepRunner
 from services.common.store.database import Database
+from services.common.store.group_commit import GroupJournal
 from services.common.store.hosts import Claim, ClaimGroup, Host, StoredDecision
 from services.common.store.jobs import Job, JobEvent
 from services.common.store.journal import SqlJournal
-from services.scheduler import placing_together
 from services.scheduler import roster as roster_module
-from services.scheduler.booking import set_hosts as set_hosts_of_many
 from services.scheduler.deciding_again import decided_again
 from services.scheduler.inventory import Inventory, load_inventory
 from services.scheduler.placing_together import PlacingTogether
@@ -183,15 +182,15 @@ def test_a_batch_that_is_broken_off_leaves_the_jobs_to_whoever_comes_next(
 
 
 def broken_once(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
-    real, calls = set_hosts_of_many, []
+    real, calls = GroupJournal.end, []
 
-    def set_hosts(*given: Any) -> None:
+    def end(*given: Any) -> None:
+        real(*given)
         calls.append(given)
         if len(calls) == 1:
             raise error
-        real(*given)
 
-    monkeypatch.setattr(placing_together, "set_hosts", set_hosts)
+    monkeypatch.setattr(GroupJournal, "end", end)
 
 
 def test_a_batch_whose_transaction_is_refused_is_carried_out_job_by_job(

@@ -52,6 +52,15 @@ def test_who_was_not_busy_for_a_while_has_no_share_any_more(database: Database) 
     assert stays.for_batch(MANY) is None
 
 
+def test_nobody_keeps_out_of_the_way_of_one_that_has_left(database: Database) -> None:
+    clock = Clock()
+    gone, stays = Shares(database, "gone", clock), Shares(database, "stays", clock)
+    gone.leave()
+    gone.for_batch(MANY)
+    gone.leave()
+    assert stays.for_batch(MANY) is None
+
+
 def test_it_is_told_when_others_are_busy_than_before(database: Database) -> None:
     clock, told = Clock(), []
     first = Shares(database, "a", clock, lambda: told.append("changed"))

@@ -32,7 +32,7 @@ from sqlalchemy import select
 from services.common.runtime import failpoints
 from services.common.store.database import Database
 from services.common.store.jobs import Job
-from services.scheduler import placing_together
+from services.common.store.group_commit import GroupJournal
 from tests.integration.scheduler.test_placing_together import Service
 
 def storm(url, seed, killed):
@@ -40,7 +40,8 @@ def storm(url, seed, killed):
     importlib.reload(failpoints)  # which reads it once
     service, rng = Service(Database(url), lease_s=1.5), random.Random(seed)
     if killed == "inside":
-        placing_together.set_hosts = lambda *given: os.kill(os.getpid(), signal.SIGKILL)
+        end = GroupJournal.end
+        GroupJournal.end = lambda *given: (end(*given), os.kill(os.getpid(), signal.SIGKILL))
     while True:
         with service.database.read() as session:
             jobs = list(session.scalars(select(Job.id).where(Job.step == "place")))
