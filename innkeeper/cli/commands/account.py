@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """inn login, logout, whoami"""
 
-import sys
 from dataclasses import replace
 
 import click
 
 from innkeeper.cli import contexts
 from innkeeper.cli import options as shared
+from innkeeper.cli.asking import password as asked_password
 from innkeeper.cli.contexts import DEFAULT_URL, Context
 from innkeeper.cli.output import as_json, as_yaml, facts
 from innkeeper.cli.session import Session, connected
@@ -26,9 +26,7 @@ def login(session: Session, url: str | None, username: str, password_stdin: bool
     name = session.name(contexts.read(session.path))
     known = contexts.read(session.path).contexts.get(name, Context())
     target = (url or session.url or known.url or DEFAULT_URL).rstrip("/")
-    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else click.prompt("Password", hide_input=True)
-    if not password:
-        raise click.UsageError("the password is empty")
+    password = asked_password(password_stdin, again=False)
     with connected(target) as client:
         tokens = client.login(username, password)
     project = session.project or (known.project if known.url == target else "")

@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """inn vm drift: what was done to a vm behind the platform's back, and what to do about it."""
 
-import sys
-
 import click
 
 from innkeeper.cli import options as shared
+from innkeeper.cli.asking import sure
 from innkeeper.cli.output import Column, facts, show_one, table
 from innkeeper.cli.session import Session
 from innkeeper.cli.wait import followed
 from innkeeper.models.drift import DriftJournal
-from innkeeper.models.vm import Vm
 
 COLUMNS = (
     Column("AT", lambda e: e.at.isoformat(timespec="seconds") if e.at else ""),
@@ -35,7 +33,7 @@ def drift(
     with session.client() as client:
         vm = client.vms.find(name)
         if remedy == "forget":
-            _confirm(vm, yes)
+            sure(yes, f"forget {vm.name}, with all that is left of it")
         job = client.vms.settle(vm.id, remedy) if remedy else None
         if job is not None and not wait:
             click.echo(job.id)
@@ -44,14 +42,6 @@ def drift(
             followed(client, {job.id: vm.name}, form, timeout)
         if remedy != "forget":
             show_one(client.vms.drift(vm.id), _journal, form)
-
-
-def _confirm(vm: Vm, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise click.UsageError(f"forgetting {vm.name} needs --yes where nobody can be asked")
-    click.confirm(f"Forget {vm.name}, with all that is left of it?", abort=True)
 
 
 def _journal(found: DriftJournal) -> str:

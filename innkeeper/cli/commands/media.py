@@ -2,7 +2,6 @@
 """inn media ..."""
 
 import hashlib
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from innkeeper.cli import options as shared
+from innkeeper.cli.asking import sure
 from innkeeper.cli.output import Column, facts, show, show_one
 from innkeeper.cli.session import Session
 from innkeeper.cli.wait import followed
@@ -137,11 +137,7 @@ def delete(session: Session, names: tuple[str, ...], yes: bool) -> None:
     """Remove media; vms made from them stay."""
     with session.client() as client:
         media = [client.media.find(name) for name in names]
-        if not yes:
-            what = ", ".join(m.name for m in media)
-            if not sys.stdin.isatty():
-                raise click.UsageError(f"deleting {what} needs --yes where nobody can be asked")
-            click.confirm(f"Delete {what}?", abort=True)
+        sure(yes, f"delete {', '.join(m.name for m in media)}")
         for found in media:
             client.media.delete(found.id)
             click.echo(f"{found.name} deleted", err=True)

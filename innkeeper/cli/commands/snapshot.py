@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """inn vm snapshot ..."""
 
-import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from innkeeper.cli import options as shared
+from innkeeper.cli.asking import sure
 from innkeeper.cli.output import Column, show
 from innkeeper.cli.session import Session
 from innkeeper.cli.wait import followed
@@ -72,7 +72,7 @@ def create(session: Session, vm: str, name: str, memory: bool | None, wait: bool
 @click.pass_obj
 def revert(session: Session, vm: str, name: str, yes: bool, wait: bool, timeout: float | None) -> None:
     """Make a vm what it was; what it is now is lost."""
-    _confirm(f"Revert {vm} to {name}, and lose what it is now?", yes)
+    sure(yes, f"revert {vm} to {name}, and lose what it is now")
     with session.client() as client:
         found = client.vms.find(vm)
         those = client.vms.snapshots(found.id)
@@ -87,7 +87,7 @@ def revert(session: Session, vm: str, name: str, yes: bool, wait: bool, timeout:
 @click.pass_obj
 def delete(session: Session, vm: str, name: str, yes: bool, wait: bool, timeout: float | None) -> None:
     """Keep a snapshot no longer; those that were taken after it stay."""
-    _confirm(f"Delete the snapshot {name} of {vm}?", yes)
+    sure(yes, f"delete the snapshot {name} of {vm}")
     with session.client() as client:
         found = client.vms.find(vm)
         those = client.vms.snapshots(found.id)
@@ -99,14 +99,6 @@ def _end(client: "Client", job: str, name: str, wait: bool, timeout: float | Non
         followed(client, {job: name}, "table", timeout)
     else:
         click.echo(job)
-
-
-def _confirm(question: str, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise click.UsageError("this needs --yes where nobody can be asked")
-    click.confirm(question, abort=True)
 
 
 def _tree(found: Iterable[Snapshot], parent: str = "", depth: int = 0) -> Iterator[tuple[str, Snapshot]]:

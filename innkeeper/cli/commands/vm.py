@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """inn vm ..."""
 
-import sys
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 
 from innkeeper.cli import options as shared
+from innkeeper.cli.asking import sure
 from innkeeper.cli.commands.acting import acting
 from innkeeper.cli.commands.cards import attach_nic, detach_nic
 from innkeeper.cli.commands.drift import drift
@@ -107,7 +107,7 @@ def delete(
     """Remove vms and their disks."""
     with session.client() as client:
         found = [client.vms.find(name) for name in names]
-        _confirm(found, yes)
+        sure(yes, f"delete {', '.join(v.name for v in found)} with all disks")
         jobs = {client.vms.delete(v.id, etag=v.etag, keep_volumes=keep_volumes).id: v.name for v in found}
         if wait:
             followed(client, jobs, form, more["timeout"])
@@ -126,15 +126,6 @@ def protect(session: Session, name: str, off: bool, form: str) -> None:
         show_one(client.vms.protect(client.vms.find(name).id, not off), _details, form)
 
 
-def _confirm(vms: list[Vm], yes: bool) -> None:
-    if yes:
-        return
-    what = ", ".join(v.name for v in vms)
-    if not sys.stdin.isatty():
-        raise click.UsageError(f"deleting {what} needs --yes where nobody can be asked")
-    click.confirm(f"Delete {what} with all disks?", abort=True)
-
-
 @vm.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @click.option("-y", "--yes", is_flag=True, help="Don't ask.")
@@ -143,10 +134,7 @@ def _confirm(vms: list[Vm], yes: bool) -> None:
 @click.pass_obj
 def rebuild(session: Session, names: tuple[str, ...], yes: bool, wait: bool, timeout: float | None, form: str) -> None:
     """Install vms anew, and lose what is on their first disks; volumes stay."""
-    if not yes and not sys.stdin.isatty():
-        raise click.UsageError(f"rebuilding {', '.join(names)} needs --yes where nobody can be asked")
-    if not yes:
-        click.confirm(f"Rebuild {', '.join(names)}, and lose what is on the first disk?", abort=True)
+    sure(yes, f"rebuild {', '.join(names)}, and lose what is on the first disk")
     with session.client() as client:
         jobs = {client.vms.act(client.vms.find(name).id, "rebuild").id: name for name in names}
         if wait:

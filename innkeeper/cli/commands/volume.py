@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """inn volume ..."""
 
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from innkeeper.cli import options as shared
+from innkeeper.cli.asking import sure
 from innkeeper.cli.output import Column, facts, show, show_one
 from innkeeper.cli.session import Session
 from innkeeper.cli.wait import followed
@@ -112,10 +112,7 @@ def detach(session: Session, /, name: str, **more: Any) -> None:
 @click.pass_obj
 def delete(session: Session, /, name: str, yes: bool, **more: Any) -> None:
     """Remove a volume with all that is on it, off its vm first where one has it."""
-    if not yes and not sys.stdin.isatty():
-        raise click.UsageError(f"deleting {name} needs --yes where nobody can be asked")
-    if not yes:
-        click.confirm(f"Delete {name} with all that is on it?", abort=True)
+    sure(yes, f"delete {name} with all that is on it")
     _do(session, name, lambda client, found: client.volumes.delete(found), more)
 
 

@@ -161,7 +161,7 @@ def test_every_option_of_create_reaches_the_request(api: CannedApi, command: Inn
         ((*CREATE, "--network", "lab=192.0.2.1/24,mtu=big"), "mtu=big is not a number"),
         ((*CREATE, "--label", "tier"), "is not KEY=VALUE"),
         (("vm", "list", "-o", "xml"), "'xml' is not one of"),
-        (("vm", "delete", "web-1"), "needs --yes"),
+        (("vm", "delete", "web-1"), "--yes is needed to delete web-1"),
         (("nonsense",), "No such command"),
         (("--context", "nowhere", "vm", "list"), "there is no context 'nowhere'"),
         (("--url", "ftp://x", "vm", "list"), "not an address"),
