@@ -4,17 +4,18 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import Session
 
 from services.common.contracts.placement import HostView, Request
-from services.common.store.hosts import Claim, ClaimGroup, Host
+from services.common.store.host_room import give_room_back
+from services.common.store.hosts import Claim, ClaimGroup
 from services.common.store.json_text import dumps
 from services.common.store.tables import table_of
 from services.scheduler.capacity import Amounts
 
-HOSTS, CLAIMS, GROUPS = table_of(Host), table_of(Claim), table_of(ClaimGroup)
+CLAIMS, GROUPS = table_of(Claim), table_of(ClaimGroup)
 Values = dict[str, Any]
 
 
@@ -96,12 +97,8 @@ def insert_groups(session: Session, groups: Sequence[Values]) -> set[tuple[str, 
 
 def take_back(session: Session, host_id: str, request: Request) -> None:
     """Undo what one claim added in this very transaction."""
-    less = {
-        "used_vcpus": HOSTS.c.used_vcpus - request.vcpus,
-        "used_memory_mib": HOSTS.c.used_memory_mib - request.memory_mib,
-        "used_disk_gib": HOSTS.c.used_disk_gib - request.disk_gib,
-    }
-    session.connection().execute(update(HOSTS).where(HOSTS.c.id == host_id).values(less))
+    added = {"vcpus": request.vcpus, "memory_mib": request.memory_mib, "disk_gib": request.disk_gib}
+    give_room_back(session, host_id, **added)
 
 
 def _sent(connection: Connection, statement: str, rows: Sequence[Values]) -> Sequence[Any]:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Capacity held on hosts for vms, taken by compare-and-swap, for one vm or for many in a few statements.
 
-`hosts.used_*` goes up here and down in store.giving_back, nowhere else, and always together with a row of `claims`
-in the same transaction. The limit of whoever claims is written with it, so that the database itself refuses more.
+`hosts.used_*` goes up in three places, each time together with what holds it: here with a new row of `claims`, in
+`resizing` with a claim that grows, in store.volumes with `volumes.held_gib`. It goes down in store.host_room alone. The
+limit of whoever claims is written with it, so that the database itself refuses more.
 """
 
 from collections.abc import Iterable, Sequence

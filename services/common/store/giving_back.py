@@ -3,11 +3,12 @@
 
 import time
 
-from sqlalchemy import ColumnElement, case, delete, update
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import delete
+from sqlalchemy.orm import Session
 
 from services.common.store.catalogue import AddressLease
-from services.common.store.hosts import Claim, Host
+from services.common.store.host_room import give_room_back
+from services.common.store.hosts import Claim
 from services.common.store.snapshots import forget_all
 from services.common.store.volumes import leave_volumes
 from services.common.store.waiting_for_room import ring_for_room
@@ -37,20 +38,6 @@ def give_up_claim(session: Session, vm_id: str) -> bool:
         .execution_options(synchronize_session=False)
     ).one_or_none()
     if claim is not None:
-        session.execute(
-            update(Host)
-            .where(Host.id == claim.host_id)
-            .values(
-                used_vcpus=_less(Host.used_vcpus, claim.vcpus),
-                used_memory_mib=_less(Host.used_memory_mib, claim.memory_mib),
-                used_disk_gib=_less(Host.used_disk_gib, claim.disk_gib),
-                generation=Host.generation + 1,
-            )
-            .execution_options(synchronize_session=False)
-        )
+        held = {"vcpus": claim.vcpus, "memory_mib": claim.memory_mib, "disk_gib": claim.disk_gib}
+        give_room_back(session, claim.host_id, **held)
     return claim is not None
-
-
-def _less(column: InstrumentedAttribute[int], amount: int) -> ColumnElement[int]:
-    # A broken count must not keep a vm from being deleted: stop at nothing.
-    return case((column > amount, column - amount), else_=0)

@@ -9,7 +9,7 @@ from services.common.store.explanations import Explanation
 
 
 class Host(Base):
-    """A host that runs vms. `used_*` is what claims hold, changed only together with a claim.
+    """A host that runs vms. `used_*` is what claims and volumes hold, changed only together with one of them.
 
     `limit_*` is the most they may add up to by the policy that claimed last, written with its claim (None: nothing was
     ever claimed). Policies differ in overcommit, so no one number holds for all; but whoever raises `used_*` states the

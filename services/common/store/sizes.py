@@ -8,7 +8,8 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from services.common.contracts.sizes import NOTHING, Sizes
-from services.common.store.hosts import Claim, Host
+from services.common.store.host_room import give_room_back
+from services.common.store.hosts import Claim
 from services.common.store.vms import Vm
 from services.common.store.waiting_for_room import ring_for_room
 
@@ -34,12 +35,7 @@ def lower_claim(session: Session, vm_id: str, keep: Sizes) -> None:
         return
     change = {"vcpus": Claim.vcpus - less.vcpus, "memory_mib": Claim.memory_mib - less.memory_mib}
     session.execute(update(Claim).where(Claim.vm_id == vm_id).values(change))
-    used = {
-        "used_vcpus": Host.used_vcpus - less.vcpus,
-        "used_memory_mib": Host.used_memory_mib - less.memory_mib,
-        "generation": Host.generation + 1,
-    }
-    session.execute(update(Host).where(Host.id == claim.host_id).values(used))
+    give_room_back(session, claim.host_id, vcpus=less.vcpus, memory_mib=less.memory_mib)
     ring_for_room(session)
 
 

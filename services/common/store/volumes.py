@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Volumes: disks with a life of their own, and the room they hold on their hosts."""
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, case, func, select, text, update
+from sqlalchemy import ColumnElement, ForeignKey, Index, func, select, text, update
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, Session, mapped_column
 
 from services.common.contracts.commands import VolumePlan
 from services.common.contracts.states import VOLUME_MOVES, VolumeState, moved
 from services.common.store.base import Base, Id, Key, Name, Word
+from services.common.store.host_room import give_room_back
 from services.common.store.hosts import Host
 from services.common.store.waiting_for_room import ring_for_room
 
@@ -61,7 +62,7 @@ def hold_room(session: Session, volume: Volume, gib: int) -> bool:
     """Have the volume hold this much of its host's disk; False (and nothing done) where there isn't the room."""
     more = gib - volume.held_gib
     if more < 0:
-        _give_back(session, volume.host_id, -more)
+        give_room_back(session, volume.host_id, disk_gib=-more)
         ring_for_room(session)
     elif more and not _take(session, volume.host_id, more):
         return False
@@ -106,12 +107,6 @@ def _take(session: Session, host_id: str, gib: int) -> bool:
     roomy = update(Host).where(Host.id == host_id, Host.used_disk_gib + gib <= _limit()).returning(Host.id)
     values = {"used_disk_gib": Host.used_disk_gib + gib, "generation": Host.generation + 1}
     return session.execute(roomy.values(values).execution_options(synchronize_session=False)).first() is not None
-
-
-def _give_back(session: Session, host_id: str, gib: int) -> None:
-    less = case((Host.used_disk_gib > gib, Host.used_disk_gib - gib), else_=0)
-    change = update(Host).where(Host.id == host_id).values(used_disk_gib=less, generation=Host.generation + 1)
-    session.execute(change.execution_options(synchronize_session=False))
 
 
 def _limit() -> ColumnElement[int]:
