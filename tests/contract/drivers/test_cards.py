@@ -10,19 +10,13 @@ from services.common.contracts.vm import nic_mac
 from services.hostagent.drivers.base import Capability, Owner, Power
 from services.hostagent.drivers.libvirt import plugging
 from tests.contract.drivers.conftest import Bench
+from tests.contract.drivers.refusing import GUARDED, needs
 from tests.contract.drivers.test_driver_contract import deployed
 from tests.support.hypervisor import PLATFORM, a_vm, artifact, as_file, network, plan, seed_iso
 from tests.support.missing import missing
 
 
-@pytest.fixture(autouse=True)
-def able(bench: Bench) -> None:
-    if Capability.NIC_ATTACH not in bench.driver.capabilities:
-        with pytest.raises(HostFailed, match="can't attach cards"):
-            bench.driver.attach_nic(new_id(), NicPlan("52:54:00:00:00:01", network()))
-        pytest.skip("this driver declares no cards, and says so")
-
-
+@needs(Capability.NIC_ATTACH)
 def test_cards_are_plugged_in_and_out_of_a_vm_that_is_off_each_twice(bench: Bench) -> None:
     vm = deployed(bench)
     cards = [NicPlan(nic_mac(vm, n), network()) for n in (1, 2)]
@@ -33,6 +27,7 @@ def test_cards_are_plugged_in_and_out_of_a_vm_that_is_off_each_twice(bench: Benc
     bench.driver.start(vm)
 
 
+@needs(Capability.NIC_HOT)
 def test_several_cards_are_plugged_into_a_vm_that_runs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     vm = deployed(bench)
     bench.driver.start(vm)
@@ -49,28 +44,28 @@ def test_several_cards_are_plugged_into_a_vm_that_runs(bench: Bench, monkeypatch
         bench.driver.detach_nic(vm, card.mac)
 
 
+@needs(Capability.NIC_ATTACH)
 def test_no_card_is_plugged_into_what_is_not_there(bench: Bench) -> None:
     with pytest.raises(HostFailed, match="not on this host"):
         bench.driver.attach_nic(new_id(), NicPlan("52:54:00:00:00:01", network()))
     bench.driver.detach_nic(new_id(), "52:54:00:00:00:01")
 
 
+@needs(Capability.ANTI_SPOOF)
 def test_a_guest_may_be_held_to_its_own_addresses(bench: Bench) -> None:
-    if Capability.ANTI_SPOOF not in bench.driver.capabilities | bench.driver.by_host:
-        pytest.skip(f"{bench.driver.name} holds no guest to its addresses, and says so")
     if Capability.ANTI_SPOOF not in bench.driver.facts().capabilities:
         missing("libvirt's filter clean-traffic; install: apt-get install libvirt-daemon-config-nwfilter")
-    guarded = network("guarded", anti_spoof=True, cidr="10.79.0.0/24", gateway="10.79.0.1", dhcp_start="", dhcp_end="")
     vm = a_vm()
-    bench.driver.ensure_network(guarded)
-    cards = [NicPlan(nic_mac(vm, 0), guarded, addresses=("10.79.0.9",)), NicPlan(nic_mac(vm, 1), guarded, stacked=True)]
+    bench.driver.ensure_network(GUARDED)
+    cards = [NicPlan(nic_mac(vm, 0), GUARDED, addresses=("10.79.0.9",)), NicPlan(nic_mac(vm, 1), GUARDED, stacked=True)]
     bench.driver.deploy(plan(vm, nics=tuple(cards)), Owner(PLATFORM, vm, 1), {})
     bench.driver.start(vm)
-    bench.driver.attach_nic(vm, NicPlan(nic_mac(vm, 2), guarded))
+    bench.driver.attach_nic(vm, NicPlan(nic_mac(vm, 2), GUARDED))
     assert bench.driver.power(vm) == Power.ON
 
 
 @pytest.mark.parametrize("running", [False, True])
+@needs(Capability.NIC_ATTACH)
 def test_another_seed_takes_the_place_of_the_first(bench: Bench, running: bool) -> None:
     vm = a_vm()
     first, second = seed_iso(), seed_iso({"version": 2, "ethernets": {}})

@@ -6,6 +6,7 @@ import pytest
 from services.common.contracts.errors import HostFailed
 from services.hostagent.drivers.base import Capability, Owner, Power
 from tests.contract.drivers.conftest import Bench
+from tests.contract.drivers.refusing import needs
 from tests.support.hypervisor import PLATFORM, a_vm, network, plan
 from tests.support.waiting import until
 
@@ -18,16 +19,8 @@ def running(bench: Bench) -> str:
     return vm
 
 
-def needs(bench: Bench, capability: str) -> None:
-    """The rest is for drivers that can; the others say that they can't."""
-    if capability not in bench.driver.capabilities:
-        with pytest.raises(HostFailed, match="can't"):
-            getattr(bench.driver, capability)(a_vm())
-        pytest.skip(f"{bench.driver.name} has no {capability}, and says so")
-
-
+@needs(Capability.SUSPEND)
 def test_suspending_and_resuming_twice_is_as_once_and_is_seen(bench: Bench) -> None:
-    needs(bench, Capability.SUSPEND)
     vm = running(bench)
     for _ in range(2):
         bench.driver.suspend(vm)
@@ -40,8 +33,8 @@ def test_suspending_and_resuming_twice_is_as_once_and_is_seen(bench: Bench) -> N
     until(lambda: bench.seen[-1] == (vm, Power.ON), 5, "it is seen to go on")
 
 
+@needs(Capability.SUSPEND)
 def test_a_suspended_vm_is_started_again_and_ended_like_any_other(bench: Bench) -> None:
-    needs(bench, Capability.SUSPEND)
     vm = running(bench)
     bench.driver.suspend(vm)
     bench.driver.start(vm)
@@ -54,8 +47,8 @@ def test_a_suspended_vm_is_started_again_and_ended_like_any_other(bench: Bench) 
             verb(vm)
 
 
+@needs(Capability.RESET)
 def test_a_reset_vm_still_runs_and_one_that_is_off_is_refused(bench: Bench) -> None:
-    needs(bench, Capability.RESET)
     vm = running(bench)
     bench.driver.reset(vm)
     assert bench.driver.power(vm) == Power.ON

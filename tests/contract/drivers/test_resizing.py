@@ -7,22 +7,20 @@ from services.common.contracts.errors import HostFailed
 from services.common.contracts.sizes import Sizes
 from services.hostagent.drivers.base import Capability, Owner, Power
 from tests.contract.drivers.conftest import Bench
+from tests.contract.drivers.refusing import needs
 from tests.support.hypervisor import PLATFORM, a_vm, network, plan
 
 SMALL, LARGE = Sizes(1, 64), Sizes(2, 96)
 
 
 def deployed(bench: Bench) -> str:
-    if Capability.RESIZE_OFF not in bench.driver.capabilities:
-        with pytest.raises(HostFailed, match="can't resize"):
-            bench.driver.resize(a_vm(), SMALL)
-        pytest.skip(f"{bench.driver.name} can't resize, and says so")
     vm = a_vm()
     bench.driver.ensure_network(network())
     bench.driver.deploy(plan(vm), Owner(PLATFORM, vm, 1), {})
     return vm
 
 
+@needs(Capability.RESIZE_OFF)
 def test_a_vm_that_is_off_has_its_new_sizes_at_once_and_twice_is_as_once(bench: Bench) -> None:
     vm = deployed(bench)
     for sizes in (LARGE, LARGE, SMALL):
@@ -31,6 +29,7 @@ def test_a_vm_that_is_off_has_its_new_sizes_at_once_and_twice_is_as_once(bench: 
     assert [(item.vm, item.fence) for item in bench.driver.inventory()] == [(vm, 1)]
 
 
+@needs(Capability.RESIZE_OFF)
 def test_a_vm_that_runs_has_what_its_driver_adds_at_once_and_the_rest_when_it_was_off(bench: Bench) -> None:
     vm = deployed(bench)
     bench.driver.start(vm)
@@ -49,6 +48,7 @@ def test_a_vm_that_runs_has_what_its_driver_adds_at_once_and_the_rest_when_it_wa
     assert bench.driver.resize(vm, SMALL) == LARGE
 
 
+@needs(Capability.RESIZE_OFF)
 def test_what_is_not_there_is_not_resized(bench: Bench) -> None:
     deployed(bench)
     with pytest.raises(HostFailed, match="not on this host"):

@@ -8,21 +8,18 @@ from services.common.contracts.errors import HostFailed
 from services.common.contracts.sizes import Sizes
 from services.hostagent.drivers.base import Capability, Owner, Power
 from tests.contract.drivers.conftest import Bench
+from tests.contract.drivers.refusing import needs
 from tests.support.hypervisor import PLATFORM, a_vm, network, plan
 
 
-def deployed(bench: Bench, capability: str = Capability.SNAPSHOT) -> str:
-    if capability not in bench.driver.capabilities:
-        if capability == Capability.SNAPSHOT:
-            with pytest.raises(HostFailed, match="can't take snapshots"):
-                bench.driver.take_snapshot(a_vm(), SnapshotPlan(a_vm()))
-        pytest.skip(f"{bench.driver.name} has no {capability}")
+def deployed(bench: Bench) -> str:
     vm = a_vm()
     bench.driver.ensure_network(network())
     bench.driver.deploy(plan(vm), Owner(PLATFORM, vm, 1), {})
     return vm
 
 
+@needs(Capability.SNAPSHOT)
 def test_a_snapshot_of_a_vm_that_is_off_is_taken_once_and_gone_back_to(bench: Bench) -> None:
     vm = deployed(bench)
     first, second = SnapshotPlan(a_vm()), SnapshotPlan(a_vm())
@@ -42,8 +39,9 @@ def test_a_snapshot_of_a_vm_that_is_off_is_taken_once_and_gone_back_to(bench: Be
     assert bench.driver.power(vm) == Power.ON
 
 
+@needs(Capability.SNAPSHOT_MEMORY)
 def test_a_snapshot_with_memory_goes_on_where_the_vm_was(bench: Bench) -> None:
-    vm = deployed(bench, Capability.SNAPSHOT_MEMORY)
+    vm = deployed(bench)
     bench.driver.start(vm)
     kept = SnapshotPlan(a_vm(), memory=True)
     for _ in range(2):
@@ -59,6 +57,7 @@ def test_a_snapshot_with_memory_goes_on_where_the_vm_was(bench: Bench) -> None:
     assert bench.driver.inventory() == []
 
 
+@needs(Capability.SNAPSHOT)
 def test_a_snapshot_that_never_was_is_not_gone_back_to_and_its_removal_is_fine(bench: Bench) -> None:
     vm, absent = deployed(bench), SnapshotPlan(a_vm())
     with pytest.raises(HostFailed, match="has no snapshot"):

@@ -10,6 +10,7 @@ from services.common.contracts.errors import HostFailed
 from services.common.contracts.ids import new_id
 from services.hostagent.drivers.base import Capability
 from tests.contract.drivers.conftest import Bench
+from tests.contract.drivers.refusing import needs
 from tests.contract.drivers.test_driver_contract import deployed
 
 
@@ -17,16 +18,9 @@ def a_volume(size_gib: int = 2) -> VolumePlan:
     return VolumePlan(new_id(), size_gib)
 
 
-@pytest.fixture(autouse=True)
-def able(bench: Bench) -> None:
-    declared = {Capability.VOLUME_ATTACH, Capability.VOLUME_HOT, Capability.VOLUME_GROW} & bench.driver.capabilities
-    if not declared:
-        with pytest.raises(HostFailed, match="can't attach volumes"):
-            bench.driver.attach_volume(new_id(), a_volume())
-        pytest.skip("this driver declares no volumes, and says so")
-
-
 @pytest.mark.parametrize("running", [False, True])
+@needs(Capability.VOLUME_ATTACH)
+@needs(Capability.VOLUME_GROW)
 def test_a_volume_is_plugged_in_grown_and_taken_off_each_twice(bench: Bench, running: bool) -> None:
     vm, volume = deployed(bench), a_volume()
     if running:
@@ -45,6 +39,7 @@ def test_a_volume_is_plugged_in_grown_and_taken_off_each_twice(bench: Bench, run
         bench.driver.drop_volume(volume.id)
 
 
+@needs(Capability.VOLUME_ATTACH)
 def test_what_is_anothers_stays_anothers_until_it_is_taken_off(bench: Bench) -> None:
     one, other, volume = deployed(bench, "one"), deployed(bench, "other"), a_volume()
     bench.driver.attach_volume(one, volume)
@@ -57,6 +52,7 @@ def test_what_is_anothers_stays_anothers_until_it_is_taken_off(bench: Bench) -> 
     bench.driver.attach_volume(other, volume)
 
 
+@needs(Capability.VOLUME_ATTACH)
 def test_a_volume_outlives_its_vm_unless_it_is_dropped(bench: Bench) -> None:
     vm, volume = deployed(bench), a_volume()
     bench.driver.attach_volume(vm, volume)
@@ -68,6 +64,7 @@ def test_a_volume_outlives_its_vm_unless_it_is_dropped(bench: Bench) -> None:
     assert not list((bench.directory / "volumes").glob("*.qcow2"))
 
 
+@needs(Capability.VOLUME_ATTACH)
 def test_no_volume_is_plugged_into_what_is_not_there(bench: Bench) -> None:
     with pytest.raises(HostFailed, match="not on this host"):
         bench.driver.attach_volume(new_id(), a_volume())

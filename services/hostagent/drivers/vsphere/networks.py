@@ -8,6 +8,7 @@ from pyVmomi import vim
 
 from services.common.contracts.errors import HostFailed
 from services.common.contracts.network import NetworkPlan
+from services.hostagent.drivers.base import unsupported
 from services.hostagent.drivers.vsphere.collector import Found, of, retrieve
 from services.hostagent.drivers.vsphere.places import Place
 from services.hostagent.drivers.vsphere.session import Seat
@@ -23,8 +24,14 @@ class Networks:
         self._known: dict[str, Any] = {}
 
     def backing(self, seat: Seat, place: Place, plan: NetworkPlan) -> Any:
-        """The plug's other end; HostFailed, naming the port groups there are, when none has the network's name."""
+        """The plug's other end.
+
+        HostFailed, naming the port groups there are, when none has the network's name; and for a network that no port
+        group of itself is.
+        """
         name = port_group(plan)
+        if plan.needs:  # a guest that isn't held to its addresses must not look as if it were
+            raise unsupported("vsphere", f"have networks with {' and '.join(plan.needs)}")
         with self._lock:
             if name not in self._known:
                 self._known = _backings(seat, place)
