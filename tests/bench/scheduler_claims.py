@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Durable claims: `python -m tests.bench.scheduler_claims [--json]`; PostgreSQL with synchronous commit, real RabbitMQ.
 
-durable_per_s: decisions and claims a second of several schedulers on 10,000 hosts, in groups. conflict_rate and
+durable_per_s: decisions and claims a second of two schedulers on 10,000 hosts, in groups. conflict_rate and
 overcommitted: eight of them. queue_per_s: bells lie in the broker, the service places all. queue_p99_ms: 300 bells a
-second, from the ring until readers are told.
+second, from the ring until readers are told. Rates and latencies are medians of rounds.
 """
 
 import json
@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import click
@@ -32,6 +33,7 @@ from tests.support.stack import ROOT
 HOSTS = 10_000
 GROUP = 128
 SECONDS = 6.0
+ROUNDS = 3
 
 
 @contextmanager
@@ -112,18 +114,25 @@ def overcommitted(database: Database) -> int:
 
 def claims_figures(server: Postgres) -> dict[str, float]:
     """durable_per_s with as many schedulers as this machine feeds, and what eight do to each other."""
-    database = database_with_hosts(server.create_database("durable"), HOSTS)
-    said = schedulers(database, 2, GROUP, SECONDS)
-    figures = {"durable_per_s": sum(one["claimed"] / one["seconds"] for one in said)}
-    broken = overcommitted(database)
-    database.close()
+    rates, broken = zip(*(_durable(server, f"durable{n}") for n in range(ROUNDS)), strict=True)
+    figures = {"durable_per_s": median(rates)}
     database = database_with_hosts(server.create_database("eight"), HOSTS)
     said = schedulers(database, 8, 32, SECONDS)
     tried = sum(one["claimed"] + one["conflicts"] for one in said)
     figures["conflict_rate"] = sum(one["conflicts"] for one in said) / tried
-    figures["overcommitted"] = broken + overcommitted(database)
+    figures["overcommitted"] = sum(broken) + overcommitted(database)
     database.close()
     return figures
+
+
+def _durable(server: Postgres, name: str) -> tuple[float, int]:
+    """Claims a second of two schedulers on a new installation, and the hosts that are overcommitted then."""
+    database = database_with_hosts(server.create_database(name), HOSTS)
+    try:
+        said = schedulers(database, 2, GROUP, SECONDS)
+        return sum(one["claimed"] / one["seconds"] for one in said), overcommitted(database)
+    finally:
+        database.close()
 
 
 def measure(parts: Sequence[str] = ("claims", "queue")) -> dict[str, float]:
