@@ -25,7 +25,7 @@ status: ## What runs, and where it is reached
 	@test -x $(PY) || { echo "the stack was never set up here; run: make up"; exit 1; }; $(PY) -m deploy.local status
 
 test: bootstrap-test check ## The whole test suite, as CI runs it (PYTEST_ARGS="-k name")
-	$(PY) -m pytest -n 2 $(PYTEST_ARGS)
+	$(PY) -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: bootstrap-test ## Format, lint, types and import rules
 	$(PY) -m ruff check .
