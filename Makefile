@@ -4,7 +4,7 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 export PYTHONPATH := $(CURDIR)
-export PORT PURGE
+export PORT PURGE HYPERVISORS
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up down status test check bench chaos netboot openapi lock bootstrap bootstrap-test
@@ -12,7 +12,7 @@ export PORT PURGE
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: bootstrap ## Set up everything and provision two virtual machines
+demo: bootstrap ## Set up everything and provision two virtual machines (HYPERVISORS=libvirt,vsphere: four, on two kinds of hosts)
 	@$(PY) -m deploy.local demo
 
 up: bootstrap ## Start the stack (PORT=8080 chooses the API's port)

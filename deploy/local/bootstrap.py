@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Brings a bare Debian or Ubuntu to the point where the stack can start: system packages, then a pinned `.venv`.
 
-`python3 deploy/local/bootstrap.py [--test]`. Standard library only. This file parses on Python 3.6, so that an old
-Python gets a sentence and not a traceback. Exit codes: 0 done, 10 Python, 11 platform, 12 no root, 13 disk,
-14 network, 15 apt, 16 virtual environment.
+`python3 deploy/local/bootstrap.py [--test]`; HYPERVISORS may name vsphere. Standard library only. This file parses on
+Python 3.6, so that an old Python gets a sentence and not a traceback. Exit codes: 0 done, 2 wrong HYPERVISORS,
+10 Python, 11 platform, 12 no root, 13 disk, 14 network, 15 apt, 16 virtual environment.
 """
 
 import sys
@@ -36,6 +36,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from deploy.local import hypervisors
 from deploy.local.setup import apt, venv
 from deploy.local.setup.failure import Failure
 
@@ -60,10 +61,18 @@ def check_disk(root: Path, wanted: int) -> None:
             raise Failure(13, text)
 
 
+def asked_hypervisors() -> tuple[str, ...]:
+    """Those the caller names."""
+    try:
+        return hypervisors.asked(os.environ.get(hypervisors.VARIABLE, ""))
+    except hypervisors.WrongHypervisors as error:
+        raise Failure(2, str(error)) from error
+
+
 def run(root: Path, test: bool) -> None:
     """Do what is missing; raises Failure."""
     check_platform()
-    missing = apt.missing(apt.wanted(test))
+    missing = apt.missing(apt.wanted(test, hypervisors.VSPHERE in asked_hypervisors()))
     stale = not venv.is_current(root)
     check_disk(root, 4 * GIB if missing or stale else GIB)
     if missing:

@@ -3,22 +3,25 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from deploy.local import hypervisor, machine_host
+from deploy.local import hypervisor, hypervisors, machine_host, own_agents, shared_lan, vsphere_host, vsphere_side
 from deploy.local.demo_report import report
 from deploy.local.files import secret
 from deploy.local.home import Home
 from deploy.local.processes import servers
+from deploy.local.servers import ServerError
 from deploy.local.settings import Addresses, environment
 from deploy.local.stack import Say, StackError
 
 if TYPE_CHECKING:
     from innkeeper import Client
+    from innkeeper.models.host import Host
     from innkeeper.models.vm import Vm
 
 # The second NIC is static on a network without DHCP: what is asked for is compared with what the guest sees.
@@ -34,11 +37,30 @@ WANTED: tuple[Mapping[str, Any], ...] = (
         ],
     },
 )
+# With two kinds of hosts: where the first of these goes is said, where the second goes the policy decides.
+BESIDE: tuple[Mapping[str, Any], ...] = (
+    {
+        "name": "on-vsphere",
+        "os": "debian-12-image",
+        "flavor": "medium",
+        "hypervisor": "vsphere",
+        "networks": [{"network": shared_lan.NAME, "method": "static", "addresses": ["10.79.0.11/24"]}],
+    },
+    {
+        "name": "anywhere",
+        "os": "debian-12-image",
+        "flavor": "medium",
+        "networks": [{"network": shared_lan.NAME, "method": "static", "addresses": ["10.79.0.12/24"]}],
+    },
+)
 GOOD = ("ready",)
 
 
 def run(home: Home, say: Say) -> None:
-    """Make an administrator, register this machine as a host, provision `mini` and `debian-12`. Raises StackError."""
+    """Make an administrator, register this machine as a host, provision `mini` and `debian-12`. Raises StackError.
+
+    With HYPERVISORS=libvirt,vsphere the simulated vCenter is a host, too, and two more vms are provisioned.
+    """
     from innkeeper import Client, ClientError
 
     begun = time.monotonic()
@@ -54,26 +76,59 @@ def run(home: Home, say: Say) -> None:
             found = hypervisor.recorded(home)
             accel = f", guests on {found.accel.upper()}" if found else ""
             say(f"host {host.name}: {host.vcpus} CPUs, {host.memory_mib} MiB{accel}")
-            vms = provision(client, say)
-    except (ClientError, machine_host.HostNotUp) as error:
+            hosts = [host, *_beside(home, client, say)]
+            vms = provision(client, say, wanted(home, hosts))
+            decided = [*_decisions(client, vms)] if hosts[1:] else []
+    except (ClientError, own_agents.HostNotUp, ServerError) as error:
         raise StackError(f"{error}\nlogs are in {home.root / 'log'}") from error
-    report(home, vms, time.monotonic() - begun)
+    report(home, vms, time.monotonic() - begun, hosts)
+    for line in decided:
+        say(line)
     bad = [f"{vm.name} is {vm.state}" for vm in vms if vm.state not in GOOD]
     if bad:
         raise StackError(f"{'; '.join(bad)}. `inn job list` says why; logs are in {home.root / 'log'}")
 
 
-def provision(client: Client, say: Say) -> list[Vm]:
-    """Both vms as they are in the end; those that are there already are used again."""
+def _beside(home: Home, client: Client, say: Say) -> list[Host]:
+    """The other host, if HYPERVISORS asks for it."""
+    if hypervisors.VSPHERE not in hypervisors.asked(os.environ.get(hypervisors.VARIABLE, "")):
+        return []
+    host = own_agents.ensure(home, client, vsphere_host.agent(home))
+    shared_lan.ensure(home, client)
+    say(f"host {host.name}: a simulated vCenter ({host.vcpus} CPUs, {host.memory_mib} MiB); its guests are simulated")
+    return [host]
+
+
+def wanted(home: Home, hosts: Sequence[Host]) -> tuple[Mapping[str, Any], ...]:
+    """The vms to be made; those of the plain demo say where they go only where there is a choice."""
+    if len(hosts) == 1:
+        return WANTED
+    # A guest on vSphere reports over HTTPS, and trusts whom its vm is told to trust.
+    trusted = {"ca_certificates": [vsphere_side.certificates(home).authority.read_text()]}
+    return (*({**spec, "hypervisor": hosts[0].driver} for spec in WANTED), *({**spec, **trusted} for spec in BESIDE))
+
+
+def _decisions(client: Client, vms: Sequence[Vm]) -> Iterator[str]:
+    """Where each vm went, by which policy, and what the hosts were worth to it."""
+    for vm in vms:
+        decision = client.decisions.latest(vm=vm.id)
+        if decision is not None and decision.explanation is not None:
+            found = decision.explanation
+            scores = ", ".join(f"{found.hosts.get(c.host, c.host)} {c.score:.2f}" for c in found.candidates)
+            yield f"placed {vm.name} by policy {found.policy}: {scores}"
+
+
+def provision(client: Client, say: Say, specs: Sequence[Mapping[str, Any]] = WANTED) -> list[Vm]:
+    """The vms as they are in the end; those that are there already are used again."""
     from innkeeper.cli.live import follow
 
     there = {vm.name: vm for vm in client.vms.list()}
     jobs: dict[str, str] = {}
-    for spec in WANTED:
+    for spec in specs:
         name = str(spec["name"])
         vm = there.get(name)
-        if vm is not None and vm.state == "failed":
-            say(f"{name} had failed: it is made anew")
+        if vm is not None and vm.state in ("failed", "missing"):
+            say(f"{name} {'had failed' if vm.state == 'failed' else 'is missing on its host'}: it is made anew")
             follow(client, [client.vms.delete(vm.id).id])
             vm = None
         if vm is None:
@@ -86,7 +141,7 @@ def provision(client: Client, say: Say) -> list[Vm]:
             say(f"{name} is {vm.state} already")
     if jobs:
         follow(client, list(jobs), jobs)
-    return [client.vms.find(str(spec["name"])) for spec in WANTED]
+    return [client.vms.find(str(spec["name"])) for spec in specs]
 
 
 def create_admin(home: Home) -> None:

@@ -15,19 +15,25 @@ from deploy.local.home import Home
 from deploy.local.settings import Addresses
 
 if TYPE_CHECKING:
+    from innkeeper.models.host import Host
     from innkeeper.models.vm import Vm
 
 
-def report(home: Home, vms: Sequence[Vm], took_s: float) -> None:
-    """Print it."""
+_NUMBERS = {2: "two", 4: "four"}
+
+
+def report(home: Home, vms: Sequence[Vm], took_s: float, hosts: Sequence[Host]) -> None:
+    """Print it; where there are several hosts, each vm's, too."""
+    several = {host.id: f"{host.name} ({host.driver})" for host in hosts} if hosts[1:] else {}
     console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=120)
-    table = Table(title=f"two virtual machines in {took_s:.0f} s", title_justify="left")
-    for column in ("name", "state", "os", "NIC", "asked for", "seen from inside"):
+    number = _NUMBERS.get(len(vms), str(len(vms)))
+    table = Table(title=f"{number} virtual machines in {took_s:.0f} s", title_justify="left")
+    for column in ("name", "state", "os", *(["host"] if several else []), "NIC", "asked for", "seen from inside"):
         table.add_column(column)
     for vm in vms:
         for n, row in enumerate(_links(vm)):
-            head = (vm.name, vm.state, vm.os) if n == 0 else ("", "", "")
-            table.add_row(*head, *row)
+            head = (vm.name, vm.state, vm.os, *([several.get(vm.host, vm.host)] if several else []))
+            table.add_row(*(head if n == 0 else [""] * len(head)), *row)
     console.print(table)
     addresses = Addresses.load(home)
     found = hypervisor.recorded(home)

@@ -64,6 +64,16 @@ class Home:
         return self.root / "agent" / "agent.yaml"
 
     @property
+    def vsphere_agent_config(self) -> Path:
+        """Exists once the simulated vCenter is registered as a host."""
+        return self.root / "agent" / "vsphere.yaml"
+
+    @property
+    def hypervisors_file(self) -> Path:
+        """Which kinds of hypervisors this stack has, where there is more than libvirt."""
+        return self.root / "run" / "hypervisors.json"
+
+    @property
     def api_metrics(self) -> Path:
         """What the API's workers count; emptied by each start of the API."""
         return self.root / "run" / "api-metrics"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from deploy.local import ports
+from deploy.local import hypervisors, ports, vsphere_side
 from deploy.local.home import Home
 from deploy.local.servers import RabbitMQ, Redis, Server
 from deploy.local.settings import METERED, Addresses, environment, flower_environment
@@ -37,6 +37,10 @@ def table(home: Home) -> list[Spec]:
         server.prepare()
     addresses = Addresses.choose(home)
     env = environment(home, addresses, rabbitmq, redis)
+    vsphere = hypervisors.VSPHERE in hypervisors.chosen(home.hypervisors_file)
+    if vsphere:
+        vsphere_side.prepare(home)
+        env = {"INNKEEPER_GUEST_URL": vsphere_side.guest_url(home), **env}
     python = str(home.checkout / ".venv" / "bin" / "python")
     run = partial(_python, home, python, env)
     return [
@@ -47,6 +51,7 @@ def table(home: Home) -> list[Spec]:
         _api(home, python, env, addresses),
         *(_service(home, python, env, addresses, name) for name in SERVICES),
         _flower(home, python, {**env, **flower_environment(home, rabbitmq)}, addresses),
+        *(vsphere_side.specs(home, python, env, _FIRST) if vsphere else ()),
     ]
 
 
@@ -72,6 +77,7 @@ def readiness(home: Home, name: str) -> Callable[[], bool]:
         "api": partial(answers_ok, addresses.api, "/readyz"),
         "flower": partial(ports.answers, addresses.flower),
         **{metered: partial(ports.answers, addresses.metrics[metered]) for metered in METERED},
+        **(vsphere_side.questions(home) if name in vsphere_side.PROCESSES else {}),
     }
     return questions.get(name, lambda: True)
 

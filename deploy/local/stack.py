@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from deploy.local import hypervisor, machine_host
+from deploy.local import hypervisor, hypervisors, machine_host, own_agents, shared_lan, vsphere_host, vsphere_side
 from deploy.local.home import Home
 from deploy.local.pid import end, wait_gone
 from deploy.local.ports import is_free
@@ -34,18 +34,21 @@ def up(home: Home, say: Say) -> None:
     state = State.load(home.state_file)
     if state.running() and state.phase == "running":
         _check_port_unchanged(home)
+        _check_hypervisors_there(home)
         _ensure_hypervisor(home, say)
         say(f"already up: {Addresses.load(home).api_url}")
         return
     if not state.running():
         _end_leftovers(home, say)
         _check_port_free(home)
+        _choose_hypervisors(home, say)
         _spawn(home)
     _ensure_hypervisor(home, say)
     _wait(home, say)
-    agent = State.load(home.state_file).processes.get("hostagent")
-    if machine_host.refresh(home) and agent is not None and agent.pid is not None:
-        end([agent.pid], 10.0)  # the supervisor starts it again, with what is new
+    for own in (machine_host.agent(home), vsphere_host.agent(home)):
+        process = State.load(home.state_file).processes.get(own.process)
+        if process is not None and own_agents.refresh(home, own) and process.pid is not None:
+            end([process.pid], 10.0)  # the supervisor starts it again, with what is new
 
 
 def down(home: Home, purge: bool, say: Say) -> None:
@@ -59,6 +62,8 @@ def down(home: Home, purge: bool, say: Say) -> None:
         end([state.supervisor], 60.0)
     _end_leftovers(home, say)
     try:
+        if purge:
+            shared_lan.remove(home)
         ended = hypervisor.release(home, purge)
     except ServerError as error:
         raise StackError(str(error)) from error
@@ -68,6 +73,26 @@ def down(home: Home, purge: bool, say: Say) -> None:
         _remove(home)
         say(f"removed {home.root}")
     say("down")
+
+
+def _choose_hypervisors(home: Home, say: Say) -> None:
+    try:
+        if hypervisors.VSPHERE in hypervisors.choose(home.hypervisors_file, os.environ.get(hypervisors.VARIABLE, "")):
+            say("vSphere: a simulated vCenter with simulated guests (building the simulator takes a minute, once)")
+            vsphere_side.vcsim(home).build()
+    except (hypervisors.WrongHypervisors, ServerError) as error:
+        raise StackError(str(error)) from error
+
+
+def _check_hypervisors_there(home: Home) -> None:
+    try:
+        asked = hypervisors.asked(os.environ.get(hypervisors.VARIABLE, ""))
+    except hypervisors.WrongHypervisors as error:
+        raise StackError(str(error)) from error
+    there = hypervisors.chosen(home.hypervisors_file)
+    if set(asked) - set(there):
+        text = f"the stack runs with {', '.join(there)} alone; to add: make down, then the same again"
+        raise StackError(text)
 
 
 def _spawn(home: Home) -> None:

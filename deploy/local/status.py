@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from deploy.local import hypervisor
+from deploy.local import hypervisor, hypervisors, vsphere_side
 from deploy.local.home import Home
 from deploy.local.pid import Pid, family
 from deploy.local.processes import readiness
@@ -43,7 +43,8 @@ def _healthy(home: Home, name: str, process: Process) -> bool:
 
 
 def _waits_for_host(home: Home, name: str) -> bool:
-    return name == "hostagent" and not home.agent_config.exists()
+    config = {"hostagent": home.agent_config, vsphere_side.AGENT: home.vsphere_agent_config}.get(name)
+    return config is not None and not config.exists()
 
 
 def _processes(state: State, healthy: dict[str, bool], home: Home) -> Table:
@@ -57,7 +58,8 @@ def _processes(state: State, healthy: dict[str, bool], home: Home) -> Table:
         if process.state == "done":
             health = "[green]done[/]"
         elif _waits_for_host(home, name):
-            health = "waits until this machine is registered as a host"
+            what = "this machine" if name == "hostagent" else "the simulated vCenter"
+            health = f"waits until {what} is registered as a host"
         table.add_row(name, *_figures(process.pid, process.port), str(process.restarts), health)
     for pid in hypervisor.private(home).pids():
         table.add_row(_program(pid), *_figures(pid, None, alone=True), "", "[green]ok[/]")
@@ -94,6 +96,9 @@ def _addresses(home: Home) -> dict[str, str]:
         rows["libvirt"] = found.uri
         rows["virsh"] = f"virsh -c '{found.uri}' list"
         rows["guests on"] = f"{found.accel.upper()}: {found.accel_reason}"
+    if hypervisors.VSPHERE in hypervisors.chosen(home.hypervisors_file):
+        rows["vCenter (simulated)"] = f"{vsphere_side.vcsim(home).url}, its guests are simulated, too"
+        rows["guests report to"] = vsphere_side.guest_url(home)
     rows["logs"] = str(home.root / "log")
     return rows
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deploy.local.setup.failure import Failure
-from deploy.local.setup.packages import STACK, TESTS, Package
+from deploy.local.setup.packages import SIMULATOR, STACK, TESTS, Package
 
 _POLICY = Path("/usr/sbin/policy-rc.d")
 _NO_CLUSTER = Path("/etc/postgresql-common/createcluster.d/innkeeper.conf")
@@ -19,9 +19,9 @@ _STILL = {_POLICY: ("#!/bin/sh\nexit 101\n", "755"), _NO_CLUSTER: ("create_main_
 _OURS = re.compile(r"^(rabbitmq-server|epmd|redis|valkey|libvirt|virt(log|lock|qemu|network|storage)d|postgresql)")
 
 
-def wanted(test: bool) -> list[Package]:
-    """The packages of the stack, with `test` those of the test suite too."""
-    return STACK + TESTS if test else STACK
+def wanted(test: bool, vsphere: bool = False) -> list[Package]:
+    """The packages of the stack, with `vsphere` those of the simulated vCenter, with `test` all of the suite's too."""
+    return [*STACK, *(SIMULATOR if test or vsphere else ()), *(TESTS if test else ())]
 
 
 def missing(packages: list[Package]) -> list[Package]:

@@ -51,6 +51,11 @@ STACK = [
     Package(("ca-certificates",), "to check downloads"),
 ]
 
+SIMULATOR = [
+    Package(("golang-go",), "builds the vCenter simulator"),
+    Package(("golang-github-vmware-govmomi-dev",), "a vCenter simulator as a library"),
+]
+
 TESTS = [
     Package(("postgresql",), "the production database; no cluster of the machine's own is made"),
     Package(("git",), "the tests of the house itself"),
@@ -58,7 +63,5 @@ TESTS = [
     Package(("genisoimage",), "media with a UDF file system, as Windows's are"),
     Package(("ipmitool",), "hosts' controllers by IPMI; hosts and workers that use these need it, too"),
     Package(("openipmi",), "ipmi_sim, a controller for the tests of IPMI"),
-    Package(("golang-go",), "builds the vCenter simulator"),
-    Package(("golang-github-vmware-govmomi-dev",), "a vCenter simulator as a library"),
     Package(("libxml2-utils",), "xmllint, by which virt-xml-validate judges definitions of vms"),
 ]

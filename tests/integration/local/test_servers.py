@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,14 +15,25 @@ import pytest
 import redis
 
 from deploy.local.servers import Postgres, RabbitMQ, Redis, Server
+from deploy.local.servers.certificates import kept_certificates
+from deploy.local.servers.vcsim import Vcsim
+from tests.support.vcsim.running import CACHE
 from tests.support.waiting import until
 
 Start = Callable[[Server], Server]
-ALL = [Redis, Postgres, RabbitMQ]
+
+
+def _vcsim(directory: Path) -> Server:
+    return Vcsim(directory, kept_certificates(directory.with_name("tls"), time.time()), CACHE)
+
+
+ALL: list[Callable[[Path], Server]] = [Redis, Postgres, RabbitMQ, _vcsim]
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_a_server_comes_back_after_a_kill_on_the_same_url(kind: type[Server], tmp_path: Path, start: Start) -> None:
+def test_a_server_comes_back_after_a_kill_on_the_same_url(
+    kind: Callable[[Path], Server], tmp_path: Path, start: Start
+) -> None:
     server = start(kind(tmp_path / "server"))
     url, before = server.url, server.pids()
     server.kill()
@@ -34,7 +46,7 @@ def test_a_server_comes_back_after_a_kill_on_the_same_url(kind: type[Server], tm
 
 @pytest.mark.parametrize("kind", ALL)
 def test_another_object_on_the_same_directory_sees_and_stops_it(
-    kind: type[Server], tmp_path: Path, start: Start
+    kind: Callable[[Path], Server], tmp_path: Path, start: Start
 ) -> None:
     first = start(kind(tmp_path / "server"))
     second = kind(tmp_path / "server")
@@ -49,7 +61,7 @@ def test_another_object_on_the_same_directory_sees_and_stops_it(
 
 @pytest.mark.parametrize("kind", ALL)
 def test_a_wiped_server_starts_empty_with_the_same_credentials(
-    kind: type[Server], tmp_path: Path, start: Start
+    kind: Callable[[Path], Server], tmp_path: Path, start: Start
 ) -> None:
     server = start(kind(tmp_path / "server"))
     url = server.url
@@ -60,7 +72,7 @@ def test_a_wiped_server_starts_empty_with_the_same_credentials(
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_no_secret_is_on_a_command_line(kind: type[Server], tmp_path: Path, start: Start) -> None:
+def test_no_secret_is_on_a_command_line(kind: Callable[[Path], Server], tmp_path: Path, start: Start) -> None:
     server = start(kind(tmp_path / "server"))
     password = (tmp_path / "server" / "password").read_text().strip()
     for pid in server.pids():

@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """A simulator that runs for as long as its block, and what an agent's configuration says of it."""
 
+import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.local.servers.certificates import Certificates, make_certificates
+from deploy.local.servers.vcsim.building import built
+from tests.support.missing import servers_needed
 from tests.support.scratch import short_directory
-from tests.support.vcsim.building import built
-from tests.support.vcsim.certificates import Certificates, make_certificates
 
 USER, PASSWORD = "administrator@vsphere.local", "correct horse"
 DATASTORE, STANDARD, DISTRIBUTED = "LocalDS_0", "VM Network", "DC0_DVPG0"  # what is there from the beginning
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "innkeeper-tests"
 _END_S = 30
 
 
@@ -57,7 +60,8 @@ class Vcsim:
 @contextmanager
 def vcsim(*flags: str) -> Iterator[Vcsim]:
     """One with these flags (see main.go), on a free port."""
-    program = built()
+    with servers_needed():
+        program = built(CACHE)
     with short_directory() as directory:
         made = make_certificates(directory)
         command = [str(program), "-certificate", str(made.certificate), "-key", str(made.key), *flags]

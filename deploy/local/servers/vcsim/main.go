@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // A vCenter of govmomi's simulator on a loopback port, over TLS. Its first line is its address. It ends when its
-// standard input does: with whoever started it, however that one ends.
+// standard input does: with whoever started it, however that one ends; with -until-signal, by SIGTERM or SIGINT alone.
 package main
 
 import (
@@ -13,6 +13,8 @@ import (
 	"log"
 	"net/url"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/vmware/govmomi/simulator"
 )
@@ -28,6 +30,7 @@ func main() {
 	address := flag.String("address", "127.0.0.1:0", "where to listen")
 	slow := flag.String("slow", "", "a method that takes ...")
 	by := flag.Int("by", 0, "... so many milliseconds longer")
+	signalled := flag.Bool("until-signal", false, "run until a signal, whatever becomes of standard input")
 	flag.Parse()
 	if *esx {
 		model = simulator.ESX()
@@ -45,7 +48,17 @@ func main() {
 	model.Service.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
 	server := model.Service.NewServer()
 	fmt.Println("https://" + server.URL.Host)
-	_, _ = io.Copy(ioutil.Discard, os.Stdin)
+	wait(*signalled)
 	server.Close()
 	model.Remove()
+}
+
+func wait(signalled bool) {
+	if !signalled {
+		_, _ = io.Copy(ioutil.Discard, os.Stdin)
+		return
+	}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	<-signals
 }

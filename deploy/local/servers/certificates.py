@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A certificate authority for one test, and a server's certificate for 127.0.0.1 signed by it."""
+"""A certificate authority of one directory, and a server's certificate for 127.0.0.1 signed by it."""
+
+from __future__ import annotations
 
 import datetime
 import ipaddress
@@ -13,6 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 _DAY = datetime.timedelta(days=1)
+_DAYS = 825  # the most that every client takes
+_FRESH_S = 30 * 86400.0
+_AUTHORITY, _CERTIFICATE, _KEY = "ca.pem", "server.pem", "server.key"
 
 
 @dataclass(frozen=True)
@@ -25,10 +30,24 @@ class Certificates:
     thumbprint: str
 
 
+def kept_certificates(directory: Path, now: float) -> Certificates:
+    """Those of that directory, made anew where there are none or they won't hold another month."""
+    directory.mkdir(parents=True, exist_ok=True)
+    directory.chmod(0o700)
+    authority, certificate, key = (directory / name for name in (_AUTHORITY, _CERTIFICATE, _KEY))
+    if not (authority.exists() and certificate.exists() and key.exists()):
+        return make_certificates(directory)
+    found = x509.load_pem_x509_certificate(certificate.read_bytes())
+    if found.not_valid_after_utc.timestamp() < now + _FRESH_S:
+        return make_certificates(directory)
+    thumbprint = sha256(found.public_bytes(serialization.Encoding.DER)).hexdigest()
+    return Certificates(authority, certificate, key, thumbprint)
+
+
 def make_certificates(directory: Path) -> Certificates:
-    """Fresh ones in that directory."""
+    """Fresh ones in that directory; the authority's key is kept nowhere, so that it signs nothing else."""
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    ca_name, name = _name("a test's authority"), _name("127.0.0.1")
+    ca_name, name = _name("Innkeeper local authority"), _name("127.0.0.1")
     ca = _begun(ca_name, ca_name, ca_key).add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     # Python 3.13 insists on key usages and key identifiers where they belong.
     usage = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
@@ -39,9 +58,9 @@ def make_certificates(directory: Path) -> Certificates:
     begun = _begun(name, ca_name, key).add_extension(there, critical=False).add_extension(above, critical=False)
     certificate = begun.sign(ca_key, hashes.SHA256())
     return Certificates(
-        _written(directory / "ca.pem", authority.public_bytes(serialization.Encoding.PEM)),
-        _written(directory / "server.pem", certificate.public_bytes(serialization.Encoding.PEM)),
-        _written(directory / "server.key", _pem(key)),
+        _written(directory / _AUTHORITY, authority.public_bytes(serialization.Encoding.PEM)),
+        _written(directory / _CERTIFICATE, certificate.public_bytes(serialization.Encoding.PEM)),
+        _written(directory / _KEY, _pem(key)),
         sha256(certificate.public_bytes(serialization.Encoding.DER)).hexdigest(),
     )
 
@@ -50,7 +69,7 @@ def _begun(name: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) 
     now = datetime.datetime.now(datetime.UTC)
     begun = x509.CertificateBuilder().subject_name(name).issuer_name(issuer).public_key(key.public_key())
     begun = begun.serial_number(x509.random_serial_number())
-    return begun.not_valid_before(now - _DAY).not_valid_after(now + _DAY)
+    return begun.not_valid_before(now - _DAY).not_valid_after(now + _DAYS * _DAY)
 
 
 def _name(text: str) -> x509.Name:
@@ -63,5 +82,7 @@ def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 
 def _written(path: Path, data: bytes) -> Path:
+    path.unlink(missing_ok=True)
+    path.touch(0o600)
     path.write_bytes(data)
     return path
