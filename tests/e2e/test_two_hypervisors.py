@@ -13,7 +13,7 @@ import httpx
 import pytest
 from pyVmomi import vim
 
-from services.common.contracts.vm import hypervisor_uuid
+from services.common.contracts.vm import hypervisor_name, hypervisor_uuid
 from services.common.store.database import Database
 from services.common.store.guests import token_row
 from services.common.store.together import write_together
@@ -111,5 +111,41 @@ def test_the_same_verbs_on_both_and_nothing_is_left(stack: Stack, vcenter: Vcsim
     for vm in (on_vsphere, on_fake):
         gone(stack, vm["id"])
     assert powers(administrator, on_vsphere) == []
+    assert orphans(stack) == []
+    administrator.close()
+
+
+def settled(stack: Stack, vm: dict[str, Any], remedy: str) -> dict[str, Any]:
+    """What the platform answered, its job over."""
+    answer = stack.http.post(f"/v1/vms/{vm['id']}/drift:{remedy}")
+    assert answer.is_success, answer.text
+    told: dict[str, Any] = answer.json()
+    if told.get("job"):
+        told["job"] = stack.finish(told["job"]["id"])
+        assert told["job"]["state"] == "succeeded", told
+    return told
+
+
+def test_what_is_done_in_vcenter_is_shown_and_repaired_adopted_or_forgotten(stack: Stack, vcenter: Vcsim) -> None:
+    administrator = Administrator(vcenter)
+    vm = installed(stack, "never-boots-d", "vsphere", "10.90.0.13/24")
+    theirs = administrator.named(vim.VirtualMachine, hypervisor_name(vm["id"], vm["name"]))
+
+    def becomes(state: str) -> None:
+        until(lambda: stack.vm(vm["id"])["state"] == state, 5, f"the vm is shown {state}")
+
+    administrator.run(theirs.SuspendVM_Task())
+    becomes("suspended")
+    assert settled(stack, vm, "repair")["job"]["kind"] == "vm.resume"
+    assert (stack.vm(vm["id"])["state"], powers(administrator, vm)) == ("ready", ["poweredOn"])
+    administrator.run(theirs.PowerOffVM_Task())
+    becomes("stopped")
+    assert stack.vm(vm["id"])["drift"]
+    settled(stack, vm, "adopt")
+    assert (stack.vm(vm["id"])["state"], stack.vm(vm["id"])["drift"]) == ("stopped", None)
+    administrator.run(theirs.Destroy_Task())
+    becomes("missing")
+    settled(stack, vm, "forget")
+    assert stack.http.get(f"/v1/vms/{vm['id']}").status_code == 404
     assert orphans(stack) == []
     administrator.close()
