@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from deploy.local import hypervisor, hypervisors, machine_host, own_agents, shared_lan, vsphere_host, vsphere_side
+from deploy.local import hypervisor, hypervisors, machine_host, own_agents, shared_lan, vsphere_host
 from deploy.local.demo_report import report
 from deploy.local.files import secret
 from deploy.local.home import Home
@@ -77,7 +77,7 @@ def run(home: Home, say: Say) -> None:
             accel = f", guests on {found.accel.upper()}" if found else ""
             say(f"host {host.name}: {host.vcpus} CPUs, {host.memory_mib} MiB{accel}")
             hosts = [host, *_beside(home, client, say)]
-            vms = provision(client, say, wanted(home, hosts))
+            vms = provision(client, say, wanted(hosts))
             decided = [*_decisions(client, vms)] if hosts[1:] else []
     except (ClientError, own_agents.HostNotUp, ServerError) as error:
         raise StackError(f"{error}\nlogs are in {home.root / 'log'}") from error
@@ -99,13 +99,11 @@ def _beside(home: Home, client: Client, say: Say) -> list[Host]:
     return [host]
 
 
-def wanted(home: Home, hosts: Sequence[Host]) -> tuple[Mapping[str, Any], ...]:
+def wanted(hosts: Sequence[Host]) -> tuple[Mapping[str, Any], ...]:
     """The vms to be made; those of the plain demo say where they go only where there is a choice."""
     if len(hosts) == 1:
         return WANTED
-    # A guest on vSphere reports over HTTPS, and trusts whom its vm is told to trust.
-    trusted = {"ca_certificates": [vsphere_side.certificates(home).authority.read_text()]}
-    return (*({**spec, "hypervisor": hosts[0].driver} for spec in WANTED), *({**spec, **trusted} for spec in BESIDE))
+    return (*({**spec, "hypervisor": hosts[0].driver} for spec in WANTED), *BESIDE)
 
 
 def _decisions(client: Client, vms: Sequence[Vm]) -> Iterator[str]:

@@ -50,7 +50,8 @@ def prepare(home: Home) -> None:
     simulator = vcsim(home)
     ports.reserve(_ports_file(home), (DOOR, AGENT))
     simulator.prepare()
-    write_json(_players_file(home), {"vsphere": dict(simulator.settings), "lan": LAN_CIDR})
+    authority = str(certificates(home).authority)
+    write_json(_players_file(home), {"vsphere": dict(simulator.settings), "lan": LAN_CIDR, "authority": authority})
 
 
 def specs(home: Home, python: str, env: Mapping[str, str], first: tuple[str, ...]) -> list[Spec]:

@@ -2,5 +2,5 @@
 """Simulated guests: who stands in for the systems inside of the simulated vCenter's vms, where nothing ever boots.
 
 They are no guests. They read the installation image that was really put on the vm's datastore, as its firmware would,
-and tell the api, with the token and over the trust that are in it, what an installer and the guest agent would tell.
+and tell the api, with the token that is in it, what an installer and the guest agent would tell.
 """

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`python -m deploy.local.simulated_guests SETTINGS`: plays every guest of the simulated vCenter until SIGTERM.
 
-SETTINGS is a JSON file: `vsphere` as in an agent's configuration, and `lan`, the network whose addresses DHCP "gives".
+SETTINGS is a JSON file: `vsphere` as in an agent's configuration, `lan`, the network whose addresses DHCP "gives", and
+`authority`, whom the guests' systems trust.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import json
 import signal
 import sys
-import tempfile
 import threading
 from pathlib import Path
 
@@ -27,10 +27,9 @@ def main(path: str) -> int:
         signal.signal(number, lambda *_: ended.set())
     vcenter = Vcenter(settings["vsphere"])
     log("simulated guests", "nothing boots here: what these guests tell is made up from their installation images")
-    with tempfile.TemporaryDirectory() as directory:
-        guests = Guests(vcenter, lan_of(settings["lan"]), Path(directory))
-        while not ended.wait(_TURN_S):
-            guests.turn()
+    guests = Guests(vcenter, lan_of(settings["lan"]), settings["authority"])
+    while not ended.wait(_TURN_S):
+        guests.turn()
     vcenter.close()
     return 0
 

@@ -27,13 +27,12 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True)
 class Answers:
-    """The system to be: its name and network, and where its agent reports; `ca` are authorities in PEM, "" none."""
+    """The system to be: its name and network, and where its agent reports."""
 
     hostname: str
     network: dict[str, Any]
     url: str
     token: str
-    ca: str
 
     def __repr__(self) -> str:
         return f"Answers(hostname={self.hostname!r}, url={self.url!r}, token=***)"
@@ -47,8 +46,7 @@ def read_answers(image: BinaryIO) -> Answers:
         network = yaml.safe_load(files[_NETPLAN])["network"]
         written = {file["path"]: b64decode(file["content"]) for file in user_data.get("write_files", ())}
         told = json.loads(written[CONFIG_PATH])
-        ca = "".join(user_data.get("ca_certs", {}).get("trusted", ()))
-        return Answers(user_data["hostname"], network, told["url"], told["token"], ca)
+        return Answers(user_data["hostname"], network, told["url"], told["token"])
     except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:
         raise Unreadable(
             f"its answers lack {error}" if isinstance(error, KeyError) else "its answers are odd"

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 from uuid import uuid4
@@ -24,26 +23,27 @@ from services.hostagent.drivers.fake.seed import FakeLink, links
 SYSTEM = "a simulated guest: nothing booted"
 # What the installer of `debian-12-image` tells (imagebuilder.masters.guest/install.sh).
 PHASES = (("loader up", 1), ("partitioning", 5), ("packages", 40), ("bootloader", 90), (INSTALLED, 100))
+_AGAIN_S = 5.0
 _REFUSED = (401, 403)  # its vm was deleted, and its token with it
 
 
 class Guest:
     """Installs once, then boots as often as its machine gets power."""
 
-    def __init__(self, machine: Machine, answers: Answers, lan: NetworkPlan, directory: Path) -> None:
+    def __init__(self, machine: Machine, answers: Answers, lan: NetworkPlan, authority: str) -> None:
         self.name, self.image = machine.name, machine.image
         self.links = links([NicPlan(mac, lan) for mac in machine.macs], answers.network)
         self._hostname = answers.hostname
-        self._port = HttpsPort({"url": answers.url, "token": answers.token, "ca": _authorities(answers, directory)})
+        self._port = HttpsPort({"url": answers.url, "token": answers.token, "ca": authority})
         self._installed, self._gone = False, False
-        self._booted, self._since, self._beat_at = "", 0.0, 0.0
+        self._booted, self._since, self._beat_at, self._not_before = "", 0.0, 0.0, 0.0
         self._left: list[dict[str, Any]] = []
 
     def turn(self, machine: Machine, now: float) -> str:
         """Say the next message if there is one; what is worth a line in the log, "" nothing. OSError when unheard."""
         if machine.power == "poweredOff":
             self._booted = ""
-        if not machine.on or self._gone:
+        if not machine.on or self._gone or now < self._not_before:
             return ""
         if machine.booted != self._booted:
             self._booted, self._since = machine.booted, now
@@ -54,10 +54,13 @@ class Guest:
         try:
             self._port.send(json.dumps(message).encode() + b"\n")
         except HTTPError as error:
-            self._gone = error.code in _REFUSED
+            self._gone, self._not_before = error.code in _REFUSED, now + _AGAIN_S
             if not self._gone:
                 raise
             return "its token isn't known any more: it falls silent"
+        except OSError:
+            self._not_before = now + _AGAIN_S
+            raise
         self._beat_at = now + HEARTBEAT_S
         self._left = self._left[1:]
         self._installed = self._installed or message.get("name") == INSTALLED
@@ -72,12 +75,3 @@ def story(hostname: str, cards: Sequence[FakeLink], installed: bool) -> Iterator
     boot_id = str(uuid4())
     yield {"type": "hello", "agent": AGENT, "boot_id": boot_id, "hostname": hostname, "os": SYSTEM}
     yield report(tuple(cards), boot_id, hostname)
-
-
-def _authorities(answers: Answers, directory: Path) -> str | None:
-    """A file with the authorities the vm was told to trust; None: the machine's own."""
-    if not answers.ca:
-        return None
-    path = directory / f"{uuid4()}.pem"
-    path.write_text(answers.ca)
-    return str(path)

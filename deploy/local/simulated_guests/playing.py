@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import time
 from ipaddress import ip_network
-from pathlib import Path
 
 from deploy.local.simulated_guests.answers import Unreadable, read_answers
 from deploy.local.simulated_guests.guest import Guest
@@ -17,10 +16,13 @@ _FIRST, _LAST = 200, 250  # of the network's addresses those that DHCP "gives"
 
 
 class Guests:
-    """Everybody inside. Whoever can't be read stays silent, and the log says why."""
+    """Everybody inside; all trust one `authority`, as systems would whose authorities it is among.
 
-    def __init__(self, vcenter: Vcenter, lan: NetworkPlan, directory: Path) -> None:
-        self._vcenter, self._lan, self._directory = vcenter, lan, directory
+    Whoever's image can't be read stays silent, and the log says why.
+    """
+
+    def __init__(self, vcenter: Vcenter, lan: NetworkPlan, authority: str) -> None:
+        self._vcenter, self._lan, self._authority = vcenter, lan, authority
         self._inside: dict[tuple[str, str], Guest | None] = {}
 
     def turn(self) -> None:
@@ -46,7 +48,7 @@ class Guests:
             try:
                 with self._vcenter.open(machine.image) as file:
                     answers = read_answers(file)  # type: ignore[arg-type]
-                self._inside[key] = Guest(machine, answers, self._lan, self._directory)
+                self._inside[key] = Guest(machine, answers, self._lan, self._authority)
                 log(machine.name, f"a simulated guest begins, from {machine.image}")
             except (Unreadable, ValueError) as error:
                 self._inside[key] = None

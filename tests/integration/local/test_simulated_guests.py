@@ -89,13 +89,13 @@ def driver(vcenter: Vcsim) -> Iterator[VsphereDriver]:
         driver.close()
 
 
-def deployed(driver: VsphereDriver, api: Api, folder: Path, authority: str) -> str:
+def deployed(driver: VsphereDriver, api: Api, folder: Path) -> str:
     """A vm with an image of the image builder's own in its drive, for one static card and one with DHCP."""
     vm, places = a_vm(), Places(folder / "state", "http://images:8090")
     store = MasterStore(places.state_dir)
     keep_a_medium(store, folder / "scratch")
     cards = (a_nic(1, addresses=("10.79.0.11/24",), gateway4="10.79.0.1"), a_nic(2, dhcp4=True))
-    spec = a_spec(os="debian-12-image", nics=cards, ca_certificates=(authority,))
+    spec = a_spec(os="debian-12-image", nics=cards)
     secrets = replace(SECRETS, guest_token="the-token", report_url=api.url)
     installations = Installations(store, places, Sources(store, places, new_database(folder)))
     made = installations.write(Wanted(vm, PROJECT, systems()[spec.os], spec, secrets), Told())
@@ -114,9 +114,9 @@ def deployed(driver: VsphereDriver, api: Api, folder: Path, authority: str) -> s
 def test_a_vm_that_gets_power_installs_once_and_reports_what_its_image_says(
     driver: VsphereDriver, api: Api, vcenter: Vcsim, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    vm = deployed(driver, api, tmp_path, vcenter.certificates.authority.read_text())
+    vm = deployed(driver, api, tmp_path)
     seen = Vcenter(vcenter.settings(user="guests@vsphere.local"))
-    guests = Guests(seen, lan_of("10.79.0.0/24"), tmp_path)
+    guests = Guests(seen, lan_of("10.79.0.0/24"), str(vcenter.certificates.authority))
     guests.turn()
     assert api.kinds() == [], "it is off"
     driver.start(vm)
