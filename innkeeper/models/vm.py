@@ -95,6 +95,7 @@ class Vm(Answer):
     memory_mib: int = 0
     disk_gib: int = 0
     host: str = ""
+    source: str | None = None  # the id of the vm it is a clone of
     pending: Pending | None = None  # a resize that waits until it is off
     watts: float | None = None  # its part of what its host draws; of one vm alone, not in lists
     watts_source: str = ""

@@ -83,6 +83,14 @@ class Vms(Collection[Vm]):
         """Give it another `flavor`, or other `vcpus` and `memory_mib`; the job. See `pending` of the vm afterwards."""
         return load(Job, part(self._transport.json(Call("POST", self._at(vm_id, "resize"), json=sizes)), "job"))
 
+    def clone(self, vm_id: str, name: str, **more: Any) -> Created:
+        """Ask for a new vm with a copy of this one's disk, which must be stopped; both are, when the job is done.
+
+        `more`: `hostname`, `flavor`, `vcpus`, `memory_mib`, `disk_gib`, `networks`, `labels`, `protect`.
+        """
+        body = self._transport.json(Call("POST", self._at(vm_id, "clone"), json={"name": name, **more}))
+        return Created(load(Vm, part(body, "vm")), load(Job, part(body, "job")))
+
     def snapshots(self, vm_id: str) -> Snapshots:
         """The vm's snapshots."""
         return Snapshots(self._transport, self._at(vm_id))

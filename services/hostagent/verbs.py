@@ -7,7 +7,7 @@ from services.common.contracts import survey
 from services.common.contracts.commands import Command, Verb
 from services.common.contracts.errors import HostFailed, InnkeeperError
 from services.common.contracts.evidence import told
-from services.hostagent import card_verbs, powering, sizing, snapshot_verbs, volume_verbs
+from services.hostagent import card_verbs, clone_verbs, powering, sizing, snapshot_verbs, volume_verbs
 from services.hostagent.artifacts import artifacts_of
 from services.hostagent.drivers.base import Owner, Power
 from services.hostagent.fetching import teller
@@ -86,6 +86,7 @@ def _sleep(hands: Hands, command: Command) -> Facts:
 
 VERBS: Mapping[Verb, Callable[[Hands, Command], Facts]] = {
     Verb.DEPLOY: _deploy,
+    Verb.CLONE: clone_verbs.clone,
     Verb.START: powering.start,
     Verb.STOP: powering.stop,
     Verb.FORCE_STOP: powering.force_stop,

@@ -35,6 +35,16 @@ from services.imagebuilder.seed import seed_files
 from services.imagebuilder.sources import Boots, Sources
 
 _GIB = 1 << 30
+# cloud-init gives a clone its name, its keys and its network anew, but leaves it the machine-id of its source.
+NEW_MACHINE_ID = """#!/bin/sh
+if command -v systemd-machine-id-setup >/dev/null; then
+    rm -f /etc/machine-id /var/lib/dbus/machine-id
+    systemd-machine-id-setup
+elif command -v dbus-uuidgen >/dev/null; then
+    rm -f /etc/machine-id /var/lib/dbus/machine-id
+    dbus-uuidgen --ensure
+fi
+"""
 
 
 class Builder:
@@ -53,6 +63,8 @@ class Builder:
         entry = systems().get(vm.spec.os)
         if entry is None:
             raise ImageFailed(f"the os {vm.spec.os!r} is not in the catalogue any more")
+        if context.job.kind == "vm.clone":
+            return Done(self._cloned(context, entry))
         if entry.delivery == Delivery.INSTALLER:
             return Done(_facts(self._installed(context, entry), Boots(), vm, entry))
         boots = self._sources.of(entry, vm.project, context.progress)
@@ -62,6 +74,17 @@ class Builder:
         SEED_SECONDS.observe(time.perf_counter() - begun)
         disks = (DiskPlan("root", disk_gib, boots.root), DiskPlan("seed", base=seed, device="cdrom"))
         return Done(_facts(disks, boots, vm, entry))
+
+    def _cloned(self, context: StepContext, entry: OsEntry) -> dict[str, Any]:
+        """The disk is another vm's copy; the seed is its own, so that cloud-init takes it for a new machine."""
+        vm, root = context.vm, DiskPlan("root", context.vm.spec.disk_gib, cloned=True)
+        if not entry.renewed_by_seed:
+            return _facts((root,), Boots(), vm, entry)
+        direct = entry.delivery == Delivery.DIRECT_KERNEL
+        boots = self._sources.of(entry, vm.project, context.progress) if direct else Boots()
+        anew = "" if "first_boot" in entry.refuses else NEW_MACHINE_ID
+        seed = DiskPlan("seed", base=self._write_seed(context, entry, anew), device="cdrom")
+        return _facts((root, seed), boots, vm, entry)
 
     def _installed(self, context: StepContext, entry: OsEntry) -> tuple[DiskPlan, ...]:
         """An empty disk, and the medium that fills it: the firmware tries the disk first."""
@@ -90,9 +113,10 @@ class Builder:
         shutil.rmtree(self._places.image(context.vm.id), ignore_errors=True)
         return Done()
 
-    def _write_seed(self, context: StepContext, entry: OsEntry) -> Artifact:
-        vm = context.vm
-        content = iso_image(seed_files(entry, vm.id, vm.spec, self._secrets(context, entry)), entry.label)
+    def _write_seed(self, context: StepContext, entry: OsEntry, first_boot: str = "") -> Artifact:
+        vm, secrets = context.vm, self._secrets(context, entry)
+        secrets = replace(secrets, first_boot=first_boot) if first_boot else secrets
+        content = iso_image(seed_files(entry, vm.id, vm.spec, secrets), entry.label)
         write_whole(self._places.image(vm.id) / SEED, content)
         digest = hashlib.sha256(content).hexdigest()
         return Artifact(digest, len(content), "iso", self._places.image_url(vm.id, SEED), shared=False)

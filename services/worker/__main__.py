@@ -12,6 +12,7 @@ from services.common.store.journal import SqlJournal
 from services.worker import size_steps
 from services.worker.calling import Caller
 from services.worker.card_steps import CardSteps
+from services.worker.clone_steps import CloneSteps
 from services.worker.controllers import Controllers
 from services.worker.host_power import HostPower
 from services.worker.snapshot_steps import SnapshotSteps
@@ -36,6 +37,7 @@ def main() -> None:
         **size_steps.handlers(),
         **SnapshotSteps(database).handlers(),
         **CardSteps(database).handlers(),
+        **CloneSteps(database).handlers(),
         **HostPower(database, Caller(controllers)).handlers(),
     }
     run_worker(Queue.WORKER, handlers, settings, SqlJournal(database))

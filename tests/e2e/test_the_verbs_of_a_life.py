@@ -102,6 +102,30 @@ def test_a_rebuilt_vm_is_the_same_one_with_a_new_system(stack: Stack) -> None:
     gone(stack, vm)
 
 
+def test_a_clone_boots_as_a_vm_of_its_own_and_one_that_breaks_off_leaves_nothing(stack: Stack, host: str) -> None:
+    vm = made(stack, "first")
+    answer = stack.http.post(f"/v1/vms/{vm}/clone", json={"name": "second"})
+    assert (answer.status_code, "is ready" in answer.json()["detail"]) == (409, True)
+    done(stack, vm, "stop")
+    before = used(stack, host)
+    copy = done(stack, vm, "clone", {"name": "second"})["vm"]["id"]
+    assert used(stack, host) == (2 * before[0], 2 * before[1])
+    assert (stack.vm(copy)["state"], stack.vm(copy)["source"], stack.vm(copy)["drift"]) == ("stopped", vm, None)
+    gone(stack, vm)
+    done(stack, copy, "start")
+    seen = stack.vm(copy)
+    assert (seen["state"], seen["hostname"]) == ("ready", "second")
+    assert seen["observed"]["hostname"].startswith("second-")
+    gone(stack, copy)
+    bad = made(stack, "clone-fails")
+    done(stack, bad, "stop")
+    half = done(stack, bad, "clone", {"name": "half"}, state="failed")["vm"]["id"]
+    assert stack.vm(half)["state"] == "failed"
+    for left in (half, bad):
+        gone(stack, left)
+    assert (orphans(stack), used(stack, host)) == ([], (0, 0))
+
+
 def test_a_snapshot_that_breaks_off_leaves_nothing(stack: Stack) -> None:
     vm = made(stack, "snapshot-breaks")
     failed = done(stack, vm, "snapshots", {"name": "half"}, state="failed")

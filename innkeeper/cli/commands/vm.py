@@ -10,6 +10,7 @@ from innkeeper.cli import options as shared
 from innkeeper.cli.asking import sure
 from innkeeper.cli.commands.acting import acting
 from innkeeper.cli.commands.cards import attach_nic, detach_nic
+from innkeeper.cli.commands.cloning import clone
 from innkeeper.cli.commands.drift import drift
 from innkeeper.cli.commands.looking import console_log, screenshot
 from innkeeper.cli.commands.resizing import resize
@@ -155,6 +156,7 @@ for _verb, _text in {
     vm.add_command(acting(_verb, _text, lambda client: client.vms, COLUMNS))
 vm.add_command(attach_nic)
 vm.add_command(detach_nic)
+vm.add_command(clone)
 vm.add_command(console_log)
 vm.add_command(drift)
 vm.add_command(screenshot)

@@ -36,7 +36,7 @@ def previewed(call: Call, vm: Vm) -> Callable[[Answer], Answer]:
 
     Raises Invalid with the fields that the system can't have.
     """
-    spec = load(VmSpec, vm.spec)
+    spec, first = load(VmSpec, vm.spec), vm.source_id is None  # a clone is set up already
     request = request_of(vm.id, vm.project_id, spec, call.parts.systems[spec.os].needs)
 
     def preview(answer: Answer) -> Answer:
@@ -45,7 +45,7 @@ def previewed(call: Call, vm: Vm) -> Callable[[Answer], Answer]:
         except TryAgain as error:
             placement = {"error": {"code": error.code, "detail": error.detail}}
         try:
-            files = answer_files(call, vm.id, spec)
+            files = answer_files(call, vm.id, spec) if first else None
         except TryAgain:
             files = None
         expected = (answer.body.get("job") or {}).get("expected_s")

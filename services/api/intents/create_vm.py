@@ -2,7 +2,8 @@
 """POST /v1/vms: check everything, then write vm, addresses, job, first event and bell in the caller's transaction."""
 
 import json
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import select
@@ -21,6 +22,7 @@ from services.common.contracts.devices import NETWORK
 from services.common.contracts.errors import Conflict, Invalid, Problem
 from services.common.contracts.flow import INSTALLS
 from services.common.contracts.ids import new_id
+from services.common.contracts.network import NetworkPlan
 from services.common.contracts.states import VmState
 from services.common.contracts.vm import Secrets, VmSpec
 from services.common.store.control import address_rows
@@ -37,6 +39,18 @@ def hashed(call: Call) -> dict[str, str]:
     return {user["name"]: guest_hash(user["password"]) for user in call.body["users"] if "password" in user}
 
 
+@dataclass(frozen=True)
+class NewVm:
+    """All that is written of a vm that shall be made, by a job of this kind."""
+
+    id: str
+    spec: VmSpec
+    secrets: Secrets
+    kind: str
+    params: JsonDict
+    source: str | None = None  # the vm that it is a clone of
+
+
 def create_vm(call: Call, db: Session) -> tuple[Vm, Job]:
     """Write it all, or raise Invalid, Conflict or QuotaExceeded naming each field. Nothing is written on an error.
 
@@ -47,25 +61,32 @@ def create_vm(call: Call, db: Session) -> tuple[Vm, Job]:
     world = world_for(call, db, call.body)
     spec, problems = resolve(vm_id, call.body, world)
     if spec is None:
-        taken = _name_taken(db, call) + leases_taken(db, _rough_leases(call.body, db, call))
+        taken = name_taken(db, call) + leases_taken(db, _rough_leases(call.body, db, call))
         raise Invalid(_sentence(problems), [*problems, *taken])
     if call.careful:
-        taken = _name_taken(db, call) + leases_taken(db, _leases(spec))
+        taken = name_taken(db, call) + leases_taken(db, leases_of(spec))
         if taken:
             raise Conflict(_sentence(taken), taken)
     can_be_heard(call, spec.os)
-    _given_macs_free(db, call)
-    _within_quota(call, db, spec)
+    given_macs_free(db, call)
+    vm_within_quota(call, db, spec)
     nets = {nic.network: world.nets[nic.network] for nic in spec.nics}
-    networks_need = sorted({need for net in nets.values() for need in (NETWORK + net.kind, *net.needs)})
-    spec = replace(spec, needs=(*networks_need, *channel_needed(call, spec)))
-    return _write(call, db, vm_id, spec, {key: dump(net) for key, net in nets.items()})
-
-
-def _write(call: Call, db: Session, vm_id: str, spec: VmSpec, networks: JsonDict) -> tuple[Vm, Job]:
+    spec = with_needs(call, spec, nets)
     secrets = guest_secrets(call, spec, Secrets(call.prepared or {}, call.body["first_boot"]))
+    return write_vm(call, db, NewVm(vm_id, spec, secrets, "vm.create", _params(call, spec, nets)))
+
+
+def with_needs(call: Call, spec: VmSpec, nets: Mapping[str, NetworkPlan]) -> VmSpec:
+    """The specification with what its host must be able to do; `nets` are the networks it is plugged into, by id."""
+    networks_need = sorted({need for net in nets.values() for need in (NETWORK + net.kind, *net.needs)})
+    return replace(spec, needs=(*networks_need, *channel_needed(call, spec)))
+
+
+def write_vm(call: Call, db: Session, new: NewVm) -> tuple[Vm, Job]:
+    """Its row, its addresses, its guest's token, and the job that makes it."""
+    spec, secrets = new.spec, new.secrets
     vm = Vm(
-        id=vm_id,
+        id=new.id,
         project_id=call.project.id,
         name=spec.name,
         state=str(VmState.PROVISIONING),
@@ -75,6 +96,7 @@ def _write(call: Call, db: Session, vm_id: str, spec: VmSpec, networks: JsonDict
         secrets=call.parts.keys.seal(_secret_text(secrets)) if secrets != Secrets() else "",
         host_id=None,
         job_id=None,
+        source_id=new.source,
         fence=0,
         version=1,
         power="",
@@ -89,21 +111,21 @@ def _write(call: Call, db: Session, vm_id: str, spec: VmSpec, networks: JsonDict
         deleted_at=None,
     )
     opening = Opening(
-        "vm.create",
+        new.kind,
         vm.project_id,
-        params=_params(call, spec, networks),
+        params=new.params,
         requested_by=call.who.id,
         trace_id=call.trace_id,
     )
     job, rows = opened(db, opening, vm)
     leases = [Row(table_of(AddressLease), row) for row in address_rows(vm.id, spec)]
-    write_together(db, [Row(table_of(Vm), values_of(vm)), *rows, *leases, *token_rows(vm_id, secrets, call.now)])
+    write_together(db, [Row(table_of(Vm), values_of(vm)), *rows, *leases, *token_rows(vm.id, secrets, call.now)])
     return vm, job
 
 
-def _params(call: Call, spec: VmSpec, networks: JsonDict) -> JsonDict:
+def _params(call: Call, spec: VmSpec, nets: Mapping[str, NetworkPlan]) -> JsonDict:
     installs = call.parts.systems[spec.os].delivery == Delivery.INSTALLER
-    return {"networks": networks, **({INSTALLS: True} if installs else {})}
+    return {"networks": dump(nets), **({INSTALLS: True} if installs else {})}
 
 
 def _secret_text(secrets: Secrets) -> str:
@@ -114,7 +136,8 @@ def _sentence(problems: list[Problem]) -> str:
     return problems[0].detail if len(problems) == 1 else f"{len(problems)} things are wrong with this vm"
 
 
-def _name_taken(db: Session, call: Call) -> list[Problem]:
+def name_taken(db: Session, call: Call) -> list[Problem]:
+    """What is wrong with the name asked for: another vm of the project has it."""
     name = call.body["name"]
     query = select(Vm.id).where(Vm.project_id == call.project.id, Vm.name == name, Vm.deleted_at.is_(None))
     if db.scalar(query) is None:
@@ -122,7 +145,7 @@ def _name_taken(db: Session, call: Call) -> list[Problem]:
     return [Problem("/name", f"a vm named {name!r} exists in this project", "choose another name, or delete that vm")]
 
 
-def _leases(spec: VmSpec) -> list[tuple[str, str, str]]:
+def leases_of(spec: VmSpec) -> list[tuple[str, str, str]]:
     """(pointer, network, address) of every static address."""
     return [
         (f"{at}/addresses/{n}", nic.network, address.split("/")[0])
@@ -141,12 +164,14 @@ def _rough_leases(asked: JsonDict, db: Session, call: Call) -> list[tuple[str, s
     ]
 
 
-def _given_macs_free(db: Session, call: Call) -> None:
+def given_macs_free(db: Session, call: Call) -> None:
+    """Raise Conflict where a MAC that was asked for is somebody's."""
     for n, link in enumerate(call.body.get("networks", ())):
         for problem in mac_problem(db, link.get("mac", ""), f"/networks/{n}/mac"):
             raise Conflict(problem.detail, [problem])
 
 
-def _within_quota(call: Call, db: Session, spec: VmSpec) -> None:
+def vm_within_quota(call: Call, db: Session, spec: VmSpec) -> None:
+    """Raise QuotaExceeded where the project may have no vm of these sizes more."""
     asked = {"vms": 1, "vcpus": spec.vcpus, "memory_mib": spec.memory_mib, "disk_gib": spec.disk_gib}
     within_quota(db, call.project, asked, "/flavor" if "flavor" in call.body else "")

@@ -77,10 +77,10 @@ def resolve(vm_id: str, asked: JsonDict, world: World, for_image: bool = False) 
     system = world.systems.get(asked["os"])
     size, problems = _size(asked, world)
     if system is None:
-        problems.insert(0, _unknown("/os", "os", asked["os"], world.systems, "GET /v1/os lists them"))
+        problems.insert(0, unknown("/os", "os", asked["os"], world.systems, "GET /v1/os lists them"))
     else:
         problems += [] if for_image else _not_installable(system)
-        problems += _too_small(asked, size, system) if size is not None else []
+        problems += too_small(asked, size, system) if size is not None else []
     wanted = {"networks": [DEFAULT_LINK], **asked}
     wanted, unassigned = assigned(vm_id, wanted, world.nets, world.pools)
     network, wrong = links(vm_id, wanted, world.nets)
@@ -133,7 +133,7 @@ def _size(asked: JsonDict, world: World) -> tuple[Size | None, list[Problem]]:
         return None, [Problem(pointer, "the vm has no size", fix)]
     size = world.sizes.get(asked["flavor"])
     if size is None:
-        return None, [_unknown("/flavor", "flavor", asked["flavor"], world.sizes, "GET /v1/flavors lists them")]
+        return None, [unknown("/flavor", "flavor", asked["flavor"], world.sizes, "GET /v1/flavors lists them")]
     if given:
         detail = f"{given[0]} and flavor exclude each other"
         return size, [Problem(f"/{given[0]}", detail, "give the flavor, or all three figures")]
@@ -146,7 +146,8 @@ def _not_installable(system: OsEntry) -> Iterator[Problem]:
         yield Problem("/os", detail, "choose an os that is installable (GET /v1/os); its answer files can be previewed")
 
 
-def _too_small(asked: JsonDict, size: Size, system: OsEntry) -> Iterator[Problem]:
+def too_small(asked: JsonDict, size: Size, system: OsEntry) -> Iterator[Problem]:
+    """Where the system needs more than this."""
     least = (
         ("memory_mib", size.memory_mib, system.min_memory_mib, "MiB of memory"),
         ("disk_gib", size.disk_gib, system.min_disk_gib, "GiB of disk"),
@@ -159,7 +160,8 @@ def _too_small(asked: JsonDict, size: Size, system: OsEntry) -> Iterator[Problem
             yield Problem(pointer, detail, f"choose at least {needs} {unit.partition(' ')[0]}")
 
 
-def _unknown(pointer: str, what: str, name: str, known: Mapping[str, Any], otherwise: str) -> Problem:
+def unknown(pointer: str, what: str, name: str, known: Mapping[str, Any], otherwise: str) -> Problem:
+    """That nothing of this kind has the name, with the nearest one that has."""
     near = get_close_matches(name, list(known), 1, 0.5)
     fix = f"did you mean {near[0]!r}?" if near else otherwise
     return Problem(pointer, f"there is no {what} {name!r}", fix)

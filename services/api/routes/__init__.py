@@ -62,6 +62,7 @@ VM_ROUTES = (
     _verb("suspend", vm_verbs.suspend),
     _verb("resume", vm_verbs.resume),
     _verb("rebuild", vm_verbs.rebuild),
+    Route("POST", "/v1/vms/{vm_id}/clone", vm_verbs.clone, MEMBER, v.VmAndJob(), v.CloneAsked(), CHANGE, 202),
     Route("POST", "/v1/vms/{vm_id}/resize", resizing.resize, MEMBER, v.VmAndJob(), v.ResizeAsked(), CHANGE, 202),
 )
 

@@ -121,6 +121,24 @@ class ResizeAsked(Schema):
     memory_mib = whole(64, 4 * 1024 * 1024)
 
 
+class CloneAsked(Schema):
+    """A vm with a copy of another one's disk: what it shall have of its own."""
+
+    name = text(grammar.vm_name, required=True, help="Unique in the project")
+    hostname = text(grammar.hostname, help="Default: the name. Not for systems that were installed")
+    flavor = text(help="A size of GET /v1/flavors; or any of vcpus, memory_mib and disk_gib. Default: as the source")
+    vcpus = whole(1, 256)
+    memory_mib = whole(64, 4 * 1024 * 1024)
+    disk_gib = whole(1, 65536, help="Not less than the source has")
+    networks = fields.List(
+        fields.Nested(NicAsked()),
+        validate=validate.Length(max=16),
+        metadata={"description": "Default: the source's cards, with MACs and addresses of their own"},
+    )
+    labels = labels()
+    protect = Flag(load_default=False, metadata={"description": "Refuse to delete it"})
+
+
 class PendingShape(Schema):
     """What a vm has of its sizes now, and what it will have."""
 
@@ -172,6 +190,9 @@ class VmShape(Schema):
     )
     pending = fields.Nested(
         PendingShape(), allow_none=True, metadata={"description": "A resize that waits until the vm is off"}
+    )
+    source = fields.String(
+        allow_none=True, metadata={"description": "The id of the vm it is a clone of, which may be gone; null: none"}
     )
     watts = fields.Float(allow_none=True, metadata={"description": _WATTS})
     watts_source = fields.String(metadata={"description": _WATTS_SOURCE})

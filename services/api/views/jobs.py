@@ -45,6 +45,7 @@ FIRST_GUESS_S = {
     "keep-snapshot": 0.1,
     "look-away": 0.1,
     "wipe": 1.0,
+    "clone": 30.0,
     "revert": 5.0,
     "reverted": 0.1,
     "drop-snapshot": 2.0,

@@ -59,6 +59,7 @@ def vm_view(vm: Vm, names: Names) -> JsonDict:
         "power": vm.power,
         "drift": drift_view(vm),
         "pending": _pending(vm),
+        "source": vm.source_id,
         "job": vm.job_id,
         "observed": seen,
         "addresses": _addresses(seen),

@@ -126,6 +126,14 @@ class OsEntry:
         return self.delivery != Delivery.INSTALLER or self.master is not None
 
     @property
+    def renewed_by_seed(self) -> bool:
+        """Whether a system that is set up already becomes another one by another seed: cloud-init looks at each boot.
+
+        Installers and Ignition have their say once.
+        """
+        return self.delivery != Delivery.INSTALLER and "meta-data" in self.seed
+
+    @property
     def answers_on_disc(self) -> bool:
         """Whether a machine's answers come on a disc beside what it boots from."""
         return self.delivery != Delivery.INSTALLER or (self.master is not None and not self.master.answers)

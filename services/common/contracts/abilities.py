@@ -42,6 +42,7 @@ NEEDS: Mapping[str, str] = {
     "reset": Ability.RESET,
     "resize": Ability.RESIZE_OFF,
     "rebuild": Ability.REBUILD,
+    "clone": Ability.CLONE_FULL,
     "attach-nic": Ability.NIC_ATTACH,
     "detach-nic": Ability.NIC_ATTACH,
     "attach-volume": Ability.VOLUME_ATTACH,
@@ -52,6 +53,8 @@ NEEDS: Mapping[str, str] = {
     "drop-snapshot": Ability.SNAPSHOT,
 }
 _VERB, _NO_VERBS = "vm.", ("create", "repair", "redefine")
+# A verb whose flow is another vm's: what the vm that it is said of must be.
+_OF_ANOTHER: Mapping[str, frozenset[VmState]] = {"clone": frozenset({VmState.STOPPED})}
 
 
 def verbs() -> Mapping[str, Flow]:
@@ -65,11 +68,13 @@ def possible(state: VmState, busy: bool, can: Collection[str]) -> tuple[str, ...
 
     One that a job works on can be deleted, and nothing else.
     """
-    found = (verb for verb, flow in verbs().items() if _from(state, flow) and NEEDS.get(verb, "") in ("", *can))
+    found = (verb for verb, flow in verbs().items() if _from(state, verb, flow) and NEEDS.get(verb, "") in ("", *can))
     return tuple(verb for verb in found if not busy or (verb == "delete" and state != VmState.DELETING))
 
 
-def _from(state: VmState, flow: Flow) -> bool:
+def _from(state: VmState, verb: str, flow: Flow) -> bool:
+    if verb in _OF_ANOTHER:
+        return state in _OF_ANOTHER[verb]
     if flow.during is None:
         return state in STEADY_VM
     return may_move(VM_MOVES, state, flow.during)

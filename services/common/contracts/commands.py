@@ -17,6 +17,7 @@ class Verb(StrEnum):
     """The verbs of the agent; each is idempotent."""
 
     DEPLOY = "deploy"  # volumes and definition
+    CLONE = "clone"  # the disk of a vm that is still to be deployed, from another vm's
     START = "start"
     STOP = "stop"  # ask the guest (ACPI); done when it is off
     FORCE_STOP = "force-stop"
@@ -60,13 +61,17 @@ class Artifact:
 
 @dataclass(frozen=True)
 class DiskPlan:
-    """One disk or CD-ROM of a vm. With `base` it starts as that image (a copy-on-write overlay), else empty."""
+    """One disk or CD-ROM of a vm. With `base` it starts as that image (a copy-on-write overlay), else empty.
+
+    One that was `cloned` is there before the vm is deployed, and stands on nothing but what it says itself.
+    """
 
     role: str  # root | data | seed | installer
     size_gib: int = 0  # 0: as large as its base
     base: Artifact | None = None
     device: str = "disk"  # disk | cdrom
     backing: Artifact | None = None  # the master under `base`, where that is an overlay of one
+    cloned: bool = False
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,14 @@ class DeployPlan:
 
 
 @dataclass(frozen=True)
+class ClonePlan:
+    """Another vm of the same host, whose first disk is copied, and how large the copy shall be."""
+
+    source: str
+    size_gib: int
+
+
+@dataclass(frozen=True)
 class SnapshotPlan:
     """A snapshot by its id, its name on the hypervisor too; `memory`: of a vm that runs, with all that it holds."""
 
@@ -152,6 +165,7 @@ class Command:
     volumes: tuple[VolumePlan, ...] = ()  # those the verb is about; of an erase: those that go with the vm
     sizes: Sizes | None = None
     snapshot: SnapshotPlan | None = None
+    clone: ClonePlan | None = None
 
     def following(self) -> "Command | None":
         """The command to go on with, under the same fence."""

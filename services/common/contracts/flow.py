@@ -25,6 +25,9 @@ INSTALLS = "install"
 # The parameter of a job that is about a snapshot with the memory of a vm that ran: its guest goes on.
 MEMORY = "memory"
 
+# The flows of a vm that isn't there yet.
+MAKING = ("vm.create", "vm.clone")
+
 QUEUES = (Queue.SCHEDULER, Queue.IMAGEBUILDER, Queue.WORKER)
 
 
@@ -113,6 +116,19 @@ FLOWS: Mapping[str, Flow] = {
             ),
             during=V.PROVISIONING,
             after=V.READY,
+            failed=V.FAILED,
+        ),
+        # A new vm with a copy of another one's disk, on that one's host; it is left off, as the other one is.
+        Flow(
+            "vm.clone",
+            (
+                Step("place", Queue.SCHEDULER, 30, undo="release"),
+                Step("build", Queue.IMAGEBUILDER, 1800, undo="discard"),
+                Step("clone", Queue.WORKER, 14400, undo="erase", parks=True, resend_s=10),
+                Step("deploy", Queue.WORKER, 300, undo="erase", parks=True, resend_s=3, follows=True),
+            ),
+            during=V.PROVISIONING,
+            after=V.STOPPED,
             failed=V.FAILED,
         ),
         Flow("vm.delete", (_ERASE, _DISCARD, _RELEASE), during=V.DELETING, after=V.DELETED, failed=V.DELETING),

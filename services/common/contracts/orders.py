@@ -10,6 +10,7 @@ from services.common.contracts.journal import JobView, VmView
 
 VERBS: Mapping[str, Verb] = {
     "deploy": Verb.DEPLOY,
+    "clone": Verb.CLONE,
     "start": Verb.START,
     "stop": Verb.STOP,
     "force-stop": Verb.FORCE_STOP,

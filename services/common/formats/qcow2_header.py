@@ -70,5 +70,20 @@ def backing_of(path: Path) -> Path | None:
     return Path(os.path.normpath(path.resolve().parent / os.fsdecode(name)))
 
 
+def backing_format_of(path: Path) -> str:
+    """The format of the file this image stands on, as its header says; "" where it says none."""
+    with open(path, "rb") as file:
+        head = file.read(_HEADER.size)
+        if len(head) < _HEADER.size or head[:4] != MAGIC or _HEADER.unpack(head)[1] < 3:
+            return ""
+        file.seek(_HEADER.unpack(head)[-1])
+        while len(found := file.read(8)) == 8:
+            kind, length = struct.unpack(">II", found)
+            if kind in (0, _BACKING_FORMAT):
+                return file.read(length).decode("ascii", errors="replace") if kind else ""
+            file.seek(length + -length % 8, os.SEEK_CUR)
+    return ""
+
+
 def _extension(kind: int, data: bytes) -> bytes:
     return struct.pack(">II", kind, len(data)) + data + bytes(-len(data) % 8)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from services.common.contracts import advance
 from services.common.contracts.codec import load
 from services.common.contracts.errors import Conflict, IllegalMove, StillRunning
+from services.common.contracts.flow import MAKING
 from services.common.contracts.journal import Changes
 from services.common.contracts.network import Nic
 from services.common.contracts.states import JobState
@@ -58,7 +59,7 @@ def _take_vm_again(session: Session, job: Job) -> None:
     vm.job_id = job.id
     vm.observed = None  # what an earlier try saw must not end this one's wait
     session.flush()
-    if job.kind != "vm.create":
+    if job.kind not in MAKING:
         return
     try:
         with session.begin_nested():

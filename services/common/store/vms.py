@@ -22,6 +22,7 @@ class Vm(Base):
         ),
         Index("ix_vms_project_id_id", "project_id", "id"),
         Index("ix_vms_host_id", "host_id"),
+        Index("ix_vms_source_id", "source_id"),
     )
     id: Mapped[Key]
     project_id: Mapped[Id]
@@ -33,6 +34,7 @@ class Vm(Base):
     secrets: Mapped[Long] = mapped_column(default="")  # sealed contracts.vm.Secrets
     host_id: Mapped[Id | None]
     job_id: Mapped[Id | None]
+    source_id: Mapped[Id | None]  # the vm whose disk it began as; that one may be gone
     fence: Mapped[int] = mapped_column(default=0)
     version: Mapped[int] = mapped_column(default=1)  # the ETag
     power: Mapped[Word] = mapped_column(default="")  # as its host last said: on, off, paused, crashed, absent

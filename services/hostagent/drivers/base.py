@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from services.common.contracts.abilities import Ability
-from services.common.contracts.commands import DeployPlan, NicPlan, SnapshotPlan, VolumePlan
+from services.common.contracts.commands import ClonePlan, DeployPlan, NicPlan, SnapshotPlan, VolumePlan
 from services.common.contracts.devices import (
     DIRECT_KERNEL,
     DISK_IMAGE,
@@ -109,6 +109,7 @@ class Evidence:
 
 
 PowerSeen = Callable[[str, str], None]  # vm, power
+Copied = Callable[[float], None]  # percent; may raise TryAgain, which ends the copy
 
 
 def unsupported(driver: str, verb: str) -> HostFailed:
@@ -156,6 +157,14 @@ class Driver(ABC):
         A volume that exists keeps its content; a vm that exists takes the owner's fence and stays as it is when it
         runs. HostFailed when a name or UUID belongs to somebody else.
         """
+
+    def clone_disk(self, vm: str, clone: ClonePlan, copied: Copied) -> None:
+        """Give a vm that is still to be deployed its first disk: a copy of another vm's, which stays as it is.
+
+        One that is there already is left alone, half of one is begun anew. HostFailed where the source isn't there, or
+        isn't off; the caller keeps it off meanwhile.
+        """
+        raise unsupported(self.name, "clone")
 
     @abstractmethod
     def start(self, vm: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
+from services.common.contracts.flow import MAKING
 from services.common.contracts.states import JOB_ACTIVE
 from services.common.store.catalogue import Media
 from services.common.store.database import Database
@@ -27,7 +28,7 @@ def in_hand(session: Session) -> set[str]:
 def of_vms(session: Session) -> set[str]:
     """Every sha256 that the job which made a vm that exists found out, too."""
     alive = select(Vm.id).where(Vm.deleted_at.is_(None))
-    return _named(session, or_(Job.state.in_(_ACTIVE), Job.vm_id.in_(alive) & (Job.kind == "vm.create")))
+    return _named(session, or_(Job.state.in_(_ACTIVE), Job.vm_id.in_(alive) & Job.kind.in_(MAKING)))
 
 
 def note_use(database: Database, media_id: str) -> bool:

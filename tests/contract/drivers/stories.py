@@ -2,9 +2,9 @@
 """Every verb of a driver as a line of a table: what comes before it, what it does, and what holds afterwards."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from services.common.contracts.commands import DeployPlan, NicPlan, SnapshotPlan, VolumePlan
+from services.common.contracts.commands import ClonePlan, DeployPlan, DiskPlan, NicPlan, SnapshotPlan, VolumePlan
 from services.common.contracts.ids import new_id
 from services.common.contracts.network import NetworkPlan
 from services.common.contracts.sizes import Sizes
@@ -35,6 +35,7 @@ class Life:
     volume: str = field(default_factory=new_id)
     snapshot: str = field(default_factory=new_id)
     network: NetworkPlan = field(default_factory=network)
+    source: str = field(default_factory=new_id)  # what it may be a clone of
 
     @property
     def plan(self) -> DeployPlan:
@@ -44,6 +45,16 @@ class Life:
     def deploy(self) -> None:
         """Under the platform's mark."""
         self.driver.deploy(self.plan, Owner(PLATFORM, self.vm, 1), {})
+
+    def deploy_source(self) -> None:
+        """A vm that can be cloned."""
+        self.driver.deploy(plan(self.source, "source"), Owner(PLATFORM, self.source, 1), {})
+
+    def clone(self) -> None:
+        """The copy of the source's disk, and a vm around it."""
+        self.driver.clone_disk(self.vm, ClonePlan(self.source, 1), lambda _percent: None)
+        around = replace(self.plan, disks=(DiskPlan("root", 1, cloned=True),))
+        self.driver.deploy(around, Owner(PLATFORM, self.vm, 1), {})
 
     def found(self) -> list[Found]:
         """What of it is on the host, by the driver's own reading."""
@@ -69,6 +80,7 @@ class Story:
     holds: Callable[[Life], bool]
     capability: str = ""
     of_nothing: bool = False
+    prepare: Callable[[Life], None] = lambda _life: None  # what it needs beside the vm
 
     def __str__(self) -> str:
         return self.verb
@@ -167,6 +179,14 @@ _STORIES = (
         lambda v: v.driver.resize(v.vm, Sizes(2, 96)),
         lambda v: v.driver.resize(v.vm, Sizes(2, 96)) == Sizes(2, 96),
         Capability.RESIZE_OFF,
+    ),
+    Story(
+        "clone_disk",
+        ("ensure_network",),
+        Life.clone,
+        lambda v: v.has_power(Power.OFF) and v.driver.power(v.source) == Power.OFF,
+        Capability.CLONE_FULL,
+        prepare=Life.deploy_source,
     ),
     Story("wipe", _ON, lambda v: v.driver.wipe(v.vm), _gone, Capability.REBUILD, of_nothing=True),
 )

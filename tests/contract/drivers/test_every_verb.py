@@ -35,6 +35,7 @@ def lives(bench: Bench) -> Iterator[list[Life]]:
     cleaner = bench.reopen(PLATFORM)
     for life in made:
         cleaner.erase(life.vm)
+        cleaner.erase(life.source)
         if able(bench, STORIES["drop_volume"]):
             cleaner.drop_volume(life.volume)
 
@@ -47,6 +48,7 @@ def a_life(bench: Bench, lives: list[Life], story: Story) -> Life:
     lives.append(life)
     for verb in story.before:
         STORIES[verb].act(life)
+    story.prepare(life)
     return life
 
 

@@ -48,6 +48,7 @@ BODIES = {
     "PUT /v1/projects/{project_id}/members/{user_id}": {"role": "viewer"},
     "PATCH /v1/tokens/{token_id}": {"name": "other"},
     "POST /v1/vms/{vm_id}/snapshots": {"name": "before"},
+    "POST /v1/vms/{vm_id}/clone": {"name": "twin"},
     "POST /v1/vms/{vm_id}/nics": {"network": "default"},
     "POST /v1/vms/{vm_id}/volumes/{volume_id}/grow": {"size_gib": 2},
 }

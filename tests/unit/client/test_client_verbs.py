@@ -35,6 +35,15 @@ def test_a_resize_sends_what_was_said_and_shows_what_waits(
     assert "say what it shall have" in command("vm", "resize", "web-1").stderr
 
 
+def test_a_clone_sends_what_was_said_and_shows_the_new_vm(api: CannedApi, command: Inn) -> None:
+    prepared(api)
+    api.on(f"POST {VM_AT}/clone", DONE)
+    outcome = command("vm", "clone", "web-1", "web-2", "--disk-gib", "40", "--protect")
+    assert outcome.exit_code == 0, outcome.output
+    assert api.of(f"POST {VM_AT}/clone")[0].body == {"name": "web-2", "disk_gib": 40, "protect": True}
+    assert command("vm", "clone", "web-1", "web-3", "--async").output == "j1\n"
+
+
 def test_snapshots_are_shown_as_a_tree(api: CannedApi, command: Inn) -> None:
     prepared(api)
     api.on(f"GET {AT}", Reply(200, {"items": [OLD, NEW | {"current": True, "memory_mib": 2048}], "next": None}))

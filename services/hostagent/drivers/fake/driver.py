@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from services.common.contracts.codec import dump
-from services.common.contracts.commands import DeployPlan, NicPlan, SnapshotPlan, VolumePlan
+from services.common.contracts.commands import ClonePlan, DeployPlan, NicPlan, SnapshotPlan, VolumePlan
 from services.common.contracts.errors import HostFailed
 from services.common.contracts.events import HostFacts, InventoryItem
 from services.common.contracts.network import NetworkPlan
@@ -20,6 +20,7 @@ from services.common.contracts.survey import Found
 from services.common.runtime.failpoints import hit
 from services.hostagent.drivers.base import (
     Capability,
+    Copied,
     Driver,
     DriverSettings,
     Evidence,
@@ -28,7 +29,7 @@ from services.hostagent.drivers.base import (
     PowerSeen,
     Usage,
 )
-from services.hostagent.drivers.fake import cards, faults, screen, snapshots, volumes
+from services.hostagent.drivers.fake import cards, cloning, faults, screen, snapshots, volumes
 from services.hostagent.drivers.fake.guest import FakeGuests
 from services.hostagent.drivers.fake.resizing import resized, sizes_now
 from services.hostagent.drivers.fake.seed import links, read_network_config
@@ -74,6 +75,7 @@ class FakeDriver(Driver):
             Capability.SNAPSHOT_LIVE_DISKS,
             Capability.SNAPSHOT_UEFI,
             Capability.REBUILD,
+            Capability.CLONE_FULL,
         }
     )
 
@@ -141,6 +143,7 @@ class FakeDriver(Driver):
         if self._habits.has(faults.DEPLOY_FAILS, plan.name):
             raise HostFailed(f"defining {plan.name}: the fake host was told to refuse")
         self._files.vm(owner.vm).mkdir(exist_ok=True)
+        cloning.refuse_without_copy(plan, self._files.vm(owner.vm))
         seed = next((disk.base for disk in plan.disks if disk.role == "seed" and disk.base), None)
         network = read_network_config(files[seed.sha256]) if seed else None
         vm = FakeVm(
@@ -159,6 +162,15 @@ class FakeDriver(Driver):
         )
         with self._lock:
             self._define(vm)
+
+    def clone_disk(self, vm: str, clone: ClonePlan, copied: Copied) -> None:
+        if cloning.is_copied(directory := self._files.vm(vm)):
+            return
+        source = self._need(clone.source)
+        cloning.refuse_unless_off(source)
+        if self._habits.has(faults.CLONE_FAILS, source.name):
+            raise HostFailed(f"copying {source.name}: the fake host was told to refuse")
+        cloning.copy(directory, source, clone, self._habits.clone_s, copied)
 
     def start(self, vm: str) -> None:
         found = self._need(vm)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 DEPLOY_FAILS = "deploy-fails"  # the hypervisor refuses the definition
 START_FAILS = "start-fails"  # the hypervisor refuses to start it
 ERASE_FAILS = "erase-fails"
+CLONE_FAILS = "clone-fails"  # its disk can't be copied
 PLUG_FAILS = "plug-fails"  # the hypervisor refuses to plug volumes and cards in
 NEVER_BOOTS = "never-boots"  # runs, and its guest never speaks
 BOOT_FAILS = "boot-fails"  # its guest reports a failure
@@ -25,6 +26,7 @@ FAULTS = frozenset(
         DEPLOY_FAILS,
         START_FAILS,
         ERASE_FAILS,
+        CLONE_FAILS,
         PLUG_FAILS,
         NEVER_BOOTS,
         BOOT_FAILS,
@@ -53,11 +55,12 @@ class Habits:
     heartbeat_s: float = 10.0
     sleep_s: float = 0.0
     wake_s: float = 0.0
+    clone_s: float = 0.0
     faults: tuple[str, ...] = field(default=())
 
     SECONDS: ClassVar[tuple[str, ...]] = (
         *("deploy_s", "start_s", "boot_s", "install_s", "stop_s", "heartbeat_s"),
-        *("sleep_s", "wake_s"),
+        *("sleep_s", "wake_s", "clone_s"),
     )
 
     def has(self, fault: str, vm_name: str) -> bool:

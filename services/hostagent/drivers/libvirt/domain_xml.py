@@ -175,7 +175,10 @@ def _add_backing(disk: etree._Element, base: Base) -> None:
     backing = etree.SubElement(disk, "backingStore", type="file")
     etree.SubElement(backing, "format", type=base.format)
     etree.SubElement(backing, "source", file=str(base.path))
-    etree.SubElement(backing, "backingStore")
+    if base.base is not None:
+        _add_backing(backing, base.base)
+    else:
+        etree.SubElement(backing, "backingStore")
 
 
 def _text(parent: etree._Element, tag: str, text: str, **attributes: str) -> None:

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import libvirt
 
-from services.common.contracts.commands import DeployPlan, NicPlan, SnapshotPlan, VolumePlan
+from services.common.contracts.commands import ClonePlan, DeployPlan, NicPlan, SnapshotPlan, VolumePlan
 from services.common.contracts.errors import HostFailed
 from services.common.contracts.events import HostFacts, InventoryItem
 from services.common.contracts.network import NetworkPlan
@@ -20,6 +20,7 @@ from services.common.contracts.vm import hypervisor_uuid
 from services.common.runtime.failpoints import hit
 from services.hostagent.drivers.base import (
     Capability,
+    Copied,
     Driver,
     DriverSettings,
     Evidence,
@@ -28,7 +29,7 @@ from services.hostagent.drivers.base import (
     PowerSeen,
     Usage,
 )
-from services.hostagent.drivers.libvirt import cards, pausing, resizing, snapshots
+from services.hostagent.drivers.libvirt import cards, cloning, pausing, resizing, snapshots
 from services.hostagent.drivers.libvirt.accelerator import choose_accelerator
 from services.hostagent.drivers.libvirt.connection import Connection
 from services.hostagent.drivers.libvirt.domain_xml import domain_xml
@@ -78,6 +79,7 @@ class LibvirtDriver(Driver):
             Capability.SNAPSHOT,
             Capability.SNAPSHOT_MEMORY,
             Capability.REBUILD,
+            Capability.CLONE_FULL,
         }
     )
 
@@ -158,6 +160,15 @@ class LibvirtDriver(Driver):
             hit("agent.after-define")
             self._volumes.attach_again(defined, owner.vm)
             self._domains.learn(owner)
+
+    def clone_disk(self, vm: str, clone: ClonePlan, copied: Copied) -> None:
+        directory = self._files.vm(vm)
+        if (directory / cloning.FIRST).exists():
+            return
+        with translated(f"copying the disk of vm {clone.source}"):
+            domain = self._domains.need(self._connection.get(), clone.source)
+            source = cloning.source_disk(domain, self._files.vm(clone.source))
+        cloning.copy_disk(source, directory, clone, copied)
 
     def start(self, vm: str) -> None:
         conn = self._connection.get()

@@ -10,7 +10,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.common.formats.qcow2_header import MAGIC, Header, backing_of
+from services.common.formats.qcow2_header import MAGIC, Header, backing_format_of, backing_of
 
 _CLUSTER_BITS = 16
 _CLUSTER = 1 << _CLUSTER_BITS
@@ -26,6 +26,7 @@ class Base:
     path: Path
     format: str  # raw | qcow2
     size: int  # bytes
+    base: "Base | None" = None  # what it stands on itself
 
 
 def read_base(path: Path, format_: str) -> Base:
@@ -55,6 +56,22 @@ def check_overlay(path: Path, backing: Path) -> Base:
     if size != backing.stat().st_size:
         raise ValueError(f"{path.name} has a disk of {size} bytes, its master has {backing.stat().st_size}")
     return Base(backing, "raw", size)
+
+
+def standing_on(path: Path) -> Base | None:
+    """What a disk of ours stands on, by its own header and those below it; None for one that stands alone.
+
+    ValueError where a header doesn't say of what format that is: it is never guessed from what a guest has written.
+    """
+    below = backing_of(path)
+    if below is None:
+        return None
+    format_ = backing_format_of(path)
+    if format_ == "raw":
+        return read_base(below, format_)
+    if format_ != "qcow2":
+        raise ValueError(f"{path.name} doesn't say of what format {below.name} under it is")
+    return Base(below, format_, disk_size(below), standing_on(below))
 
 
 def disk_size(path: Path) -> int:

@@ -8,7 +8,7 @@ from services.common.contracts.commands import DeployPlan, DiskPlan
 from services.common.contracts.errors import HostFailed
 from services.common.runtime.failpoints import hit
 from services.hostagent.drivers.libvirt.domain_xml import DiskFile, Files
-from services.hostagent.drivers.libvirt.qcow2 import Base, check_overlay, read_base, write_qcow2
+from services.hostagent.drivers.libvirt.qcow2 import Base, check_overlay, read_base, standing_on, write_qcow2
 
 _GIB = 1 << 30
 _READ_ONLY = frozenset({"iso"})
@@ -37,12 +37,16 @@ def _disk(disk: DiskPlan, name: str, directory: Path, files: Mapping[str, Path])
             return DiskFile(overlay, "qcow2", cdrom, bootable, check_overlay(overlay, files[disk.backing.sha256]))
         if disk.base is not None and (cdrom or disk.base.format in _READ_ONLY) and disk.base.format != "qcow2":
             return DiskFile(files[disk.base.sha256], "raw", cdrom, bootable)
-        base = read_base(files[disk.base.sha256], disk.base.format) if disk.base is not None else None
         path = directory / f"{name}.qcow2"
-        if not path.exists():
-            hit("agent.before-volume")
-            write_qcow2(path, _size(disk, base), base)
-            hit("agent.after-volume")
+        if path.exists():
+            # It may be older than the master of today, or another vm's copy: it says itself what it stands on.
+            return DiskFile(path, "qcow2", cdrom, bootable, standing_on(path))
+        if disk.cloned:
+            raise ValueError("it was not copied yet")
+        base = read_base(files[disk.base.sha256], disk.base.format) if disk.base is not None else None
+        hit("agent.before-volume")
+        write_qcow2(path, _size(disk, base), base)
+        hit("agent.after-volume")
     except (ValueError, OSError) as error:
         raise HostFailed(f"disk {name}: {error}") from error
     return DiskFile(path, "qcow2", cdrom, bootable, base)

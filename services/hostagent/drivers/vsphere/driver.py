@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from services.common.contracts.commands import DeployPlan, NicPlan, SnapshotPlan, VolumePlan
+from services.common.contracts.commands import ClonePlan, DeployPlan, NicPlan, SnapshotPlan, VolumePlan
 from services.common.contracts.errors import HostFailed
 from services.common.contracts.events import HostFacts, InventoryItem
 from services.common.contracts.network import NetworkPlan
@@ -15,6 +15,7 @@ from services.common.contracts.survey import Found
 from services.common.runtime.failpoints import hit
 from services.hostagent.drivers.base import (
     Capability,
+    Copied,
     Driver,
     DriverSettings,
     Evidence,
@@ -25,7 +26,7 @@ from services.hostagent.drivers.base import (
 )
 from services.hostagent.drivers.survey_files import files_found
 from services.hostagent.drivers.vm_files import VmFiles
-from services.hostagent.drivers.vsphere import host_facts, plugged_nics, powering, resizing, snapshots
+from services.hostagent.drivers.vsphere import cloning, host_facts, plugged_nics, powering, resizing, snapshots
 from services.hostagent.drivers.vsphere.hypervisor import hypervisor
 from services.hostagent.drivers.vsphere.machines import Listed
 from services.hostagent.drivers.vsphere.making import make
@@ -63,6 +64,7 @@ class VsphereDriver(Driver):
             Capability.SNAPSHOT_LIVE_DISKS,
             Capability.SNAPSHOT_UEFI,
             Capability.REBUILD,
+            Capability.CLONE_FULL,
         }
     )
 
@@ -121,6 +123,13 @@ class VsphereDriver(Driver):
         self._files.vm(owner.vm).mkdir(mode=0o711, exist_ok=True)  # from here on the vm is in our inventory
         make(self.at, plan, owner, files)
         self._volumes.attach_again(owner.vm)
+
+    def clone_disk(self, vm: str, clone: ClonePlan, copied: Copied) -> None:
+        source = cloning.source_disk(self.at, vm, clone)
+        if source:
+            self._files.vm(vm).mkdir(mode=0o711, exist_ok=True)  # from here on the vm is in our inventory
+            copied(0.0)
+            cloning.copy_disk(self.at, vm, source)
 
     def start(self, vm: str) -> None:
         powering.start(self.at, vm)

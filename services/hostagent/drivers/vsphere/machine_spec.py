@@ -21,7 +21,7 @@ _GIB = 1 << 20  # in KiB
 
 
 def vm_spec(plan: DeployPlan, owner: Owner, datastore: str, images: Mapping[int, str], backings: Sequence[Any]) -> Any:
-    """The new vm. `images` are the paths of images by the disk's place in the plan, `backings` the NICs' other ends."""
+    """The new vm. `images` are paths of files by the disk's place in the plan, `backings` the NICs' other ends."""
     if plan.kernel is not None:
         raise HostFailed(f"{plan.name} starts a kernel directly, which vSphere can't")
     spec = vim.vm.ConfigSpec(
@@ -56,12 +56,14 @@ def _devices(plan: DeployPlan, datastore: str, images: Mapping[int, str], backin
         changes.append(_added(_DEVICE.ParaVirtualSCSIController(key=_SCSI, busNumber=0, sharedBus=bus)))
     on_sata, on_scsi = 0, 0
     for number, disk in enumerate(plan.disks):
-        if number in images:
+        if number in images and not disk.cloned:
             changes.append(_added(_cdrom(_NEW - number, on_sata, images[number])))
             on_sata += 1
         elif disk.size_gib:
             unit = on_sata if ahci else scsi_unit(on_scsi)
-            changes.append(new_disk(_NEW - number, _SATA if ahci else _SCSI, unit, disk.size_gib, f"[{datastore}]"))
+            path = images.get(number, f"[{datastore}]")
+            change = new_disk(_NEW - number, _SATA if ahci else _SCSI, unit, disk.size_gib, path)
+            changes.append(_as_it_is(change) if disk.cloned else change)
             on_sata, on_scsi = (on_sata + 1, on_scsi) if ahci else (on_sata, on_scsi + 1)
     base = _NEW - len(plan.disks)
     for number, (nic, backing) in enumerate(zip(plan.nics, backings, strict=True)):
@@ -83,6 +85,12 @@ def new_disk(key: int, controller: int, unit: int, size_gib: int, path: str) -> 
         key=key, controllerKey=controller, unitNumber=unit, capacityInKB=size_gib * _GIB, backing=backing
     )
     return _Change(operation=_Change.Operation.add, fileOperation=_Change.FileOperation.create, device=disk)
+
+
+def _as_it_is(change: Any) -> Any:
+    """The same disk, which is there already."""
+    change.fileOperation = change.device.backing.thinProvisioned = None
+    return change
 
 
 def new_nic(key: int, kind: str, mac: str, backing: Any) -> Any:

@@ -15,6 +15,7 @@ from services.common.contracts.commands import DeployPlan, DiskPlan
 from services.common.contracts.errors import HostFailed
 from services.common.runtime.failpoints import hit
 from services.hostagent.drivers.base import Owner, Power
+from services.hostagent.drivers.vsphere import cloning
 from services.hostagent.drivers.vsphere.host_facts import free_bytes
 from services.hostagent.drivers.vsphere.hypervisor import Hypervisor
 from services.hostagent.drivers.vsphere.machine_spec import images_of, vm_spec
@@ -42,16 +43,19 @@ def make(at: Hypervisor, plan: DeployPlan, owner: Owner, files: Mapping[str, Pat
     existing = at.find(owner.vm)
     if existing is not None:
         _hand_over(at, existing, plan, owner)
+        cloning.grow(at, plan, owner.vm)
         return
     order, doing = _Order(plan, owner, images_of(plan)), f"making {plan.name}"
     place = at.call(doing, lambda seat, place: _begin(at, seat, place, order))
     hit("agent.before-volume")
     paths = {number: _written(at, place, owner.vm, disk, files) for number, disk in order.images.items()}
+    paths |= {n: cloning.path_of(at, place, owner.vm) for n, disk in enumerate(plan.disks) if disk.cloned}
     hit("agent.after-volume")
     hit("agent.before-define")
     made = at.run(doing, lambda seat, place: _create(at, seat, place, order, paths))
     at.machines.learn(made, owner)
     hit("agent.after-define")
+    cloning.grow(at, plan, owner.vm)
 
 
 def _hand_over(at: Hypervisor, machine: Machine, plan: DeployPlan, owner: Owner) -> None:
@@ -68,6 +72,7 @@ def _begin(at: Hypervisor, seat: Seat, place: Place, order: _Order) -> Place:
     doing = f"making {order.plan.name}"
     if seat.content.searchIndex.FindChild(place.folder, order.plan.name) is not None:
         raise HostFailed(f"{doing}: another vm in our folder has that name")
+    cloning.refuse_without_copy(at, seat, place, order.plan, order.owner.vm)
     for nic in order.plan.nics:
         at.networks.backing(seat, place, nic.network)
     if not order.images:
