@@ -24,6 +24,7 @@ _AS_GIVEN = (
     "firmware",
     "mirror",
     "proxy",
+    "hypervisor",
 )
 DEFAULT_USER = "admin"
 DECIDING = frozenset(
@@ -71,6 +72,7 @@ _OPTIONS = (
     click.option("--ntp", multiple=True, metavar="SERVER", help="A time server."),
     click.option("--ca-certificate", "ca_certificates", multiple=True, type=_FILE, help="PEM file the guest trusts."),
     click.option("--first-boot", "first_boot", type=_FILE, help="Script or cloud-config for the first boot."),
+    click.option("--hypervisor", metavar="KIND", help="On a host of this kind: libvirt or vsphere."),
     click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="A label of the vm."),
     click.option("-f", "--file", "file", type=click.File("r", encoding="utf-8"), help="Spec in YAML; options win."),
 )

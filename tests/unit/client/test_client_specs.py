@@ -47,6 +47,7 @@ def test_bonds_vlans_and_the_rest_reach_the_request(api: CannedApi, command: Inn
     words = ("--domain", "example.org", "--timezone", "Europe/Berlin", "--keyboard", "de", "--locale", "de_DE.UTF-8")
     disk = ("--layout", "lvm", "--firmware", "uefi", "--ca-certificate", str(certificate), "--first-boot", str(script))
     packages = ("--mirror", "http://m.example.org", "--proxy", "http://p.example.org", "--ntp", "a", "--ntp", "b")
+    packages += ("--hypervisor", "vsphere")
     outcome = command(*CREATE, *cards, *links, *words, *disk, *packages, "--dry-run")
     assert outcome.exit_code == 0, outcome.output
     assert api.of("POST /v1/vms")[0].body == {
@@ -61,6 +62,7 @@ def test_bonds_vlans_and_the_rest_reach_the_request(api: CannedApi, command: Inn
         "firmware": "uefi",
         "mirror": "http://m.example.org",
         "proxy": "http://p.example.org",
+        "hypervisor": "vsphere",
         "networks": [
             {"network": "lab", "bond": "bond0"},
             {"network": "lab", "bond": "bond0", "name": "up1"},
