@@ -96,6 +96,8 @@ class Vm(Answer):
     disk_gib: int = 0
     host: str = ""
     source: str | None = None  # the id of the vm it is a clone of
+    linked: bool = False  # it still reads that one's disk
+    clones: tuple[str, ...] = ()  # its linked clones, by name; of one vm alone, not in lists
     pending: Pending | None = None  # a resize that waits until it is off
     watts: float | None = None  # its part of what its host draws; of one vm alone, not in lists
     watts_source: str = ""

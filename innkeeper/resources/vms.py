@@ -86,7 +86,7 @@ class Vms(Collection[Vm]):
     def clone(self, vm_id: str, name: str, **more: Any) -> Created:
         """Ask for a new vm with a copy of this one's disk, which must be stopped; both are, when the job is done.
 
-        `more`: `hostname`, `flavor`, `vcpus`, `memory_mib`, `disk_gib`, `networks`, `labels`, `protect`.
+        `more`: `linked`, `hostname`, `flavor`, `vcpus`, `memory_mib`, `disk_gib`, `networks`, `labels`, `protect`.
         """
         body = self._transport.json(Call("POST", self._at(vm_id, "clone"), json={"name": name, **more}))
         return Created(load(Vm, part(body, "vm")), load(Job, part(body, "job")))

@@ -34,5 +34,5 @@ class CloneSteps:
                 raise Conflict(f"vm {source.name!r}, which is to be copied, is {source.state}; stop it, then retry")
             if source.host_id != host:
                 raise Conflict(f"vm {source.name!r}, which is to be copied, is on another host")
-            plan = ClonePlan(source.id, context.vm.spec.disk_gib)
+            plan = ClonePlan(source.id, context.vm.spec.disk_gib, bool(job.params.get("linked")))
         return Park(replace(command_for(job, host), clone=plan))

@@ -111,6 +111,10 @@ def test_a_clone_boots_as_a_vm_of_its_own_and_one_that_breaks_off_leaves_nothing
     copy = done(stack, vm, "clone", {"name": "second"})["vm"]["id"]
     assert used(stack, host) == (2 * before[0], 2 * before[1])
     assert (stack.vm(copy)["state"], stack.vm(copy)["source"], stack.vm(copy)["drift"]) == ("stopped", vm, None)
+    third = done(stack, vm, "clone", {"name": "third", "linked": True})["vm"]["id"]
+    done(stack, third, "start")
+    assert "'third'" in stack.http.post(f"/v1/vms/{vm}/start").json()["detail"]
+    gone(stack, third)
     gone(stack, vm)
     done(stack, copy, "start")
     seen = stack.vm(copy)

@@ -14,6 +14,7 @@ from innkeeper.models.vm import Vm
 @click.command()
 @click.argument("name")
 @click.argument("new")
+@click.option("--linked", is_flag=True, help="Read the source's disk, which stays off and as it is meanwhile.")
 @click.option("--hostname", metavar="NAME", help="What the guest is called; else as the vm.")
 @click.option("--flavor", metavar="NAME", help="Size: `inn flavor list`; else as the source.")
 @click.option("--vcpus", type=int, metavar="N")

@@ -192,6 +192,7 @@ def _details(v: Vm) -> str:
         ("host", v.host),
         ("watts", f"{v.watts:.1f} ({v.watts_source})" if v.watts is not None else ""),
         ("cost/h", f"{v.cost_per_h:.4f}" if v.cost_per_h is not None else ""),
+        ("linked clones", ", ".join(v.clones)),
         ("project", v.project),
         ("job", v.job),
         ("possible now", ", ".join(v.verbs)),

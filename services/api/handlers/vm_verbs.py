@@ -12,7 +12,7 @@ from services.api.intents.cloning import clone_vm
 from services.api.views.jobs import fresh_view
 from services.api.views.vms import tagged
 from services.common.catalog import Delivery
-from services.common.contracts.abilities import NEEDS
+from services.common.contracts.abilities import NEEDS, Ability
 from services.common.contracts.codec import dump
 from services.common.contracts.errors import Conflict, IllegalMove
 from services.common.contracts.flow import INSTALLS
@@ -56,6 +56,8 @@ def clone(call: Call, db: Session) -> Answer:
     """Make a new vm with a copy of this one's first disk, on the same host; it is left off. Volumes are not copied."""
     source = locked(call, db)
     need(db, source, NEEDS["clone"], "clone", call.admin)
+    if call.body["linked"]:
+        need(db, source, Ability.CLONE_LINKED, "a linked clone", call.admin)
     if source.job_id:
         raise Conflict(f"vm {source.name!r} is busy with job {source.job_id}; wait for it, or cancel it")
     if source.state != VmState.STOPPED:

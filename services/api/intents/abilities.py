@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from services.common.contracts.abilities import possible
+from services.common.contracts.abilities import LEAVES_DISK, possible
 from services.common.contracts.errors import Problem, Unsupported
 from services.common.contracts.masking import masked_host
 from services.common.contracts.states import VmState
@@ -40,11 +40,12 @@ def able(session: Session, vm: Vm, capability: str) -> bool:
     return capability in _abilities(session.scalar(select(Host.facts).where(Host.id == vm.host_id)))
 
 
-def verbs_of(session: Session, vm: Vm) -> list[str]:
-    """What can be done with the vm now, by its state, its protection and what its host can do."""
+def verbs_of(session: Session, vm: Vm, read_by_clones: bool) -> list[str]:
+    """What can be done with the vm now, by its state, its protection, its linked clones and what its host can do."""
     facts = session.scalar(select(Host.facts).where(Host.id == vm.host_id)) if vm.host_id else None
     found = possible(VmState(vm.state), vm.job_id is not None, _abilities(facts))
-    return [verb for verb in found if verb != "delete" or not vm.protect]
+    kept = [verb for verb in found if verb in LEAVES_DISK or not read_by_clones]
+    return [verb for verb in kept if verb != "delete" or not vm.protect]
 
 
 def _abilities(facts: Mapping[str, Any] | None) -> list[str]:

@@ -61,8 +61,9 @@ def clone_vm(call: Call, db: Session, source: Vm) -> tuple[Vm, Job]:
     # What a first boot did is on the disk already: it is not done a second time.
     own = Secrets(secrets.password_hashes)
     own = guest_secrets(call, spec, own) if system.renewed_by_seed else own
-    params = {"networks": dump(nets), "source": source.id}
-    return write_vm(call, db, NewVm(vm_id, spec, own, "vm.clone", params, source.id))
+    linked = call.body["linked"]
+    params = {"networks": dump(nets), "source": source.id, "linked": linked}
+    return write_vm(call, db, NewVm(vm_id, spec, own, "vm.clone", params, source.id, linked))
 
 
 def _world(call: Call, db: Session, before: VmSpec) -> World:

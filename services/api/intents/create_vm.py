@@ -49,6 +49,7 @@ class NewVm:
     kind: str
     params: JsonDict
     source: str | None = None  # the vm that it is a clone of
+    linked: bool = False
 
 
 def create_vm(call: Call, db: Session) -> tuple[Vm, Job]:
@@ -97,6 +98,7 @@ def write_vm(call: Call, db: Session, new: NewVm) -> tuple[Vm, Job]:
         host_id=None,
         job_id=None,
         source_id=new.source,
+        linked=new.linked,
         fence=0,
         version=1,
         power="",

@@ -110,6 +110,7 @@ _WATTS = (
 )
 _WATTS_SOURCE = "How its host's watts are known: redfish, ipmi, rapl, or curve. Of one vm alone"
 _VERBS = "What can be done with it now, by its state and by what its host can do. Of one vm alone, not in lists"
+_CLONES = "Names of its linked clones, for which it stays off. Of one vm alone, not in lists"
 _COST = "Of its watts, an hour; null where its host has no price. Of one vm alone"
 
 
@@ -125,6 +126,10 @@ class CloneAsked(Schema):
     """A vm with a copy of another one's disk: what it shall have of its own."""
 
     name = text(grammar.vm_name, required=True, help="Unique in the project")
+    linked = Flag(
+        load_default=False,
+        metadata={"description": "It reads the disk of its source, which stays off and as it is meanwhile"},
+    )
     hostname = text(grammar.hostname, help="Default: the name. Not for systems that were installed")
     flavor = text(help="A size of GET /v1/flavors; or any of vcpus, memory_mib and disk_gib. Default: as the source")
     vcpus = whole(1, 256)
@@ -194,6 +199,8 @@ class VmShape(Schema):
     source = fields.String(
         allow_none=True, metadata={"description": "The id of the vm it is a clone of, which may be gone; null: none"}
     )
+    linked = fields.Boolean(metadata={"description": "It still reads the disk of its source"})
+    clones = fields.List(fields.String(), metadata={"description": _CLONES})
     watts = fields.Float(allow_none=True, metadata={"description": _WATTS})
     watts_source = fields.String(metadata={"description": _WATTS_SOURCE})
     cost_per_h = fields.Float(allow_none=True, metadata={"description": _COST})

@@ -15,6 +15,7 @@ from services.api.views.moments import moment
 from services.api.views.names import Names, names_for
 from services.api.views.power import vm_power_view
 from services.common.contracts.states import VmState
+from services.common.store.cloning import linked_clones
 from services.common.store.models import Vm
 
 JsonDict = dict[str, Any]
@@ -60,6 +61,7 @@ def vm_view(vm: Vm, names: Names) -> JsonDict:
         "drift": drift_view(vm),
         "pending": _pending(vm),
         "source": vm.source_id,
+        "linked": vm.linked,
         "job": vm.job_id,
         "observed": seen,
         "addresses": _addresses(seen),
@@ -81,7 +83,9 @@ def tagged(call: Call, db: Session, vm: Vm) -> JsonDict:
     """One vm with its watts, what can be done with it now, and its ETag."""
     view = vm_views(call, db, [vm])[0]
     tag = etags.make(view, EDITABLE)
-    return {**view, **vm_power_view(db, vm, call.now), "verbs": verbs_of(db, vm), "etag": tag}
+    clones = linked_clones(db, vm.id)
+    verbs = verbs_of(db, vm, read_by_clones=bool(clones))
+    return {**view, **vm_power_view(db, vm, call.now), "verbs": verbs, "clones": clones, "etag": tag}
 
 
 def _pending(vm: Vm) -> JsonDict | None:

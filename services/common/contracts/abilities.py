@@ -53,6 +53,11 @@ NEEDS: Mapping[str, str] = {
     "drop-snapshot": Ability.SNAPSHOT,
 }
 _VERB, _NO_VERBS = "vm.", ("create", "repair", "redefine")
+# What writes nothing to a vm's disk, or ends that: linked clones, which read it, bear that.
+LEAVES_DISK = frozenset(
+    {"clone", "resize", "attach-nic", "detach-nic", "attach-volume", "grow-volume", "detach-volume"}
+    | {"stop", "force-stop", "redefine"}  # somebody started, or lost, it behind our back
+)
 # A verb whose flow is another vm's: what the vm that it is said of must be.
 _OF_ANOTHER: Mapping[str, frozenset[VmState]] = {"clone": frozenset({VmState.STOPPED})}
 

@@ -122,10 +122,14 @@ class DeployPlan:
 
 @dataclass(frozen=True)
 class ClonePlan:
-    """Another vm of the same host, whose first disk is copied, and how large the copy shall be."""
+    """Another vm of the same host, whose first disk is copied, and how large the copy shall be.
+
+    `linked`: what is written later alone is the clone's; for the rest it reads the disk of its source.
+    """
 
     source: str
     size_gib: int
+    linked: bool = False
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from services.common.contracts.journal import NewEvent
 from services.common.contracts.states import STEADY_VM, VM_MOVES, JobState, VmState, may_move
 from services.common.store import drifts, outbox
 from services.common.store.appending import append_events, event_rows
-from services.common.store.cloning import refuse_while_copied
+from services.common.store.cloning import refuse_for_clones
 from services.common.store.jobs import Job, JobEvent, Outbox
 from services.common.store.tables import table_of, values_of
 from services.common.store.together import Row, write_together
@@ -107,7 +107,7 @@ def _take_vm(session: Session, vm: Vm, opening: Opening, flow: Flow, now: float)
             raise Conflict(f"vm {vm.name!r} is busy with job {vm.job_id}; wait for it, or cancel it")
         _end_superseded(session, vm.job_id, opening.kind, now)
     if opening.kind not in MAKING:
-        refuse_while_copied(session, vm)
+        refuse_for_clones(session, vm, opening.kind.removeprefix("vm."))
     if flow.during is not None:
         if not may_move(VM_MOVES, VmState(vm.state), flow.during):
             raise _not_from_there(vm, opening)

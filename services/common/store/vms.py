@@ -35,6 +35,7 @@ class Vm(Base):
     host_id: Mapped[Id | None]
     job_id: Mapped[Id | None]
     source_id: Mapped[Id | None]  # the vm whose disk it began as; that one may be gone
+    linked: Mapped[bool] = mapped_column(default=False)  # it still reads that disk
     fence: Mapped[int] = mapped_column(default=0)
     version: Mapped[int] = mapped_column(default=1)  # the ETag
     power: Mapped[Word] = mapped_column(default="")  # as its host last said: on, off, paused, crashed, absent

@@ -161,6 +161,9 @@ class Driver(ABC):
     def clone_disk(self, vm: str, clone: ClonePlan, copied: Copied) -> None:
         """Give a vm that is still to be deployed its first disk: a copy of another vm's, which stays as it is.
 
+        A linked one reads the other's disk for all that it has not written itself: as long as it is there, the caller
+        keeps the source off and on this host.
+
         One that is there already is left alone, half of one is begun anew. HostFailed where the source isn't there, or
         isn't off; the caller keeps it off meanwhile.
         """

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.common.contracts.commands import NicPlan, SnapshotPlan
+from services.common.contracts.commands import ClonePlan, NicPlan, SnapshotPlan
 from services.common.contracts.errors import HostFailed
 from services.common.contracts.network import NetworkPlan
 from services.common.contracts.vm import nic_mac
@@ -27,6 +27,9 @@ ASKED: Mapping[str, tuple[Act, ...]] = {
         for capability in {story.capability for story in STORIES.values() if story.capability}
     },
     Capability.SNAPSHOT_MEMORY: (lambda v: v.driver.take_snapshot(v.vm, SnapshotPlan(v.snapshot, memory=True)),),
+    Capability.CLONE_LINKED: (
+        lambda v: v.driver.clone_disk(v.vm, ClonePlan(v.source, 1, linked=True), lambda _percent: None),
+    ),
     Capability.ANTI_SPOOF: (
         lambda v: v.driver.ensure_network(GUARDED),
         lambda v: v.driver.attach_nic(v.vm, NicPlan(nic_mac(v.vm, 1), GUARDED)),

@@ -13,6 +13,7 @@ from services.common.contracts.vm import hypervisor_uuid
 from services.hostagent.drivers.base import Capability, Owner, Power
 from tests.contract.drivers.conftest import Bench
 from tests.contract.drivers.refusing import needs
+from tests.support.dying import Killed, dying_at, points_of
 from tests.support.hypervisor import PLATFORM, a_vm, network, plan
 
 CLONED = (DiskPlan("root", 2, cloned=True),)
@@ -78,6 +79,26 @@ def test_a_copy_that_is_called_off_ends_and_is_begun_anew(bench: Bench, source: 
     bench.driver.clone_disk(vm, ClonePlan(source, 1), nobody)
     bench.driver.deploy(plan(vm, "copy", disks=CLONED), Owner(PLATFORM, vm, 1), {})
     bench.driver.erase(vm)
+
+
+@needs(Capability.CLONE_LINKED)
+def test_a_linked_clone_killed_anywhere_is_finished_and_leaves_its_source_as_it_is(bench: Bench, source: str) -> None:
+    linked = ClonePlan(source, 2, linked=True)
+    disk = bench.directory / "vms" / source / "root-0.qcow2"
+    before = disk.read_bytes() if disk.exists() else b""
+    for point in points_of(lambda: bench.driver.clone_disk(a_vm(), linked, nobody)):
+        vm = a_vm()
+        with dying_at(point), pytest.raises(Killed):
+            bench.driver.clone_disk(vm, linked, nobody)
+        driver = bench.reopen(PLATFORM)
+        for _ in range(2):
+            driver.clone_disk(vm, linked, nobody)
+            driver.deploy(plan(vm, "copy", disks=CLONED), Owner(PLATFORM, vm, 1), {})
+        driver.start(vm)
+        assert driver.power(vm) == Power.ON
+        driver.erase(vm)
+        assert [one for one in driver.survey() if vm in (one.vm, one.name)] == []
+    assert (disk.read_bytes() if disk.exists() else b"") == before
 
 
 @pytest.mark.parametrize("bench", ["libvirt"], indirect=True)

@@ -61,6 +61,34 @@ def test_a_vm_that_is_copied_holds_still_until_that_is_over(api: Api) -> None:
     assert api.done("member", "DELETE", f"/v1/vms/{source['id']}")["job"]["kind"] == "vm.delete"
 
 
+def test_a_source_with_linked_clones_stays_off_and_as_it_is_until_they_are_gone(api: Api) -> None:
+    source = vm_on(api, host(api, "fake", *ALL, Ability.CLONE_LINKED), "stopped")
+    copy = cloned(api, source, name=f"l-{source['name']}", linked=True)["vm"]
+    assert copy["linked"] is True
+    with api.database.write() as db:
+        db.execute(update(Vm).where(Vm.id == copy["id"]).values(state="ready", job_id=None))
+    shown = api.done("member", "GET", f"/v1/vms/{source['id']}")
+    assert shown["clones"] == [copy["name"]]
+    assert not set(shown["verbs"]) & {"start", "rebuild", "delete", "snapshot", "revert"}
+    assert {"clone", "resize"} <= set(shown["verbs"])
+    for method, verb, body in (
+        ("POST", "/start", None),
+        ("POST", "/rebuild", None),
+        ("POST", "/snapshots", {"name": "x"}),
+        ("DELETE", "", None),
+    ):
+        told = problem(api.ask("member", method, f"/v1/vms/{source['id']}{verb}", body), 409, "conflict")
+        assert copy["name"] in told["detail"]
+    with api.database.write() as db:
+        db.execute(update(Vm).where(Vm.id == copy["id"]).values(state="deleted", deleted_at=1.0))
+    assert api.done("member", "DELETE", f"/v1/vms/{source['id']}")["job"]["kind"] == "vm.delete"
+
+
+def test_a_linked_clone_needs_a_host_that_can_do_that(api: Api) -> None:
+    source = vm_on(api, host(api, "poor", *ALL), "stopped")
+    assert "a linked clone is not possible" in refused(api, source, 422, "unsupported", linked=True)["detail"]
+
+
 @pytest.mark.parametrize("state", ["ready", "suspended"])
 def test_a_vm_is_cloned_while_it_is_stopped(api: Api, state: str) -> None:
     source = vm_on(api, host(api, "fake", *ALL), state)
@@ -79,7 +107,7 @@ def test_a_host_that_can_t_clone_is_named_by_its_driver(api: Api) -> None:
         ({"flavor": "tinny"}, "/flavor"),
         ({"flavor": "tiny", "vcpus": 2}, "/vcpus"),
         ({"memory_mib": 64}, "/memory_mib"),
-        ({"linked": True}, "/linked"),
+        ({"linked": "yes"}, "/linked"),
         ({"networks": [{"network": "nowhere"}]}, "/networks/0/network"),
         ({"name": "../x"}, "/name"),
     ],

@@ -76,6 +76,7 @@ class FakeDriver(Driver):
             Capability.SNAPSHOT_UEFI,
             Capability.REBUILD,
             Capability.CLONE_FULL,
+            Capability.CLONE_LINKED,
         }
     )
 
@@ -170,7 +171,7 @@ class FakeDriver(Driver):
         cloning.refuse_unless_off(source)
         if self._habits.has(faults.CLONE_FAILS, source.name):
             raise HostFailed(f"copying {source.name}: the fake host was told to refuse")
-        cloning.copy(directory, source, clone, self._habits.clone_s, copied)
+        cloning.copy(directory, source, clone, 0.0 if clone.linked else self._habits.clone_s, copied)
 
     def start(self, vm: str) -> None:
         found = self._need(vm)

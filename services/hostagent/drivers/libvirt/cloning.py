@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Copies of a domain's first disk: whole and flat, so that a clone stands on nothing else, whatever its source does."""
+"""Copies of a domain's first disk: whole and flat, so that a clone stands on nothing else; or overlays of it."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from services.common.contracts.errors import HostFailed
 from services.common.runtime.failpoints import hit
 from services.hostagent.drivers.base import Copied
 from services.hostagent.drivers.libvirt.disk_xml import disks_of
-from services.hostagent.drivers.libvirt.qcow2 import disk_size
+from services.hostagent.drivers.libvirt.qcow2 import Base, disk_size, write_qcow2
 
 FIRST = "root-0.qcow2"
 _GIB = 1 << 30
@@ -53,6 +53,18 @@ def copy_disk(source: Path, directory: Path, clone: ClonePlan, copied: Copied) -
         raise HostFailed(f"copying {source.name} of vm {clone.source}: {error}") from error
     finally:
         draft.unlink(missing_ok=True)
+    hit("agent.after-clone")
+
+
+def link_disk(source: Path, directory: Path, clone: ClonePlan) -> None:
+    """Make an overlay of the source's disk, all or nothing."""
+    directory.mkdir(mode=0o711, exist_ok=True)
+    hit("agent.before-clone")
+    try:
+        size = disk_size(source)
+        write_qcow2(directory / FIRST, max(size, clone.size_gib * _GIB), Base(source, "qcow2", size))
+    except (OSError, ValueError) as error:
+        raise HostFailed(f"linking to {source.name} of vm {clone.source}: {error}") from error
     hit("agent.after-clone")
 
 

@@ -80,6 +80,7 @@ class LibvirtDriver(Driver):
             Capability.SNAPSHOT_MEMORY,
             Capability.REBUILD,
             Capability.CLONE_FULL,
+            Capability.CLONE_LINKED,
         }
     )
 
@@ -168,7 +169,10 @@ class LibvirtDriver(Driver):
         with translated(f"copying the disk of vm {clone.source}"):
             domain = self._domains.need(self._connection.get(), clone.source)
             source = cloning.source_disk(domain, self._files.vm(clone.source))
-        cloning.copy_disk(source, directory, clone, copied)
+        if clone.linked:
+            cloning.link_disk(source, directory, clone)
+        else:
+            cloning.copy_disk(source, directory, clone, copied)
 
     def start(self, vm: str) -> None:
         conn = self._connection.get()

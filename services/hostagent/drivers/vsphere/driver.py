@@ -23,6 +23,7 @@ from services.hostagent.drivers.base import (
     Power,
     PowerSeen,
     Usage,
+    unsupported,
 )
 from services.hostagent.drivers.survey_files import files_found
 from services.hostagent.drivers.vm_files import VmFiles
@@ -125,6 +126,8 @@ class VsphereDriver(Driver):
         self._volumes.attach_again(owner.vm)
 
     def clone_disk(self, vm: str, clone: ClonePlan, copied: Copied) -> None:
+        if clone.linked:
+            raise unsupported(self.name, "make linked clones")
         source = cloning.source_disk(self.at, vm, clone)
         if source:
             self._files.vm(vm).mkdir(mode=0o711, exist_ok=True)  # from here on the vm is in our inventory
