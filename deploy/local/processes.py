@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from deploy.local import hypervisors, ports, vsphere_side
+from deploy.local import hypervisors, own_agents, ports, vsphere_host, vsphere_side
 from deploy.local.home import Home
 from deploy.local.servers import RabbitMQ, Redis, Server
 from deploy.local.settings import METERED, Addresses, environment, flower_environment
@@ -40,6 +40,7 @@ def table(home: Home) -> list[Spec]:
     vsphere = hypervisors.VSPHERE in hypervisors.chosen(home.hypervisors_file)
     if vsphere:
         vsphere_side.prepare(home)
+        own_agents.refresh(home, vsphere_host.agent(home))  # it ends where it doesn't find its vCenter
         env = {"INNKEEPER_GUEST_URL": vsphere_side.guest_url(home), **env}
     python = str(home.checkout / ".venv" / "bin" / "python")
     run = partial(_python, home, python, env)

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from deploy.local import hypervisor, hypervisors, machine_host, own_agents, shared_lan, vsphere_host, vsphere_side
+from deploy.local import hypervisor, hypervisors, machine_host, own_agents, shared_lan, vsphere_side
 from deploy.local.home import Home
 from deploy.local.pid import end, wait_gone
 from deploy.local.ports import is_free
@@ -45,10 +45,9 @@ def up(home: Home, say: Say) -> None:
         _spawn(home)
     _ensure_hypervisor(home, say)
     _wait(home, say)
-    for own in (machine_host.agent(home), vsphere_host.agent(home)):
-        process = State.load(home.state_file).processes.get(own.process)
-        if process is not None and own_agents.refresh(home, own) and process.pid is not None:
-            end([process.pid], 10.0)  # the supervisor starts it again, with what is new
+    agent = State.load(home.state_file).processes.get("hostagent")
+    if own_agents.refresh(home, machine_host.agent(home)) and agent is not None and agent.pid is not None:
+        end([agent.pid], 10.0)  # the supervisor starts it again, with what is new
 
 
 def down(home: Home, purge: bool, say: Say) -> None:

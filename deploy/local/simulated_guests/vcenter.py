@@ -63,7 +63,8 @@ class Vcenter:
 
     def _listed(self, seat: Seat) -> list[Found]:
         root = seat.content.rootFolder
-        self._datacenter = below(seat, root, vim.Datacenter, ("name",))[0].get("name")
+        if not self._datacenter:  # there is one alone, and it keeps its name
+            self._datacenter = below(seat, root, vim.Datacenter, ("name",))[0].get("name")
         return below(seat, root, vim.VirtualMachine, _PATHS)
 
 
