@@ -7,6 +7,7 @@ from typing import Any, TextIO, TypeVar
 
 import click
 
+from innkeeper.cli.data_disks import data_disk
 from innkeeper.cli.links import bond, link, overlaid, vlan
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -50,6 +51,13 @@ _OPTIONS = (
     ),
     click.option(
         "--vlan", "vlans", multiple=True, metavar="VLAN", help="A tagged link: 20@eth0=192.0.2.10/24, or 20@bond0."
+    ),
+    click.option(
+        "--volume",
+        "volumes",
+        multiple=True,
+        metavar="VOLUME",
+        help="A data disk: data:20 (GiB), data:20:keep to outlive the vm, or the name of one that was kept.",
     ),
     click.option("--hostname", metavar="NAME", help="The guest's name; else the vm's."),
     click.option("--user", metavar="NAME", help=f"A login in the guest [default with --ssh-key: {DEFAULT_USER}]."),
@@ -111,6 +119,7 @@ def _given(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
         "networks": [_checked("--network", link, text) for text in options["networks"]],
         "bonds": [_checked("--bond", bond, text) for text in options["bonds"]],
         "vlans": [_checked("--vlan", vlan, text) for text in options["vlans"]],
+        "volumes": [_checked("--volume", data_disk, text) for text in options["volumes"]],
         "users": _users(options["user"], options["ssh_keys"]),
         "packages": list(options["packages"]),
         "ntp": list(options["ntp"]),

@@ -8,6 +8,7 @@ from typing import Any
 
 from innkeeper.models.drift import Drift
 from innkeeper.models.shape import Answer
+from innkeeper.models.volume import Volume
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +110,7 @@ class Vm(Answer):
     observed: Observed | None = None
     drift: Drift | None = None  # while it is other than it was asked to be
     job: str = ""
+    volumes: tuple[Volume, ...] = ()  # of one vm alone, not in lists
     verbs: tuple[str, ...] = ()  # what can be done with it now; of one vm alone, not in lists
     protect: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)

@@ -36,7 +36,7 @@ from services.scheduler.policy_file import Shelf
 from services.scheduler.roster import Roster
 from services.scheduler.seats import Seat, decision_row, facts_of_seat
 from services.scheduler.shares import Own, Shares
-from services.scheduler.steps import request_for
+from services.scheduler.steps import placed_by
 
 log = get_logger(__name__)
 TRIES = 3
@@ -132,7 +132,7 @@ class PlacingTogether:
         vm = job.vm
         if vm is None:
             return None
-        request = request_for(vm)
+        request = placed_by(job, vm)
         try:
             policy = self._shelf.chosen(request, vm.spec.policy)
         except InnkeeperError:

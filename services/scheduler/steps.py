@@ -2,13 +2,15 @@
 """The scheduler's steps: `place` finds a vm a host and holds room there, `release` gives it back."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
 from services.common.catalog import systems
 from services.common.contracts.codec import dump
+from services.common.contracts.data_disks import data_disks, with_disks
 from services.common.contracts.errors import NoHost, NotYet
-from services.common.contracts.journal import Done, Handler, StepContext, VmView
+from services.common.contracts.journal import Done, Handler, JobView, StepContext, VmView
 from services.common.contracts.masking import masked_decision
 from services.common.contracts.placement import Decision, Request, request_of
 from services.common.runtime.log import get_logger
@@ -52,7 +54,7 @@ class Placer:
         if claim:
             host = claim.host_id
             return Done(facts, write=lambda s: set_host(s, context.job, host, context.now))
-        request = request_for(context.vm)
+        request = placed_by(context.job, context.vm)
         policy = self._shelf.chosen(request, context.vm.spec.policy)
         self._now = context.now
         with self._lookout.now() as sight:
@@ -63,7 +65,7 @@ class Placer:
             until = context.job.created_at + policy.on_no_host.deadline_s
             if policy.on_no_host.retry and context.now < until:
                 raise NotYet(f"no host can take {context.vm.name!r} yet; it waits for room", until)
-            raise no_host(context.vm.name, decision, hosts)
+            raise no_host(context.vm.name, decision, hosts, pinned=data_disks(context.job.params).host)
         facts = facts_of(decision, inventory)
         log.info("host chosen", host=decision.host, score=facts["score"], policy=policy.name)
         booking = Booking(context.job, policy, inventory, decision, context.now, facts)
@@ -92,6 +94,11 @@ def request_for(vm: VmView) -> Request:
     return request_of(vm.id, vm.project, vm.spec, system.needs if system is not None else ())
 
 
+def placed_by(job: JobView, vm: VmView) -> Request:
+    """What the vm that the job makes needs of a host, the volumes it is made with included."""
+    return with_disks(request_for(vm), data_disks(job.params))
+
+
 def timed(sight: Sight, request: Request, policy: Policy) -> Decision:
     """The decision, counted and timed."""
     with DECISION_SECONDS.time():
@@ -100,8 +107,15 @@ def timed(sight: Sight, request: Request, policy: Policy) -> Decision:
     return decision
 
 
-def no_host(name: str, decision: Decision, hosts: int) -> NoHost:
-    """The error for the job. Its readers may not know hosts by name, whoever asked for one."""
+def no_host(name: str, decision: Decision, hosts: int, pinned: str = "") -> NoHost:
+    """The error for the job. Its readers may not know hosts by name, whoever asked for one.
+
+    `pinned`: the host on which its volumes lie. Nobody asked for that, so to leave it out is no way.
+    """
+    if pinned:
+        ways = tuple(way for way in decision.relaxations if "host" not in way.field.split(", "))
+        here = tuple(miss for miss in decision.misses if miss.host == pinned)
+        decision = replace(decision, relaxations=ways, misses=here or decision.misses)
     told = masked_decision(dump(decision))
     if not hosts:
         reason = "no host is registered yet; register one, then retry"
@@ -109,4 +123,5 @@ def no_host(name: str, decision: Decision, hosts: int) -> NoHost:
         near = "; ".join(m["reason"] for m in told["misses"][:2])
         way = told["relaxations"][0]["sentence"] if told["relaxations"] else "no change of the request would help"
         reason = f"none of {hosts} host(s) can take {name!r}: {near}; nearest way: {way}"
+        reason += "; it can be on no other host than the one on which its volumes lie" if pinned else ""
     return NoHost(reason, extra={"explanation": told})

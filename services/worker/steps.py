@@ -6,7 +6,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.common.contracts.deploying import deploy_plan, networks_of
@@ -19,7 +18,7 @@ from services.common.store.database import Database
 from services.common.store.network_plans import network_plans
 from services.common.store.sizes import lower_claim, set_pending
 from services.common.store.vms import Vm
-from services.common.store.volumes import Volume, plan_of
+from services.common.store.volumes import plan_of, volumes_of
 
 
 class HostSteps:
@@ -73,7 +72,7 @@ class HostSteps:
         if not host:
             return Done()
         with self._database.ask() as session:
-            found = session.scalars(select(Volume).where(Volume.vm_id == context.vm.id).order_by(Volume.id)).all()
+            found = volumes_of(session, context.vm.id)
             volumes = tuple(plan_of(v, keep=False) for v in found if not (v.keep and v.held_gib))
         return Park(replace(command_for(context.job, host), volumes=volumes))
 

@@ -8,14 +8,24 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.common.contracts.commands import Command, Verb
-from services.common.contracts.errors import Conflict, HostFailed, TryAgain
+from services.common.contracts.errors import Conflict, HostFailed, StepFailed, TryAgain
 from services.common.contracts.ids import derived_id
 from services.common.contracts.journal import Done, Handler, JobView, Outcome, Park, StepContext
 from services.common.contracts.orders import command_for, host_of
 from services.common.contracts.states import VolumeState
 from services.common.store.database import Database
 from services.common.store.hosts import Installation
-from services.common.store.volumes import Volume, free_disk, hold_room, locked_volume, move_volume, plan_of
+from services.common.store.volumes import (
+    Volume,
+    free_disk,
+    hold_room,
+    locked_volume,
+    move_volume,
+    name_taken,
+    plan_of,
+    take_over_room,
+    volumes_of,
+)
 
 S = VolumeState
 _DURING: Mapping[str, VolumeState] = {
@@ -24,6 +34,7 @@ _DURING: Mapping[str, VolumeState] = {
     "vm.detach-volume": S.DETACHING,
     "volume.delete": S.DELETING,
 }
+_CREATE = "vm.create"
 _NEEDS_ROOM = ("vm.attach-volume", "vm.grow-volume")
 
 
@@ -37,7 +48,7 @@ class VolumeSteps:
         """Step name to handler."""
         return {
             "hold-volume": self.hold,
-            "attach-volume": self.at_host,
+            "attach-volume": self.attach,
             "grow-volume": self.at_host,
             "detach-volume": self.detach,
             "take-off-volume": self.take_off,
@@ -51,7 +62,7 @@ class VolumeSteps:
         job = context.job
         with self._database.read() as session:
             volume = session.get_one(Volume, job.params["volume"])
-            more, free = _size(job, volume) - volume.held_gib, free_disk(session, volume.host_id)
+            more, free = _size(job, volume) - volume.held_gib, free_disk(session, volume.host_id or "")
         if job.kind in _NEEDS_ROOM and more > free:
             raise Conflict(f"volume {volume.name!r} needs {more} GiB more; its host has {free} GiB of disk left")
 
@@ -63,8 +74,12 @@ class VolumeSteps:
 
         return Done({"volume": volume.id, "size_gib": _size(job, volume)}, write=write)
 
+    def attach(self, context: StepContext) -> Outcome:
+        """Plug it in; where the vm is being made, all that it is made with, before it begins to run."""
+        return self._all_told(context) if context.job.kind == _CREATE else self.at_host(context)
+
     def at_host(self, context: StepContext) -> Outcome:
-        """Plug it in, or make it larger."""
+        """Have the host do it; what is on it stays."""
         return self._told(context, keep=True)
 
     def detach(self, context: StepContext) -> Outcome:
@@ -84,6 +99,9 @@ class VolumeSteps:
 
     def settle(self, context: StepContext) -> Outcome:
         """The host has done it: the books say so."""
+        job = context.job
+        if job.kind == _CREATE:
+            return Done(write=lambda session: _settled_with(session, host_of(job), context))
         return self._written(context, _settled)
 
     def let_go(self, context: StepContext) -> Outcome:
@@ -95,6 +113,16 @@ class VolumeSteps:
         with self._database.read() as session:
             plan = plan_of(session.get_one(Volume, job.params["volume"]), keep)
         return Park(replace(command_for(job, host_of(job)), volumes=(plan,)))
+
+    def _all_told(self, context: StepContext) -> Outcome:
+        job, host = context.job, host_of(context.job)
+        with self._database.read() as session:
+            found = volumes_of(session, context.vm.id)
+        for volume in found:
+            # A host makes what it hasn't got: elsewhere it would be a new, empty one.
+            if volume.held_gib and volume.host_id != host:
+                raise StepFailed(f"volume {volume.name!r} lies on another host than the vm")
+        return Park(replace(command_for(job, host), volumes=tuple(plan_of(volume) for volume in found)))
 
     def _written(self, context: StepContext, change: Callable[[Session, JobView, Volume, float], None]) -> Outcome:
         job = context.job
@@ -108,10 +136,8 @@ def _size(job: JobView, volume: Volume) -> int:
 def _take_up(session: Session, job: JobView, volume: Volume, now: float) -> None:
     """As the request left it; for a job that is tried again, as the request would."""
     during, vm_id = _DURING[job.kind], job.vm.id if job.vm else None
-    if volume.state == S.DELETED:
-        same = (Volume.project_id == volume.project_id, Volume.name == volume.name, Volume.deleted_at.is_(None))
-        if session.scalar(select(Volume.id).where(*same)):
-            raise Conflict(f"another volume is called {volume.name!r} by now; attach it anew")
+    if volume.state == S.DELETED and name_taken(session, volume):
+        raise Conflict(f"another volume is called {volume.name!r} by now; attach it anew")
     if volume.vm_id not in (None, vm_id):
         raise Conflict(f"volume {volume.name!r} was attached to another vm meanwhile")
     move_volume(volume, during, now)
@@ -128,6 +154,16 @@ def _settled(session: Session, job: JobView, volume: Volume, now: float) -> None
     else:
         hold_room(session, volume, 0)
         move_volume(volume, S.DELETED, now)
+
+
+def _settled_with(session: Session, host: str, context: StepContext) -> None:
+    """The vm is there: what it was made with is its own."""
+    for found in volumes_of(session, context.vm.id):
+        volume = locked_volume(session, found.id)
+        if volume.state == S.ATTACHING:
+            if not volume.held_gib:
+                take_over_room(session, volume, host)
+            move_volume(volume, S.ATTACHED, context.now)
 
 
 def _as_before(session: Session, job: JobView, volume: Volume, now: float) -> None:
@@ -149,7 +185,7 @@ def _drop_command(context: StepContext, volume: Volume, platform: str) -> Comman
     return Command(
         id=derived_id(context.job.id, context.job.step, context.job.fence),
         verb=Verb.DROP_VOLUME,
-        host=volume.host_id,
+        host=volume.host_id or "",
         vm=volume.id,
         job=context.job.id,
         step=context.job.step,

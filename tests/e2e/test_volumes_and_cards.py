@@ -10,10 +10,11 @@ from tests.e2e.conftest import gone
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.e2e
+SECOND = {"name": "second", "os": "mini", "flavor": "tiny"}
 
 
-def ready(stack: Stack, name: str) -> str:
-    made = stack.create(name)
+def ready(stack: Stack, name: str, **spec: Any) -> str:
+    made = stack.create(name, **spec)
     assert stack.finish(made["job"]["id"])["state"] == "succeeded"
     return str(made["vm"]["id"])
 
@@ -58,6 +59,35 @@ def test_a_volume_is_made_grown_kept_and_attached_to_another(stack: Stack, host:
     assert at_host(stack)["volumes"] == {}
     gone(stack, one)
     assert used(stack, host) == 0
+
+
+def test_a_vm_is_made_with_a_new_volume_and_one_that_was_kept_and_what_fails_leaves_the_latter(
+    stack: Stack, host: str
+) -> None:
+    first = ready(stack, "first", volumes=[{"name": "old", "size_gib": 3, "keep": True}])
+    (old,) = stack.vm(first)["volumes"]
+    assert (old["state"], at_host(stack)["volumes"][old["id"]]["vm"], used(stack, host)) == ("attached", first, 1 + 3)
+    gone(stack, first)
+    both = [{"name": "new", "size_gib": 4, "keep": True}, {"volume": "old"}]
+    refused = stack.create("plug-fails", volumes=both)
+    assert stack.finish(refused["job"]["id"])["state"] == "failed"
+    assert [(v["name"], v["state"]) for v in stack.http.get("/v1/volumes").json()["items"]] == [("old", "detached")]
+    assert (list(at_host(stack)["volumes"]), used(stack, host)) == ([old["id"]], 3)
+    plan = stack.http.post("/v1/vms?dry_run=true", json={**SECOND, "volumes": both}).json()
+    assert {(v["name"], v["state"]) for v in plan["vm"]["volumes"]} == {("new", "attaching"), ("old", "attaching")}
+    assert (plan["placement"]["host"], plan["placement"]["request"]["disk_gib"]) == (host, 1 + 4)
+    assert stack.http.get("/v1/volumes/" + old["id"]).json()["state"] == "detached"
+    second = stack.create("second", volumes=both)
+    assert stack.finish(second["job"]["id"])["state"] == "succeeded"
+    steps = [event["step"] for event in stack.events(second["job"]["id"]) if event["kind"] == "step.finished"]
+    assert steps.index("deploy") < steps.index("attach-volume") < steps.index("start") < steps.index("settle-volume")
+    assert {volume["vm"] for volume in at_host(stack)["volumes"].values()} == {second["vm"]["id"]}
+    assert used(stack, host) == 1 + 4 + 3
+    gone(stack, second["vm"]["id"])
+    gone(stack, refused["vm"]["id"])
+    for volume in stack.http.get("/v1/volumes").json()["items"]:
+        assert asked(stack, "DELETE", f"/v1/volumes/{volume['id']}")["job"]["state"] == "succeeded"
+    assert (at_host(stack)["volumes"], used(stack, host)) == ({}, 0)
 
 
 def test_what_can_t_be_plugged_in_leaves_nothing_and_a_vm_takes_its_volumes_along(stack: Stack, host: str) -> None:

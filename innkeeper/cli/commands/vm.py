@@ -188,6 +188,7 @@ def _details(v: Vm) -> str:
         ("os", v.os),
         ("flavor", v.flavor),
         ("size", size),
+        ("volumes", ", ".join(f"{volume.name} ({volume.size_gib} GiB)" for volume in v.volumes)),
         ("pending", f"until {v.pending.until} it has {pairs(v.pending.now)}" if v.pending else ""),
         ("host", v.host),
         ("watts", f"{v.watts:.1f} ({v.watts_source})" if v.watts is not None else ""),

@@ -9,6 +9,7 @@ from services.api.call import Answer, Call
 from services.api.handlers.answer_files import answer_files
 from services.api.views.names import names_for
 from services.common.contracts.codec import dump, load
+from services.common.contracts.data_disks import NO_DISKS, DataDisks, with_disks
 from services.common.contracts.errors import TryAgain
 from services.common.contracts.placement import Request, request_of
 from services.common.contracts.vm import VmSpec
@@ -31,13 +32,13 @@ def asked(call: Call, request: Request, more: Mapping[str, Any]) -> JsonDict:
     return {**found, "hosts": {host: names.host(host) for host in sorted(ids)}}
 
 
-def previewed(call: Call, vm: Vm) -> Callable[[Answer], Answer]:
+def previewed(call: Call, vm: Vm, disks: DataDisks = NO_DISKS) -> Callable[[Answer], Answer]:
     """To run after the dry run's transaction: adds placement, files and expected_s.
 
     Raises Invalid with the fields that the system can't have.
     """
     spec, first = load(VmSpec, vm.spec), vm.source_id is None  # a clone is set up already
-    request = request_of(vm.id, vm.project_id, spec, call.parts.systems[spec.os].needs)
+    request = with_disks(request_of(vm.id, vm.project_id, spec, call.parts.systems[spec.os].needs), disks)
 
     def preview(answer: Answer) -> Answer:
         try:

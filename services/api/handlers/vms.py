@@ -20,6 +20,7 @@ from services.api.views.jobs import tagged as tagged_job
 from services.api.views.vms import tagged, vm_views
 from services.common.catalog import Delivery
 from services.common.contracts.abilities import NEEDS
+from services.common.contracts.data_disks import data_disks
 from services.common.contracts.errors import Conflict, NotFound, TryAgain
 from services.common.contracts.ids import new_id
 from services.common.contracts.states import VmState
@@ -81,8 +82,8 @@ def _refused_by_templates(call: Call, vm_id: str, spec: VmSpec) -> None:
 def create(call: Call, db: Session) -> Answer:
     """Have a vm made: checks everything, then answers 202 with the vm and the job that makes it."""
     vm, job = create_vm(call, db)
-    body = {"vm": tagged(call, db, vm), "job": fresh_view(call, db, job, vm.os)}
-    preview = previewed(call, vm) if call.dry_run else None
+    body = {"vm": tagged(call, db, vm, bare=not call.body["volumes"]), "job": fresh_view(call, db, job, vm.os)}
+    preview = previewed(call, vm, data_disks(job.params)) if call.dry_run else None
     return Answer(body, 202, {"Location": f"/v1/jobs/{job.id}"}, preview)
 
 

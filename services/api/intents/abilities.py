@@ -35,6 +35,18 @@ def need(session: Session, vm: Vm, capability: str, verb: str, names: bool = Fal
     raise Unsupported(detail, [Problem("", f"{verb} needs the capability {capability!r}", fix)], told)
 
 
+def need_anywhere(session: Session, capability: str, what: str, driver: str = "", host: str = "") -> None:
+    """Raise Unsupported where there are hosts (of this driver, or this one), and none of them has the capability."""
+    which = [column == value for column, value in ((Host.driver, driver), (Host.id, host)) if value]
+    rows = session.execute(select(Host.driver, Host.facts).where(*which)).all()
+    if not rows or any(capability in _abilities(row.facts) for row in rows):
+        return
+    drivers = sorted({row.driver for row in rows})
+    told: Mapping[str, Any] = {"capability": capability, "driver": drivers[0], "drivers": [], "hosts": []}
+    detail = f"no host of driver {', '.join(drivers)} can have {what}"
+    raise Unsupported(detail, [Problem("/volumes", f"it needs the capability {capability!r}", "leave it out")], told)
+
+
 def able(session: Session, vm: Vm, capability: str) -> bool:
     """Whether the vm's host can do that."""
     return capability in _abilities(session.scalar(select(Host.facts).where(Host.id == vm.host_id)))

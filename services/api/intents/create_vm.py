@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.api.call import Call
+from services.api.intents.data_disks import NOTHING_GIVEN, Given, disk_problems, given_disks
 from services.api.intents.guest_reports import can_be_heard, channel_needed, guest_secrets, token_rows
 from services.api.intents.quota import within_quota
 from services.api.intents.resolve import resolve
@@ -26,7 +27,7 @@ from services.common.contracts.network import NetworkPlan
 from services.common.contracts.states import VmState
 from services.common.contracts.vm import Secrets, VmSpec
 from services.common.store.control import address_rows
-from services.common.store.models import AddressLease, Job, Vm
+from services.common.store.models import AddressLease, Job, Vm, Volume
 from services.common.store.opening import Opening, opened
 from services.common.store.tables import table_of, values_of
 from services.common.store.together import Row, write_together
@@ -50,6 +51,7 @@ class NewVm:
     params: JsonDict
     source: str | None = None  # the vm that it is a clone of
     linked: bool = False
+    volumes: Given = NOTHING_GIVEN
 
 
 def create_vm(call: Call, db: Session) -> tuple[Vm, Job]:
@@ -61,7 +63,8 @@ def create_vm(call: Call, db: Session) -> tuple[Vm, Job]:
     vm_id = new_id()
     world = world_for(call, db, call.body)
     spec, problems = resolve(vm_id, call.body, world)
-    if spec is None:
+    problems += disk_problems(call.body["volumes"])
+    if spec is None or problems:
         taken = name_taken(db, call) + leases_taken(db, _rough_leases(call.body, db, call))
         raise Invalid(_sentence(problems), [*problems, *taken])
     if call.careful:
@@ -70,11 +73,13 @@ def create_vm(call: Call, db: Session) -> tuple[Vm, Job]:
             raise Conflict(_sentence(taken), taken)
     can_be_heard(call, spec.os)
     given_macs_free(db, call)
-    vm_within_quota(call, db, spec)
+    volumes = given_disks(call, db, vm_id, spec)
+    vm_within_quota(call, db, spec, volumes.disks.new_gib)
     nets = {nic.network: world.nets[nic.network] for nic in spec.nics}
     spec = with_needs(call, spec, nets)
     secrets = guest_secrets(call, spec, Secrets(call.prepared or {}, call.body["first_boot"]))
-    return write_vm(call, db, NewVm(vm_id, spec, secrets, "vm.create", _params(call, spec, nets)))
+    params = {**_params(call, spec, nets), **volumes.disks.params}
+    return write_vm(call, db, NewVm(vm_id, spec, secrets, "vm.create", params, volumes=volumes))
 
 
 def with_needs(call: Call, spec: VmSpec, nets: Mapping[str, NetworkPlan]) -> VmSpec:
@@ -121,7 +126,9 @@ def write_vm(call: Call, db: Session, new: NewVm) -> tuple[Vm, Job]:
     )
     job, rows = opened(db, opening, vm)
     leases = [Row(table_of(AddressLease), row) for row in address_rows(vm.id, spec)]
-    write_together(db, [Row(table_of(Vm), values_of(vm)), *rows, *leases, *token_rows(vm.id, secrets, call.now)])
+    disks = [Row(table_of(Volume), values_of(volume)) for volume in new.volumes.new]
+    own = [*leases, *disks, *token_rows(vm.id, secrets, call.now)]
+    write_together(db, [Row(table_of(Vm), values_of(vm)), *rows, *own])
     return vm, job
 
 
@@ -173,7 +180,8 @@ def given_macs_free(db: Session, call: Call) -> None:
             raise Conflict(problem.detail, [problem])
 
 
-def vm_within_quota(call: Call, db: Session, spec: VmSpec) -> None:
-    """Raise QuotaExceeded where the project may have no vm of these sizes more."""
-    asked = {"vms": 1, "vcpus": spec.vcpus, "memory_mib": spec.memory_mib, "disk_gib": spec.disk_gib}
+def vm_within_quota(call: Call, db: Session, spec: VmSpec, volumes_gib: int = 0) -> None:
+    """Raise QuotaExceeded where the project may have no vm of these sizes more, with volumes of so much."""
+    disk = spec.disk_gib + volumes_gib
+    asked = {"vms": 1, "vcpus": spec.vcpus, "memory_mib": spec.memory_mib, "disk_gib": disk}
     within_quota(db, call.project, asked, "/flavor" if "flavor" in call.body else "")

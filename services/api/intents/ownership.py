@@ -46,8 +46,9 @@ def lost_room(session: Session) -> Iterator[Orphan]:
 
 
 def _held_by_volumes(session: Session) -> Iterator[tuple[str, int]]:
-    for host_id, gib in session.execute(select(Volume.host_id, func.sum(Volume.held_gib)).group_by(Volume.host_id)):
-        yield host_id, int(gib or 0)
+    sums = select(Volume.host_id, func.sum(Volume.held_gib)).where(Volume.host_id.is_not(None))
+    for host_id, gib in session.execute(sums.group_by(Volume.host_id)):
+        yield str(host_id), int(gib or 0)
 
 
 def _vms(session: Session, ids: Sequence[str] = ()) -> dict[str, KnownVm]:
@@ -62,7 +63,7 @@ def _held(session: Session) -> Iterator[Held]:
         yield Held("claim", f"{claim.vcpus} vCPU, {claim.memory_mib} MiB", claim.vm_id, claim.host_id)
     plugged = select(Volume.name, Volume.vm_id, Volume.host_id).where(Volume.deleted_at.is_(None))
     for volume in session.execute(plugged.where(Volume.vm_id.is_not(None))):
-        yield Held(FoundKind.VOLUME, volume.name, volume.vm_id, volume.host_id)
+        yield Held(FoundKind.VOLUME, volume.name, volume.vm_id, volume.host_id or "")
     for snapshot in session.execute(select(Snapshot.name, Snapshot.vm_id)):
         yield Held(FoundKind.SNAPSHOT, snapshot.name, snapshot.vm_id)
     for lease in session.execute(select(AddressLease.vm_id, AddressLease.address)):

@@ -9,6 +9,8 @@ from services.api.schemas.drift import DriftShape
 from services.api.schemas.jobs import JobShape
 from services.api.schemas.links import BondAsked, BondShape, NicAsked, NicShape, VlanAsked, VlanShape
 from services.api.schemas.pieces import Changing, Flag, labels, listing, moment, page_of, text, whole
+from services.api.schemas.volumes import VolumeAsked, VolumeShape
+from services.common.contracts.data_disks import MOST
 from services.common.contracts.states import VmState
 from services.common.contracts.vm import Firmware, Layout
 
@@ -56,6 +58,12 @@ class VmAsked(Schema):
     networks = fields.List(fields.Nested(NicAsked()), validate=validate.Length(max=16))
     bonds = fields.List(fields.Nested(BondAsked()), validate=validate.Length(max=8), load_default=list)
     vlans = fields.List(fields.Nested(VlanAsked()), validate=validate.Length(max=64), load_default=list)
+    volumes = fields.List(
+        fields.Nested(VolumeAsked()),
+        validate=validate.Length(max=MOST, error="a vm has at most {max} volumes -> leave some out"),
+        load_default=list,
+        metadata={"description": "In it at its first boot: new ones, or such as were kept; it goes to their host"},
+    )
     hostname = text(grammar.hostname, help="Default: the name")
     domain = text(grammar.domain, load_default="")
     locale = text(grammar.locale, load_default="en_US.UTF-8")
@@ -206,6 +214,9 @@ class VmShape(Schema):
     cost_per_h = fields.Float(allow_none=True, metadata={"description": _COST})
     job = fields.String(allow_none=True, metadata={"description": "Its one active job"})
     verbs = fields.List(fields.String(), metadata={"description": _VERBS})
+    volumes = fields.List(
+        fields.Nested(VolumeShape()), metadata={"description": "Those it has. Of one vm alone, not in lists"}
+    )
     observed = fields.Dict(allow_none=True, metadata={"description": "Hostname, interfaces, routes, DNS from inside"})
     addresses = fields.List(fields.String(), metadata={"description": "Seen from inside, with prefix length"})
     created_at = moment("Asked for at")

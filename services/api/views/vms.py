@@ -14,9 +14,11 @@ from services.api.views.links import links_view
 from services.api.views.moments import moment
 from services.api.views.names import Names, names_for
 from services.api.views.power import vm_power_view
+from services.api.views.volumes import volume_views
 from services.common.contracts.states import VmState
 from services.common.store.cloning import linked_clones
 from services.common.store.models import Vm
+from services.common.store.volumes import volumes_of
 
 JsonDict = dict[str, Any]
 EDITABLE = ("name", "labels", "protect")
@@ -79,13 +81,14 @@ def vm_views(call: Call, db: Session, vms: Iterable[Vm]) -> list[JsonDict]:
     return [vm_view(vm, names) for vm in found]
 
 
-def tagged(call: Call, db: Session, vm: Vm) -> JsonDict:
-    """One vm with its watts, what can be done with it now, and its ETag."""
+def tagged(call: Call, db: Session, vm: Vm, bare: bool = False) -> JsonDict:
+    """One vm with its volumes (`bare`: it has none), its watts, what can be done with it now, and its ETag."""
     view = vm_views(call, db, [vm])[0]
     tag = etags.make(view, EDITABLE)
     clones = linked_clones(db, vm.id)
-    verbs = verbs_of(db, vm, read_by_clones=bool(clones))
-    return {**view, **vm_power_view(db, vm, call.now), "verbs": verbs, "clones": clones, "etag": tag}
+    volumes = [] if bare else volume_views(call, db, volumes_of(db, vm.id))
+    more = {"volumes": volumes, "clones": clones, "verbs": verbs_of(db, vm, read_by_clones=bool(clones)), "etag": tag}
+    return {**view, **vm_power_view(db, vm, call.now), **more}
 
 
 def _pending(vm: Vm) -> JsonDict | None:

@@ -20,7 +20,7 @@ EDITABLE = ("name", "size_gib", "vm", "keep", "state")
 def volume_views(call: Call, db: Session, volumes: Iterable[Volume]) -> list[JsonDict]:
     """Several volumes; the hosts' names are looked up once."""
     found = list(volumes)
-    names = names_for(call, db, {volume.host_id for volume in found}, set())
+    names = names_for(call, db, {volume.host_id for volume in found if volume.host_id}, set())
     return [_view(volume, names.host(volume.host_id)) for volume in found]
 
 

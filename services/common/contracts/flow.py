@@ -22,6 +22,8 @@ class Queue:
 
 # The parameter of a job whose vm is set up by an installer: its guest says when that is done.
 INSTALLS = "install"
+# The parameter of a job whose vm is made with volumes (contracts.data_disks).
+VOLUMES = "volumes"
 # The parameter of a job that is about a snapshot with the memory of a vm that ran: its guest goes on.
 MEMORY = "memory"
 
@@ -109,9 +111,12 @@ FLOWS: Mapping[str, Flow] = {
                 Step("place", Queue.SCHEDULER, 30, undo="release"),
                 Step("build", Queue.IMAGEBUILDER, 1800, undo="discard"),
                 Step("deploy", Queue.WORKER, 300, undo="erase", parks=True, resend_s=3, follows=True),
+                Step("attach-volume", Queue.WORKER, 120, undo="erase", parks=True, resend_s=3, only=VOLUMES),
                 Step("start", Queue.WORKER, 120, undo="erase", parks=True, resend_s=3, follows=True),
                 Step("install", Queue.WORKER, 7200, parks=True, follows=True, only=INSTALLS),
                 Step("boot", Queue.WORKER, 600, parks=True, follows=True),
+                # Until here a new volume is a part of its vm's making, and goes with it.
+                Step("settle-volume", Queue.WORKER, 30, only=VOLUMES),
                 Step("verify", Queue.WORKER, 30),
             ),
             during=V.PROVISIONING,

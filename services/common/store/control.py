@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from services.common.contracts import advance
 from services.common.contracts.codec import load
+from services.common.contracts.data_disks import data_disks
 from services.common.contracts.errors import Conflict, IllegalMove, StillRunning
 from services.common.contracts.flow import MAKING
 from services.common.contracts.journal import Changes
@@ -20,6 +21,7 @@ from services.common.store.catalogue import AddressLease
 from services.common.store.jobs import Job
 from services.common.store.journal import SqlJournal, view_of
 from services.common.store.vms import Vm
+from services.common.store.volumes import take_up_again
 
 
 def cancel(session: Session, job: Job, journal: SqlJournal) -> None:
@@ -61,6 +63,7 @@ def _take_vm_again(session: Session, job: Job) -> None:
     session.flush()
     if job.kind not in MAKING:
         return
+    take_up_again(session, vm.id, data_disks(job.params), time.time())
     try:
         with session.begin_nested():
             for row in address_rows(vm.id, load(VmSpec, vm.spec)):
