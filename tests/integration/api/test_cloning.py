@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clones over HTTP: what is their own, what their source must be, and what can't be copied."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
 from services.common.contracts.abilities import NEEDS, Ability
+from services.common.contracts.commands import ClonePlan, Verb
+from services.common.contracts.errors import Conflict
 from services.common.contracts.ids import new_id
+from services.common.contracts.journal import Park, StepContext
+from services.common.store.journal import view_of
 from services.common.store.models import AddressLease, Job, Vm
+from services.worker.clone_steps import CloneSteps
 from tests.integration.api.test_abilities import host, vm_on
 from tests.support.front_door import Api
 from tests.support.problems import counts, problem
@@ -87,6 +93,26 @@ def test_a_source_with_linked_clones_stays_off_and_as_it_is_until_they_are_gone(
 def test_a_linked_clone_needs_a_host_that_can_do_that(api: Api) -> None:
     source = vm_on(api, host(api, "poor", *ALL), "stopped")
     assert "a linked clone is not possible" in refused(api, source, 422, "unsupported", linked=True)["detail"]
+
+
+def test_a_copy_is_begun_only_of_a_source_that_is_still_off_and_there(api: Api) -> None:
+    at = host(api, "fake", *ALL, Ability.CLONE_LINKED)
+    source = vm_on(api, at, "stopped")
+    answer = cloned(api, source, linked=True)
+    with api.database.read() as db:
+        job = view_of(db, db.get_one(Job, answer["job"]["id"]), "platform")
+    step = StepContext(replace(job, step="clone", facts={"place": {"host": at}}), lambda *_: None, 0.0)
+    clone = CloneSteps(api.database).handlers()["clone"]
+    outcome = clone(step)
+    assert isinstance(outcome, Park)
+    assert outcome.command is not None
+    assert (outcome.command.verb, outcome.command.host) == (Verb.CLONE, at)
+    assert outcome.command.clone == ClonePlan(source["id"], source["disk_gib"], linked=True)
+    for change, says in (({"state": "ready"}, "is ready"), ({"deleted_at": 1.0}, "not there any more")):
+        with api.database.write() as db:
+            db.execute(update(Vm).where(Vm.id == source["id"]).values(**change))
+        with pytest.raises(Conflict, match=says):
+            clone(step)
 
 
 @pytest.mark.parametrize("state", ["ready", "suspended"])

@@ -5,8 +5,9 @@ import hashlib
 import json
 import os
 import time
+from base64 import b64encode
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from services.common.runtime.steps import steps_of
 from services.common.store.catalogue import Media
 from services.common.store.database import Database
 from services.common.store.vms import Vm
-from services.imagebuilder.build import Builder
+from services.imagebuilder.build import NEW_MACHINE_ID, Builder
 from services.imagebuilder.importing import Importer, Ways
 from services.imagebuilder.installation import Installations
 from services.imagebuilder.leftovers import collect
@@ -131,6 +132,27 @@ def test_build_gives_a_cloud_image_its_disk_and_its_seed(shop: Shop) -> None:
     content = (shop.places.image(VM_ID) / "seed.iso").read_bytes()
     assert (hashlib.sha256(content).hexdigest(), len(content)) == (seed.base.sha256, seed.base.size)
     assert (facts["kernel"], facts["cmdline"]) == (None, "")
+
+
+def test_build_gives_a_clone_a_seed_of_its_own_and_no_image(shop: Shop) -> None:
+    with shop.database.write() as session:
+        session.execute(update(Vm).values(secrets=""))
+    step = a_step(a_spec())
+    clone = replace(step, job=replace(step.job, kind="vm.clone"))
+    root, seed = (load(DiskPlan, disk) for disk in shop.builder.build(clone).facts["disks"])
+    assert (root, seed.role) == (DiskPlan("root", 4, cloned=True), "seed")
+    content = (shop.places.image(VM_ID) / "seed.iso").read_bytes()
+    assert f"instance-id: {VM_ID}".encode() in content
+    # The script is in base64 within the seed, as every first boot is.
+    assert b64encode(NEW_MACHINE_ID.encode())[:60] in content
+
+
+@pytest.mark.parametrize("os", ["debian-12-installer", "flatcar-stable"])
+def test_a_system_that_was_told_once_who_it_is_gets_nothing_but_its_disk(shop: Shop, os: str) -> None:
+    step = a_step(a_spec(os=os))
+    facts = shop.builder.build(replace(step, job=replace(step.job, kind="vm.clone"))).facts
+    assert [load(DiskPlan, disk) for disk in facts["disks"]] == [DiskPlan("root", 4, cloned=True)]
+    assert shop.left() == []
 
 
 def test_build_gives_the_mini_guest_its_kernel(shop: Shop) -> None:
