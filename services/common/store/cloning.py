@@ -22,7 +22,8 @@ def refuse_for_clones(session: Session, vm: Vm, verb: str) -> None:
         raise Conflict(f"vm {vm.name!r} is being copied to {copied!r}; wait for that, or delete the clone")
     if clones and verb not in LEAVES_DISK:
         names = ", ".join(repr(clone.name) for clone in clones)
-        raise Conflict(f"the linked clones {names} read the disk of vm {vm.name!r}: {verb} is possible without them")
+        reason = f"the disk of vm {vm.name!r} is read by its linked clones {names}"
+        raise Conflict(f"{reason}; {verb} is not possible until they are deleted")
 
 
 def linked_clones(session: Session, vm_id: str) -> list[str]:
