@@ -2,12 +2,17 @@
 """Volumes and cards through every service on the fake driver: the books agree with the host, whatever fails."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from sqlalchemy import Select, func, select
 
-from tests.e2e.conftest import gone
+from services.common.store.database import Database
+from services.common.store.models import AddressLease, Claim, Job, Vm
+from tests.e2e.conftest import gone, orphans
 from tests.support.stack import Stack
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.e2e
 SECOND = {"name": "second", "os": "mini", "flavor": "tiny"}
@@ -123,3 +128,47 @@ def test_a_card_comes_is_seen_after_a_reboot_and_goes_with_its_address(stack: St
     gone(stack, vm)
     lab = next(n for n in stack.http.get("/v1/networks").json()["items"] if n["name"] == "lab")
     assert lab["addresses_used"] == 0
+
+
+def test_vms_deleted_at_a_hundred_moments_of_their_making_leave_nothing(stack: Stack, host: str) -> None:
+    database = Database(stack.env["INNKEEPER_DATABASE_URL"])
+    making: dict[str, tuple[str, int]] = {}  # by its job: a vm, and the event at which it is deleted
+
+    def rows(query: Select[Any]) -> list[Any]:
+        with database.read() as session:
+            return list(session.execute(query).all())
+
+    def made(n: int, event: int) -> str:
+        links = [{"network": "default"}, {"network": "lab", "addresses": [f"10.78.0.{100 + n}/24"]}]
+        disks = [{"name": f"data-{n}", "size_gib": 1}] if n % 2 else []
+        found = stack.create(f"brief-{n}", networks=links, volumes=disks)
+        making[found["job"]["id"]] = found["vm"]["id"], event
+        return str(found["job"]["id"])
+
+    def deleted_when_due() -> bool:
+        """Those whose journals have come so far; whether none is left."""
+        for job, told in rows(select(Job.id, Job.last_seq).where(Job.id.in_(list(making)))):
+            vm, event = making[job]
+            if told >= event:
+                answer = stack.http.delete(f"/v1/vms/{vm}")
+                # Whoever meets a job that moves on in this very moment is told so, and comes again.
+                assert answer.status_code == 202 or (answer.status_code, answer.json()["code"]) == (409, "conflict")
+                if answer.status_code == 202:
+                    del making[job]
+        return not making
+
+    whole = [made(n, 1) for n in (100, 101)]
+    assert [stack.finish(job)["state"] for job in whole] == ["succeeded"] * 2
+    last = [rows(select(Job.last_seq).where(Job.id == job))[0][0] for job in whole]
+    with ThreadPoolExecutor(2) as pool:
+        jobs = [pool.submit(made, n, 1 + n * last[n % 2] // 100) for n in range(100)]
+        until(lambda: deleted_when_due() and all(job.done() for job in jobs) and not making, 90, "all deleted")
+    ended = select(Job.step).where(Job.id.in_([job.result() for job in jobs]), Job.state == "cancelled")
+    assert len({step for (step,) in rows(ended)}) >= 4  # steps at which it was ended
+    until(lambda: not rows(select(Vm.id).where(Vm.deleted_at.is_(None))), 60, "every vm is gone", pause=0.2)
+    held = [rows(select(func.count()).select_from(table)) for table in (Claim, AddressLease)]
+    database.close()
+    assert (held, stack.http.get("/v1/volumes").json()["items"]) == ([[(0,)], [(0,)]], [])
+    files = [*(stack.directory / "agent-fake-1" / "vms").iterdir()]
+    assert (at_host(stack)["vms"], at_host(stack)["volumes"], files, used(stack, host)) == ({}, {}, [], 0)
+    assert orphans(stack) == []
