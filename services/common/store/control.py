@@ -18,6 +18,7 @@ from services.common.contracts.network import Nic
 from services.common.contracts.states import JobState
 from services.common.contracts.vm import VmSpec
 from services.common.store.catalogue import AddressLease
+from services.common.store.cloning import refuse_for_clones
 from services.common.store.jobs import Job
 from services.common.store.journal import SqlJournal, view_of
 from services.common.store.vms import Vm
@@ -58,6 +59,8 @@ def _take_vm_again(session: Session, job: Job) -> None:
         raise Conflict(f"vm {vm.name!r} is busy with job {vm.job_id}")
     if vm.deleted_at is not None:
         raise IllegalMove(f"vm {vm.name!r} is deleted")
+    if job.kind not in MAKING:
+        refuse_for_clones(session, vm, job.kind.removeprefix("vm."))
     vm.job_id = job.id
     vm.observed = None  # what an earlier try saw must not end this one's wait
     session.flush()

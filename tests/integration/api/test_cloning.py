@@ -75,6 +75,11 @@ def test_a_source_with_linked_clones_stays_off_and_as_it_is_until_they_are_gone(
         db.execute(update(Vm).where(Vm.id == copy["id"]).values(state="ready", job_id=None))
     shown = api.done("member", "GET", f"/v1/vms/{source['id']}")
     assert shown["clones"] == [copy["name"]]
+    with api.database.write() as db:  # of a start that failed before there was a clone
+        old = Job.vm_id == source["id"], Job.kind == "vm.create"
+        db.execute(update(Job).where(*old).values(kind="vm.start", step="start", state="failed"))
+        failed = db.scalars(select(Job.id).where(Job.vm_id == source["id"])).one()
+    assert copy["name"] in problem(api.ask("member", "POST", f"/v1/jobs/{failed}/retry"), 409, "conflict")["detail"]
     assert not set(shown["verbs"]) & {"start", "rebuild", "delete", "snapshot", "revert"}
     assert {"clone", "resize"} <= set(shown["verbs"])
     for method, verb, body in (
