@@ -7,7 +7,7 @@ from marshmallow import Schema, fields, validate
 
 from services.api import grammar
 from services.api.schemas.jobs import JobShape
-from services.api.schemas.pieces import labels, listing, moment, page_of, text, whole
+from services.api.schemas.pieces import driver, labels, listing, moment, page_of, text, whole
 from services.common.contracts.states import HostState
 from services.common.contracts.tariff import HOURS
 from services.common.contracts.waking import WAYS
@@ -41,12 +41,7 @@ class HostAsked(Schema):
     """A host to be registered."""
 
     name = text(grammar.object_name, required=True)
-    driver = fields.String(
-        required=True,
-        validate=validate.OneOf(
-            ("libvirt", "vsphere", "fake"), error="{input!r} is no driver -> libvirt, vsphere or fake"
-        ),
-    )
+    driver = driver(required=True)
     zone = text(grammar.word, load_default=None, allow_none=True)
     rack = text(grammar.word, load_default=None, allow_none=True)
     price_kwh = price(load_default=None)

@@ -10,6 +10,7 @@ from webargs.fields import DelimitedList
 from services.api import grammar
 
 DEFAULT_LIMIT, MOST = 100, 1000
+DRIVERS = ("libvirt", "vsphere", "fake")
 
 
 class Flag(fields.Boolean):
@@ -25,6 +26,12 @@ def text(check: Callable[[str], None] | None = None, help: str = "", most: int =
     """A text of at most `most` characters that passes `check`."""
     checks: list[Any] = [validate.Length(max=most, error=f"longer than {most} characters -> shorten it")]
     return fields.String(validate=[*checks, *([check] if check else [])], metadata={"description": help}, **more)
+
+
+def driver(*besides: str, **options: Any) -> fields.String:
+    """A kind of hypervisor, or one of the texts `besides`."""
+    known = validate.OneOf((*DRIVERS, *besides), error="{input!r} is no driver -> libvirt, vsphere or fake")
+    return fields.String(validate=known, **options)
 
 
 def whole(least: int, most: int, help: str = "", **more: Any) -> fields.Integer:

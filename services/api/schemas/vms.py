@@ -8,7 +8,7 @@ from services.api.certificates import Certificate
 from services.api.schemas.drift import DriftShape
 from services.api.schemas.jobs import JobShape
 from services.api.schemas.links import BondAsked, BondShape, NicAsked, NicShape, VlanAsked, VlanShape
-from services.api.schemas.pieces import Changing, Flag, labels, listing, moment, page_of, text, whole
+from services.api.schemas.pieces import Changing, Flag, driver, labels, listing, moment, page_of, text, whole
 from services.api.schemas.volumes import VolumeAsked, VolumeShape
 from services.common.contracts.data_disks import MOST
 from services.common.contracts.states import VmState
@@ -89,7 +89,7 @@ class VmAsked(Schema):
     ca_certificates = fields.List(Certificate(), validate=validate.Length(max=32), load_default=list)
     first_boot = fields.String(validate=grammar.first_boot, load_only=True, load_default="")
     labels = labels(load_default=dict)
-    hypervisor = text(grammar.word, load_default="", help="Only hosts of this driver")
+    hypervisor = driver("", load_default="", metadata={"description": "Only hosts of this driver; empty: of any"})
     host = text(load_default="", help="Only this host, by name or id (admins)")
     zone = text(load_default="", help="Only hosts of this zone (admins)")
     traits = fields.List(fields.String(validate=grammar.word), validate=validate.Length(max=32), load_default=list)

@@ -55,6 +55,12 @@ WRONG: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "no size": ({"flavor": None}, "/flavor", "no size", "tiny"),
     "half a size": ({"flavor": None, "vcpus": 1}, "/memory_mib", "no size", "vcpus, memory_mib and disk_gib"),
     "too little for the os": ({"os": "debian-12"}, "/flavor", "debian-12 needs at least", "choose at least"),
+    "a hypervisor nobody knows": (
+        {"hypervisor": "xen"},
+        "/hypervisor",
+        "'xen' is no driver",
+        "libvirt, vsphere or fake",
+    ),
     "no vcpus": ({"flavor": None, "vcpus": 0, "memory_mib": 256, "disk_gib": 1}, "/vcpus", "0 is out of", "1 to 256"),
     "a figure as text": (
         {"flavor": None, "vcpus": "2", "memory_mib": 256, "disk_gib": 1},

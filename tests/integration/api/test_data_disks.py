@@ -207,8 +207,8 @@ def test_what_is_taken_is_a_conflict_that_names_its_field(api: Api, host: str) -
 
 
 def test_where_no_host_can_have_volumes_they_are_refused(api: Api, host: str) -> None:
-    a_host(api, Ability.RESET, driver="other")
-    answer = api.ask("member", "POST", "/v1/vms", a_body({"size_gib": 1}, hypervisor="other"))
+    a_host(api, Ability.RESET, driver="vsphere")
+    answer = api.ask("member", "POST", "/v1/vms", a_body({"size_gib": 1}, hypervisor="vsphere"))
     assert (answer.status_code, answer.json["code"]) == (422, "unsupported")
     assert answer.json["errors"][0]["pointer"] == "/volumes"
 
