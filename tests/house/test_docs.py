@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from services.api.schemas import pieces
 from services.common.contracts.flow import QUEUES
 from services.common.runtime.settings import Settings, SettingsError
+from services.hostagent.drivers import DRIVERS
 from tests.house import capability_table
 from tests.house.doc_tables import (
     FLOW_PAGE,
@@ -159,3 +161,7 @@ def test_every_metric_is_described_with_its_kind_and_every_described_metric_exis
     described = re.findall(r"^\| `(innkeeper_\w+)[^`]*` \| (\w+) \|", METRICS_PAGE.read_text(), re.M)
     assert set(described) == in_code
     assert len(described) == len(set(described))
+
+
+def test_the_api_knows_the_drivers_that_agents_have() -> None:
+    assert set(pieces.DRIVERS) == set(DRIVERS)

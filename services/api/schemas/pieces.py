@@ -30,8 +30,12 @@ def text(check: Callable[[str], None] | None = None, help: str = "", most: int =
 
 def driver(*besides: str, **options: Any) -> fields.String:
     """A kind of hypervisor, or one of the texts `besides`."""
-    known = validate.OneOf((*DRIVERS, *besides), error="{input!r} is no driver -> libvirt, vsphere or fake")
+    known = validate.OneOf((*DRIVERS, *besides), error=f"{{input!r}} is no driver -> {_either(DRIVERS)}")
     return fields.String(validate=known, **options)
+
+
+def _either(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def whole(least: int, most: int, help: str = "", **more: Any) -> fields.Integer:

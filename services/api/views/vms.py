@@ -82,10 +82,10 @@ def vm_views(call: Call, db: Session, vms: Iterable[Vm]) -> list[JsonDict]:
 
 
 def tagged(call: Call, db: Session, vm: Vm, bare: bool = False) -> JsonDict:
-    """One vm with its volumes (`bare`: it has none), its watts, what can be done with it now, and its ETag."""
+    """One vm with its volumes and clones (`bare`: it has none), its watts, what can be done with it now, its ETag."""
     view = vm_views(call, db, [vm])[0]
     tag = etags.make(view, EDITABLE)
-    clones = linked_clones(db, vm.id)
+    clones = [] if bare else linked_clones(db, vm.id)
     volumes = [] if bare else volume_views(call, db, volumes_of(db, vm.id))
     more = {"volumes": volumes, "clones": clones, "verbs": verbs_of(db, vm, read_by_clones=bool(clones)), "etag": tag}
     return {**view, **vm_power_view(db, vm, call.now), **more}
