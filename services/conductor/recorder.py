@@ -24,6 +24,7 @@ from services.common.runtime.going_on import going_on
 from services.common.runtime.log import get_logger
 from services.common.runtime.metrics import AGENT_EVENTS
 from services.common.store.database import Database
+from services.common.store.datastores import note_datastores
 from services.common.store.host_failures import count_failure
 from services.common.store.host_states import move_host
 from services.common.store.hosts import Host
@@ -111,6 +112,7 @@ class Recorder:
             if facts.power_curve and not host.power_curve:
                 host.power_curve = list(facts.power_curve)
             self._alive(session, host, spoke_first=True)
+            note_datastores(session, host.id, facts.datastores)
         log.info("host is up", host=event.host, driver=facts.driver)
         self._on_hello(event.host)
 

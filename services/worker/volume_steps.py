@@ -17,7 +17,7 @@ from services.common.store.database import Database
 from services.common.store.hosts import Installation
 from services.common.store.volumes import (
     Volume,
-    free_disk,
+    free_room,
     hold_room,
     locked_volume,
     move_volume,
@@ -62,9 +62,13 @@ class VolumeSteps:
         job = context.job
         with self._database.read() as session:
             volume = session.get_one(Volume, job.params["volume"])
-            more, free = _size(job, volume) - volume.held_gib, free_disk(session, volume.host_id or "")
+            more = _size(job, volume) - volume.held_gib
+            free = free_room(session, volume.host_id or "", volume.datastore)
         if job.kind in _NEEDS_ROOM and more > free:
-            raise Conflict(f"volume {volume.name!r} needs {more} GiB more; its host has {free} GiB of disk left")
+            where = f"on datastore {volume.datastore!r}" if volume.datastore else "of disk"
+            raise Conflict(
+                f"volume {volume.name!r} needs {more} GiB more; its host has {max(0, free)} GiB {where} left"
+            )
 
         def write(session: Session) -> None:
             held = locked_volume(session, volume.id)

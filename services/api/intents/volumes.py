@@ -14,7 +14,7 @@ from services.common.contracts.errors import Conflict, IllegalMove, Invalid, Not
 from services.common.contracts.ids import new_id
 from services.common.contracts.states import VolumeState
 from services.common.store.models import Host, Vm, Volume
-from services.common.store.volumes import free_disk, move_volume, name_taken
+from services.common.store.volumes import free_room, move_volume, name_taken
 
 JsonDict = dict[str, Any]
 
@@ -143,7 +143,7 @@ def _host(db: Session, vm: Vm) -> str:
 
 def _room(db: Session, host_id: str, more: int, pointer: str) -> None:
     """What is said at once to most; whoever comes at the same moment is refused by the job's first step."""
-    free = free_disk(db, host_id)
+    free = free_room(db, host_id)
     if more > free:
         detail = f"{more} GiB more are needed, and the vm's host has {max(0, free)} GiB of disk left"
         raise Conflict(detail, [Problem(pointer, detail, f"at most {max(0, free)} GiB more")])

@@ -81,6 +81,7 @@ class VolumePlan:
     id: str
     size_gib: int
     keep: bool = True  # False: who takes it off removes it, with all that is on it
+    datastore: str = ""  # where it lies, by the host's name for it; "" on the host's own disk
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from services.common.contracts.abilities import Ability
 from services.common.contracts.codec import dump, load
+from services.common.contracts.datastores import Room
 from services.common.contracts.flow import VOLUMES
 from services.common.contracts.placement import Request
 
@@ -18,9 +19,15 @@ class DataDisks:
     """New ones are made on whatever host the vm gets; those that are there already lie on `host`, and it goes there."""
 
     new: tuple[str, ...] = ()
-    new_gib: int = 0
+    new_gib: int = 0  # of those on the host's own disk
     kept: tuple[str, ...] = ()
     host: str = ""
+    datastores: Room = ()  # what the others ask of the host's datastores
+
+    @property
+    def gib(self) -> int:
+        """All that the new ones add up to, wherever they lie."""
+        return self.new_gib + sum(gib for _, gib in self.datastores)
 
     @property
     def params(self) -> dict[str, Any]:
@@ -44,6 +51,7 @@ def with_disks(request: Request, disks: DataDisks) -> Request:
     return replace(
         request,
         disk_gib=request.disk_gib + disks.new_gib,
+        datastores=disks.datastores,
         host=disks.host or request.host,
         needs=tuple(dict.fromkeys((*request.needs, Ability.VOLUME_ATTACH))),
     )

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from services.common.contracts.datastores import Datastore
+
 
 class AgentEventKind(StrEnum):
     """What an agent may report. `data` of each kind is described beside it."""
@@ -53,6 +55,7 @@ class HostFacts:
     hypervisor_uri: str = ""
     power_curve: tuple[float, ...] = ()  # watts at 0, 10, ... 100 %
     wake: dict[str, Any] = field(default_factory=dict)  # how it is woken: mac, address, port; controller
+    datastores: tuple[Datastore, ...] = ()  # places for volumes beside its own disk
 
 
 @dataclass(frozen=True)

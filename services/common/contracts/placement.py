@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass, field
 
+from services.common.contracts.datastores import Room
 from services.common.contracts.vm import VmSpec
 
 FADES = (600.0, 21600.0, 86400.0)  # half-lives of failures, in seconds, besides the usual hour
@@ -24,6 +25,7 @@ class Request:
     os: str = ""
     project: str = ""
     labels: dict[str, str] = field(default_factory=dict)
+    datastores: Room = ()  # what it asks of the host's datastores, beside disk_gib of its own disk
 
     @property
     def memberships(self) -> tuple[str, ...]:
@@ -83,6 +85,7 @@ class HostView:
     failed: tuple[float, ...] = ()  # as `failures`, of each half-life in FADES; empty: none
     cpu_p95_5m: float | None = None  # the 95th percentile of cpu_percent
     cpu_p95_1h: float | None = None
+    datastores: dict[str, int] = field(default_factory=dict)  # GiB that are left on each, by its name
 
 
 @dataclass(frozen=True)

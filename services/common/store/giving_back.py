@@ -7,6 +7,7 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from services.common.store.catalogue import AddressLease
+from services.common.store.datastores import give_back_on_datastore
 from services.common.store.host_room import give_room_back
 from services.common.store.hosts import Claim
 from services.common.store.snapshots import forget_all
@@ -34,10 +35,12 @@ def give_up_claim(session: Session, vm_id: str) -> bool:
     claim = session.execute(
         delete(Claim)
         .where(Claim.vm_id == vm_id)
-        .returning(Claim.host_id, Claim.vcpus, Claim.memory_mib, Claim.disk_gib)
+        .returning(Claim.host_id, Claim.vcpus, Claim.memory_mib, Claim.disk_gib, Claim.datastores)
         .execution_options(synchronize_session=False)
     ).one_or_none()
     if claim is not None:
         held = {"vcpus": claim.vcpus, "memory_mib": claim.memory_mib, "disk_gib": claim.disk_gib}
         give_room_back(session, claim.host_id, **held)
+        for name, gib in sorted(claim.datastores.items()):
+            give_back_on_datastore(session, claim.host_id, name, gib)
     return claim is not None

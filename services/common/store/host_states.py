@@ -8,11 +8,16 @@ from sqlalchemy import and_, exists, update
 from sqlalchemy.orm import Session
 
 from services.common.contracts.states import HOST_MOVES, HostState
+from services.common.store.datastores import NOTHING_LIES_THERE
 from services.common.store.hosts import Claim, Host
 from services.common.store.waiting_for_room import ring_for_room
 
 EMPTY = and_(
-    Host.used_vcpus == 0, Host.used_memory_mib == 0, Host.used_disk_gib == 0, ~exists().where(Claim.host_id == Host.id)
+    Host.used_vcpus == 0,
+    Host.used_memory_mib == 0,
+    Host.used_disk_gib == 0,
+    NOTHING_LIES_THERE,
+    ~exists().where(Claim.host_id == Host.id),
 )
 
 

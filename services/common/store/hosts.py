@@ -66,6 +66,7 @@ class Claim(Base):
     memory_mib: Mapped[int]
     disk_gib: Mapped[int]
     labels: Mapped[JsonDict] = mapped_column(default=dict, server_default=text("'{}'"))  # the vm's, when it was placed
+    datastores: Mapped[JsonDict] = mapped_column(default=dict, server_default=text("'{}'"))  # GiB held on each, by name
     created_at: Mapped[float]
 
 

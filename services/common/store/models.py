@@ -3,6 +3,7 @@
 
 from services.common.store.base import Base
 from services.common.store.catalogue import AddressLease, Flavor, Media, Network
+from services.common.store.datastores import HostDatastore
 from services.common.store.drifts import DriftEntry
 from services.common.store.evidence import Evidence
 from services.common.store.guests import GuestMessage, GuestToken
@@ -32,6 +33,7 @@ __all__ = [
     "GuestMessage",
     "GuestToken",
     "Host",
+    "HostDatastore",
     "HostFailure",
     "HostSurvey",
     "IdempotencyKey",

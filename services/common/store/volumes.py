@@ -11,13 +11,16 @@ from services.common.contracts.data_disks import DataDisks
 from services.common.contracts.errors import Conflict
 from services.common.contracts.states import VOLUME_MOVES, VolumeState, moved
 from services.common.store.base import Base, Id, Key, Name, Word
+from services.common.store.datastores import free_on_datastore, give_back_on_datastore, take_on_datastore
 from services.common.store.host_room import give_room_back
 from services.common.store.hosts import Claim, Host
 from services.common.store.waiting_for_room import ring_for_room
 
 
 class Volume(Base):
-    """A volume. `held_gib` is what it holds of its host's disk, changed only together with `hosts.used_disk_gib`.
+    """A volume. `held_gib` is what it holds where it lies, changed only together with what is used there.
+
+    That is its host's own disk (`hosts.used_disk_gib`), or one of its datastores (`host_datastores.used_gib`).
 
     Names are unique in a project among those that aren't deleted. `wanted_gib` is its size once its job is done.
     One that is made with its vm has no host, and its room is part of the vm's claim, until the vm is there.
@@ -44,6 +47,7 @@ class Volume(Base):
     wanted_gib: Mapped[int]
     held_gib: Mapped[int] = mapped_column(default=0)
     host_id: Mapped[str | None] = mapped_column(ForeignKey("hosts.id"))
+    datastore: Mapped[Name] = mapped_column(default="", server_default="")  # of its host; "" the host's own disk
     vm_id: Mapped[Id | None]
     keep: Mapped[bool] = mapped_column(default=False)  # whether it outlives its vm
     created_by: Mapped[Id] = mapped_column(default="")
@@ -54,7 +58,7 @@ class Volume(Base):
 
 def plan_of(volume: Volume, keep: bool = True) -> VolumePlan:
     """What its host is told of it."""
-    return VolumePlan(volume.id, volume.wanted_gib, keep)
+    return VolumePlan(volume.id, volume.wanted_gib, keep, volume.datastore)
 
 
 def locked_volume(session: Session, volume_id: str) -> Volume:
@@ -64,12 +68,12 @@ def locked_volume(session: Session, volume_id: str) -> Volume:
 
 
 def hold_room(session: Session, volume: Volume, gib: int) -> bool:
-    """Have the volume hold this much of its host's disk; False (and nothing done) where there isn't the room."""
-    more, host = gib - volume.held_gib, volume.host_id or ""
+    """Have the volume hold this much where it lies; False (and nothing done) where there isn't the room."""
+    more = gib - volume.held_gib
     if more < 0:
-        give_room_back(session, host, disk_gib=-more)
+        _give_back(session, volume, -more)
         ring_for_room(session)
-    elif more and not _take(session, host, more):
+    elif more and not _take(session, volume, more):
         return False
     volume.held_gib = gib
     session.flush()
@@ -78,10 +82,18 @@ def hold_room(session: Session, volume: Volume, gib: int) -> bool:
 
 def take_over_room(session: Session, volume: Volume, host_id: str) -> None:
     """The volume, made with its vm, holds what the vm's claim held for it; its host counts as much as before."""
-    mine = update(Claim).where(Claim.vm_id == volume.vm_id, Claim.host_id == host_id)
-    less = mine.values(disk_gib=Claim.disk_gib - volume.wanted_gib).returning(Claim.vm_id)
-    if session.execute(less.execution_options(synchronize_session=False)).first() is None:
+    mine = (Claim.vm_id == volume.vm_id, Claim.host_id == host_id)
+    claim = session.scalars(
+        select(Claim).where(*mine).with_for_update().execution_options(populate_existing=True)
+    ).first()
+    held = claim.datastores.get(volume.datastore, 0) if claim is not None and volume.datastore else None
+    if claim is None or (held is not None and held < volume.wanted_gib):
         raise Conflict(f"the vm of volume {volume.name!r} holds no room on its host")
+    if held is None:
+        claim.disk_gib -= volume.wanted_gib
+    else:
+        left = {**claim.datastores, volume.datastore: held - volume.wanted_gib}
+        claim.datastores = {name: gib for name, gib in left.items() if gib}
     volume.host_id, volume.held_gib, volume.size_gib = host_id, volume.wanted_gib, volume.wanted_gib
     session.flush()
 
@@ -120,8 +132,10 @@ def move_volume(volume: Volume, state: VolumeState, now: float) -> None:
         volume.vm_id = None
 
 
-def free_disk(session: Session, host_id: str) -> int:
-    """How much of a host's disk vms and volumes may still claim, by the policy that claimed last."""
+def free_room(session: Session, host_id: str, datastore: str = "") -> int:
+    """How much may still be claimed of a host's own disk, by the policy that claimed last, or of a datastore."""
+    if datastore:
+        return free_on_datastore(session, host_id, datastore)
     return session.scalar(select(_limit() - Host.used_disk_gib).where(Host.id == host_id)) or 0
 
 
@@ -143,8 +157,19 @@ def volumes_gib(session: Session, project_id: str) -> int:
     return session.scalar(select(func.coalesce(func.sum(Volume.wanted_gib), 0)).where(*mine)) or 0
 
 
-def _take(session: Session, host_id: str, gib: int) -> bool:
-    roomy = update(Host).where(Host.id == host_id, Host.used_disk_gib + gib <= _limit()).returning(Host.id)
+def _give_back(session: Session, volume: Volume, gib: int) -> None:
+    if volume.datastore:
+        give_back_on_datastore(session, volume.host_id or "", volume.datastore, gib)
+    else:
+        give_room_back(session, volume.host_id or "", disk_gib=gib)
+
+
+def _take(session: Session, volume: Volume, gib: int) -> bool:
+    if volume.datastore:
+        return take_on_datastore(session, volume.host_id or "", volume.datastore, gib)
+    roomy = (
+        update(Host).where(Host.id == (volume.host_id or ""), Host.used_disk_gib + gib <= _limit()).returning(Host.id)
+    )
     values = {"used_disk_gib": Host.used_disk_gib + gib, "generation": Host.generation + 1}
     return session.execute(roomy.values(values).execution_options(synchronize_session=False)).first() is not None
 
