@@ -67,7 +67,9 @@ class Ledger:
     def note_reboot(self, vm: str, command_id: str) -> None:
         """This reboot has been done; a repeat of the same command must not do it again."""
         with self._lock:
+            hit("agent.before-note-done")
             self._db.execute("UPDATE vm SET rebooted = ? WHERE id = ?", (command_id, vm))
+            hit("agent.after-note-done")
 
     def rebooted(self, vm: str, command_id: str) -> bool:
         """Whether this very reboot has been done."""

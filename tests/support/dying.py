@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
+from typing import Any
 from unittest.mock import patch
 
 from services.common.runtime import failpoints
@@ -14,23 +15,22 @@ class Killed(BaseException):
     """In place of SIGKILL: nobody catches it, and nothing more is done."""
 
 
-class _Recorder:
-    """Compares like the name of an armed point, is none of them, and remembers them."""
+class _Recorder(dict[str, int]):
+    """Has no point armed, and remembers which were asked for."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.names: list[str] = []
 
-    def __ne__(self, name: object) -> bool:
-        self.names.append(str(name))
-        return True
-
-    __hash__ = object.__hash__
+    def get(self, name: str, default: Any = None) -> Any:
+        self.names.append(name)
+        return default
 
 
 def points_of(act: Callable[[], object]) -> list[str]:
     """The failpoints that `act` passes, each once."""
     recorder = _Recorder()
-    with patch.object(failpoints, "_NAME", recorder):
+    with patch.object(failpoints, "_ARMED", recorder):
         act()
     return list(dict.fromkeys(recorder.names))
 
@@ -44,8 +44,7 @@ def dying_at(point: str) -> Iterator[None]:
 
     process = SimpleNamespace(environ={}, getpid=os.getpid, kill=kill)
     with (
-        patch.object(failpoints, "_NAME", point),
-        patch.object(failpoints, "_NTH", 1),
+        patch.object(failpoints, "_ARMED", {point: 1}),
         patch.object(failpoints, "_passages", {}),
         patch.object(failpoints, "os", process),
     ):

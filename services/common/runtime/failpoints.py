@@ -1,24 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Named places where a test may end the process the hard way, to show that nothing is lost there.
 
-INNKEEPER_FAILPOINT="engine.before-commit:3" kills at the third passage. INNKEEPER_FAILPOINT_LOG names a file that
-notes each armed point that was reached, so that a harness can fail on a point never hit.
+INNKEEPER_FAILPOINT="engine.before-commit:3" kills at the third passage; several points are set apart by blanks.
+INNKEEPER_FAILPOINT_LOG names a file that notes each armed point that was reached, so that a restarted process doesn't
+die there again, and a harness can fail on a point never hit.
 """
 
 import os
 import signal
 import threading
+from collections.abc import Mapping
 
 _lock = threading.Lock()
 _passages: dict[str, int] = {}
 
 
-def _armed() -> tuple[str, int]:
-    name, _, nth = os.environ.get("INNKEEPER_FAILPOINT", "").partition(":")
-    return name, int(nth or 1)
+def _armed() -> Mapping[str, int]:
+    words = (word.partition(":") for word in os.environ.get("INNKEEPER_FAILPOINT", "").split())
+    return {name: int(nth or 1) for name, _, nth in words}
 
 
-_NAME, _NTH = _armed()
+_ARMED = _armed()
 
 
 def _noted(note: str, name: str) -> bool:
@@ -30,18 +32,25 @@ def _noted(note: str, name: str) -> bool:
 
 def hit(name: str) -> None:
     """Pass the point; where it is armed and the count is reached, the process ends by SIGKILL."""
-    if name != _NAME:
+    nth = _ARMED.get(name)
+    if nth is None:
         return
     with _lock:
         _passages[name] = _passages.get(name, 0) + 1
-        if _passages[name] != _NTH:
-            return
+        if _passages[name] == nth and _first_time(name):
+            # With the lock held: nobody notes another point that wasn't died at.
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _first_time(name: str) -> bool:
+    """Whether nobody has died there yet, as far as is noted; from now on it is."""
     note = os.environ.get("INNKEEPER_FAILPOINT_LOG")
-    if note:
-        if _noted(note, name):
-            return  # a restarted process must not die at the same point for ever
-        with open(note, "a", encoding="utf-8") as file:
-            file.write(name + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-    os.kill(os.getpid(), signal.SIGKILL)
+    if not note:
+        return True
+    if _noted(note, name):
+        return False
+    with open(note, "a", encoding="utf-8") as file:
+        file.write(name + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return True

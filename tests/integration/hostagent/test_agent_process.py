@@ -25,6 +25,8 @@ POINTS = {
     "agent.after-define": Verb.DEPLOY,
     "agent.before-start": Verb.START,
     "agent.after-start": Verb.START,
+    "agent.before-note-done": Verb.REBOOT,
+    "agent.after-note-done": Verb.REBOOT,
     "agent.before-tombstone": Verb.ERASE,
     "agent.after-tombstone": Verb.ERASE,
     "agent.before-undefine": Verb.ERASE,
@@ -53,7 +55,7 @@ def test_killed_anywhere_it_ends_as_if_nothing_had_been(station: Make, point: st
     here, vm = station(), a_vm()
     here.process.kill()
     here.start(INNKEEPER_FAILPOINT=point)
-    steps = [(Verb.DEPLOY, plan(vm)), (Verb.START, None), (Verb.ERASE, None)]
+    steps = [(Verb.DEPLOY, plan(vm)), (Verb.START, None), (Verb.REBOOT, None), (Verb.ERASE, None)]
     for verb, made in steps:
         command = here.command(verb, vm, fence=2 if verb is Verb.ERASE else 1, plan=made)
         here.send(command)
