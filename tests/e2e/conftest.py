@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One running platform for all e2e tests of a worker process, with a roomy fake host."""
+"""One running platform for all e2e tests of a worker process, with a roomy fake host, and one with real guests.
+
+A start of the whole takes as long as several tests: a module has a platform of its own only where it must.
+"""
 
 import time
 from collections.abc import Iterator
@@ -16,32 +19,38 @@ from tests.support.hypervisor import private_libvirtd
 from tests.support.missing import servers_needed
 from tests.support.scratch import short_directory
 from tests.support.stack import Stack, running
+from tests.support.windows_guest import GUEST_URL
 
-ENV = {"INNKEEPER_LEASE_S": "3", "INNKEEPER_ORPHAN_GRACE_S": "3"}
+ENV = {
+    "INNKEEPER_LEASE_S": "3",
+    "INNKEEPER_ORPHAN_GRACE_S": "3",
+    "INNKEEPER_MEDIA_ALLOW_PRIVATE": "127.0.0.1/32",
+    **GUEST_URL,
+}
 ROOM = {"vcpus": 64, "memory_mib": 65536, "disk_gib": 1000}
 REAL_ROOM = {"vcpus": 16, "memory_mib": 16384, "disk_gib": 100}
 # Kept between runs on a person's machine, so that the base image is built once.
 CACHE = Path.home() / ".cache" / "innkeeper" / "masters"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def stack() -> Iterator[Stack]:
     with servers_needed(), short_directory() as directory, running(directory, env=ENV) as found:
         yield found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def host(stack: Stack) -> str:
     return stack.enrol("fake-1", "fake", capacity=ROOM)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def libvirtd() -> Iterator[Libvirtd]:
     with private_libvirtd() as server:
         yield server
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def real(libvirtd: Libvirtd) -> Iterator[Stack]:
     with short_directory() as directory, running(directory, env=ENV) as stack:
         CACHE.mkdir(parents=True, exist_ok=True)

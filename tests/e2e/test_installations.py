@@ -4,6 +4,7 @@
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uiipythonapi
@@ -17,6 +18,11 @@ BOTH = [
     {"network": "default", "method": "static", "addresses": ["10.77.0.51/24"]},
     {"network": "lab", "method": "static", "addresses": ["10.78.0.51/24"]},
 ]
+LINKS: dict[str, Any] = {
+    "networks": [{"network": "lab", "bond": "bond0"}, {"network": "lab", "bond": "bond0"}, {"network": "default"}],
+    "bonds": [{"name": "bond0", "addresses": ["10.78.0.51/24"]}],
+    "vlans": [{"id": 20, "over": "bond0", "addresses": ["192.0.2.51/24"], "mtu": 1400}],
+}
 
 
 def test_debian_is_installed_from_a_medium_onto_an_empty_disk_with_two_static_links(real: Stack) -> None:
@@ -38,15 +44,19 @@ def test_debian_is_installed_from_a_medium_onto_an_empty_disk_with_two_static_li
     gone(real, vm["id"])
 
 
-def test_a_debian_boots_by_uefi_from_its_cloud_image_with_a_nocloud_seed(real: Stack) -> None:
-    networks = [{"network": "lab", "method": "static", "addresses": ["10.78.0.61/24"]}]
-    made = real.create("uefi-1", os="debian-12", flavor="medium", firmware="uefi", networks=networks)
+def test_a_debian_boots_by_uefi_from_its_cloud_image_and_sets_up_a_bond_and_a_vlan_on_it(real: Stack) -> None:
+    made = real.create("uefi-1", os="debian-12", flavor="medium", firmware="uefi", **LINKS)
     job = real.finish(made["job"]["id"], 1200)
     assert job["state"] == "succeeded", job
     vm = real.vm(made["vm"]["id"])
     assert vm["state"] == "ready", (job, vm)
-    assert "10.78.0.61/24" in addresses(vm)[vm["nics"][0]["mac"]]
     assert vm["firmware"] == "uefi"
+    seen = {link["name"]: link for link in vm["observed"]["interfaces"]}
+    assert "10.78.0.51/24" in seen["bond0"]["addresses"]
+    assert "192.0.2.51/24" in seen["vlan20"]["addresses"]
+    assert seen["vlan20"]["mtu"] == 1400
+    assert any(address.startswith("10.77.0.") for address in seen["eth2"]["addresses"])
+    assert not seen["eth0"]["addresses"]
     gone(real, vm["id"])
 
 

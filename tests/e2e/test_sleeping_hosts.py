@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A host sleeps and is woken through the whole platform: jobs, the signed command, a real magic packet."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import ROOM
+from tests.e2e.conftest import ROOM, gone
 from tests.support.stack import Stack
 from tests.support.waiting import until
 
@@ -19,16 +20,27 @@ def begun(stack: Stack, host: str, verb: str) -> str:
     return str(job["id"])
 
 
-def test_a_host_sleeps_takes_no_vm_and_is_woken(stack: Stack) -> None:
+@pytest.fixture
+def sleepy(stack: Stack) -> Iterator[str]:
+    """A host that goes with its test."""
     host = stack.enrol("sleepy", "fake", capacity=ROOM)
+    yield host
+    stack.http.delete(f"/v1/hosts/{host}", headers={"If-Match": stack.host(host)["etag"]}).raise_for_status()
+    stack.processes.pop("agent-sleepy").stop()
+
+
+def test_a_host_sleeps_takes_no_vm_and_is_woken(stack: Stack, sleepy: str) -> None:
+    host = sleepy
     assert stack.finish(begun(stack, host, "sleep"))["state"] == "succeeded"
     assert stack.host(host)["state"] == "asleep"
-    refused = stack.finish(stack.create("too-early")["job"]["id"])
+    refused = stack.finish(stack.create("too-early", host="sleepy")["job"]["id"])
     assert (refused["state"], refused["error"]["code"]) == ("failed", "no-host")
     assert stack.finish(begun(stack, host, "wake"))["state"] == "succeeded"
     until(lambda: stack.host(host)["state"] == "up", 10, "the host up")
-    assert stack.finish(stack.create("in-time")["job"]["id"])["state"] == "succeeded"
+    made = stack.create("in-time", host="sleepy")
+    assert stack.finish(made["job"]["id"])["state"] == "succeeded"
     busy = stack.http.post(f"/v1/hosts/{host}/sleep")
     assert (busy.status_code, "holds room" in busy.text) == (409, True)
     told = stack.http.get(f"/v1/hosts/{host}/power").raise_for_status().json()
     assert sum(vm["watts"] for vm in told["vms"]) == pytest.approx(told["watts"], rel=0.01)
+    gone(stack, made["vm"]["id"])

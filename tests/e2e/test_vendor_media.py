@@ -21,14 +21,11 @@ from tests.e2e.conftest import gone
 from tests.support.bootable import make_medium
 from tests.support.esxi_guest import listing, run_first_boot
 from tests.support.file_server import serving
-from tests.support.missing import servers_needed
-from tests.support.scratch import short_directory
-from tests.support.stack import Stack, running
+from tests.support.stack import Stack
 from tests.support.waiting import until
+from tests.support.windows_guest import GUEST_URL
 
-pytestmark = pytest.mark.e2e
-SITE = "https://inn.example.org"
-ENV = {"INNKEEPER_MEDIA_ALLOW_PRIVATE": "127.0.0.1/32", "INNKEEPER_GUEST_URL": SITE}
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("host")]
 BOOT_CFG = b"title=Loading ESXi installer\nkernelopt=runweasel cdromBoot\nmodules=/jumpstrt.gz --- /k.b00\n"
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIo6QJpLo1lGUcHNmjGPyGRuVJvH7/iPXfsX2bq1VJdV me@desk"
 IMAGE = bytes(510) + b"\x55\xaa" + b"a vendor's image" * 10_000
@@ -43,13 +40,6 @@ def vendor(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def site(vendor: Path) -> Iterator[str]:
     with serving(vendor) as url:
         yield url
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with servers_needed(), short_directory() as folder, running(folder, env=ENV) as stack:
-        stack.enrol("fake-1", capacity={"vcpus": 64, "memory_mib": 65536, "disk_gib": 1000})
-        yield stack
 
 
 def imported(stack: Stack, url: str, content: bytes, **asked: str) -> None:
@@ -85,7 +75,7 @@ def first_boot_of(stack: Stack, vm: dict[str, Any]) -> str:
     disc.close()
     text = out.getvalue().decode()
     for word in re.findall(r'b64decode\("([A-Za-z0-9+/=]+)"\)', text):
-        here = b64decode(word).replace(SITE.encode(), stack.api_url.encode())
+        here = b64decode(word).replace(GUEST_URL["INNKEEPER_GUEST_URL"].encode(), stack.api_url.encode())
         text = text.replace(word, b64encode(here).decode())
     return text
 
