@@ -57,6 +57,7 @@ def volume_row(call: Call, asked: Mapping[str, Any], vm_id: str, vm_name: str) -
         wanted_gib=asked["size_gib"],
         held_gib=0,
         host_id=None,
+        datastore="",
         vm_id=vm_id,
         keep=asked.get("keep", False),
         created_by=call.who.id,
