@@ -15,6 +15,7 @@ Net = IPv4Network | IPv6Network
 
 def network_field_problems(asked: JsonDict) -> Iterator[Problem]:
     """What of a network's fields doesn't fit together."""
+    yield from _tag(asked)
     if asked["kind"] == NetworkKind.BRIDGE:
         if not asked["bridge"]:
             yield Problem("/bridge", "a network of kind bridge needs the bridge's name on the hosts", "add it")
@@ -23,8 +24,6 @@ def network_field_problems(asked: JsonDict) -> Iterator[Problem]:
                 if asked.get(field):
                     yield Problem(f"/{field}", "addresses are given out of a network's cidr", "give its cidr, too")
             return
-    elif asked.get("vlan"):
-        yield Problem("/vlan", "only a network of kind bridge is tagged", "leave it out")
     try:
         net = ip_network(asked["cidr"])
     except ValueError as error:
@@ -100,6 +99,16 @@ def _reservations(asked: JsonDict, net: Net) -> Iterator[Problem]:
             if key in had:
                 yield Problem(at, f"{key} has a reservation already (see /reservations/{had[key]})", "keep one")
             had.setdefault(key, n)
+
+
+def _tag(asked: JsonDict) -> Iterator[Problem]:
+    if not asked.get("vlan"):
+        return
+    if asked["kind"] != NetworkKind.BRIDGE:
+        yield Problem("/vlan", "only a network of kind bridge is tagged", "leave it out")
+    elif asked.get("anti_spoof"):
+        detail = "what an Open vSwitch carries (vlan) passes no filter of its host"
+        yield Problem("/anti_spoof", detail, "leave it out, or use a bridge without tags")
 
 
 def _dhcp(asked: JsonDict) -> Iterator[Problem]:

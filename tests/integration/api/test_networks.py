@@ -143,12 +143,20 @@ def test_a_tag_and_a_filter_need_a_host_that_has_them(api: Api) -> None:
     answer = api.ask("operator", "POST", "/v1/networks", tagged)
     assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, "/vlan")
     a_host(api, "network-vlan", "anti-spoof")
-    made = api.done("operator", "POST", "/v1/networks", tagged | {"anti_spoof": True})
-    assert (made["vlan"], made["anti_spoof"]) == (7, True)
-    vm_id = api.done("member", "POST", "/v1/vms", asked(made))["vm"]["id"]
-    with api.database.write() as db:
-        assert {"anti-spoof", "network-vlan"} <= set(db.get_one(Vm, vm_id).spec["needs"])
-        db.execute(update(Vm).where(Vm.id == vm_id).values(deleted_at=1.0))
+    for fields, need in (({"vlan": 7}, "network-vlan"), ({"vlan": None, "anti_spoof": True}, "anti-spoof")):
+        made = api.done("operator", "POST", "/v1/networks", tagged | {"name": f"t-{new_id()[-8:]}"} | fields)
+        assert (made["vlan"] == 7, made["anti_spoof"]) == (need == "network-vlan", need == "anti-spoof")
+        vm_id = api.done("member", "POST", "/v1/vms", asked(made))["vm"]["id"]
+        with api.database.write() as db:
+            assert need in db.get_one(Vm, vm_id).spec["needs"]
+            db.execute(update(Vm).where(Vm.id == vm_id).values(deleted_at=1.0))
+
+
+def test_what_is_tagged_passes_no_filter_and_is_refused_with_one(api: Api) -> None:
+    a_host(api, "network-vlan", "anti-spoof")
+    both = {"name": f"t-{new_id()[-8:]}", "kind": "bridge", "bridge": "br0", "vlan": 7, "anti_spoof": True}
+    answer = api.ask("operator", "POST", "/v1/networks", both)
+    assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, "/anti_spoof")
 
 
 def test_hosts_are_told_to_remove_a_network_that_is_deleted_and_a_dry_run_tells_nobody(api: Api) -> None:

@@ -3,6 +3,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from services.common.contracts.commands import NicPlan
 from services.common.contracts.network import NetworkKind
 from services.hostagent.drivers.base import Capability, Owner
 from services.hostagent.drivers.libvirt.domain_xml import DiskFile, Files, domain_xml
-from services.hostagent.drivers.libvirt.offered import read_offered
+from services.hostagent.drivers.libvirt.offered import read_offered, switch_answers
 from tests.support.hypervisor import network, plan
 from tests.support.missing import missing
 
@@ -100,3 +101,12 @@ def test_a_host_can_give_what_libvirt_says_it_has() -> None:
     assert read_offered(account(tpm="passthrough")) == {Capability.SECURE_BOOT}
     assert read_offered(account(supported="no", secure="no")) == frozenset()
     assert read_offered("<domainCapabilities/>") == frozenset()
+
+
+def test_a_switch_that_is_installed_and_does_not_run_takes_no_card(short_dir: Path) -> None:
+    assert not switch_answers(short_dir)
+    with socket.socket(socket.AF_UNIX) as database:
+        database.bind(str(short_dir / "db.sock"))
+        assert not switch_answers(short_dir)
+        database.listen()
+        assert switch_answers(short_dir)

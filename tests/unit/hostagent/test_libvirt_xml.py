@@ -146,6 +146,16 @@ def test_a_card_of_a_guarded_network_sends_from_its_own_addresses_only() -> None
     assert stacked.get("filter") == "no-mac-spoofing"
 
 
+def test_the_cards_of_a_bond_may_have_each_other_s_mac_and_no_other_card_s() -> None:
+    guarded = network(anti_spoof=True)
+    cards = [NicPlan(f"52:54:00:00:00:0{n}", guarded, stacked=n > 1) for n in (1, 2, 3)]
+    xml = etree.fromstring(domain_xml(plan(a_vm(), nics=tuple(cards)), OWNER, FILES, "tcg").encode())
+    found = [
+        [p.get("value") for p in card.findall("filterref/parameter[@name='MAC']")] for card in xml.iter("interface")
+    ]
+    assert found == [[], [cards[1].mac, cards[2].mac], [cards[2].mac, cards[1].mac]]
+
+
 def test_a_tagged_network_is_one_of_open_vswitch() -> None:
     plain = network(kind=NetworkKind.BRIDGE, bridge="br0")
     tagged = etree.fromstring(network_xml(replace(plain, vlan=20), PLATFORM).encode())
@@ -153,6 +163,8 @@ def test_a_tagged_network_is_one_of_open_vswitch() -> None:
     assert tag is not None
     assert tag.get("id") == "20"
     assert tagged.find("virtualport[@type='openvswitch']") is not None
+    with pytest.raises(HostFailed, match="Open vSwitch"):
+        network_xml(replace(plain, vlan=20, anti_spoof=True), PLATFORM)
 
 
 def test_what_networks_have_since_later_changes_nothing_of_those_without() -> None:

@@ -128,8 +128,10 @@ def _add_devices(devices: etree._Element, plan: DeployPlan, files: Files) -> Non
     if plan.devices.disk == VIRTIO:
         # For drives, and for volumes: what is on it is plugged in and out without a slot of the machine's own.
         etree.SubElement(devices, "controller", type="scsi", model="virtio-scsi")
+    # A bond's cards have the MAC of its first one, and whatever it sends leaves by any of them.
+    bonded = [nic.mac for nic in plan.nics if nic.stacked]
     for nic in plan.nics:
-        devices.append(interface(nic, plan.devices.nic))
+        devices.append(interface(nic, plan.devices.nic, bonded))
     serial = etree.SubElement(devices, "serial", type="pty")
     # append='off' would come out empty after a restore or a migration.
     etree.SubElement(serial, "log", file=str(files.console), append="on")

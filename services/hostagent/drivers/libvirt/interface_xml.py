@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A card in libvirt's words, and the cards and drives in a definition. Pure."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from lxml import etree
@@ -12,8 +13,8 @@ from services.hostagent.drivers.libvirt.network_xml import network_name
 CLEAN_TRAFFIC = "clean-traffic"
 
 
-def interface(nic: NicPlan, model: str) -> etree._Element:
-    """The card, plugged into its network."""
+def interface(nic: NicPlan, model: str, bonded: Sequence[str] = ()) -> etree._Element:
+    """The card, plugged into its network. `bonded`: MACs that it may have instead of its own, as one of a bond."""
     element = etree.Element("interface", type="network")
     etree.SubElement(element, "mac", address=nic.mac)
     etree.SubElement(element, "source", network=network_name(nic.network.id))
@@ -21,14 +22,16 @@ def interface(nic: NicPlan, model: str) -> etree._Element:
     if nic.mtu:
         etree.SubElement(element, "mtu", size=str(nic.mtu))
     if nic.network.anti_spoof:
-        _add_filter(element, nic)
+        _add_filter(element, nic, bonded)
     return element
 
 
-def _add_filter(element: etree._Element, nic: NicPlan) -> None:
-    """libvirt's own filters: nothing but its own MAC, ARP and IPv4 from the card; where it sends more, its own MAC."""
+def _add_filter(element: etree._Element, nic: NicPlan, bonded: Sequence[str]) -> None:
+    """libvirt's own filters: nothing but its own MAC, ARP and IPv4 from the card; where it sends more, the MACs."""
     if nic.stacked:
-        etree.SubElement(element, "filterref", filter="no-mac-spoofing")
+        filterref = etree.SubElement(element, "filterref", filter="no-mac-spoofing")
+        for mac in dict.fromkeys([nic.mac, *bonded]):
+            etree.SubElement(filterref, "parameter", name="MAC", value=mac)
         return
     filterref = etree.SubElement(element, "filterref", filter=CLEAN_TRAFFIC)
     for address in nic.addresses:

@@ -53,6 +53,8 @@ def _add_existing_bridge(network: etree._Element, plan: NetworkPlan) -> None:
         raise HostFailed(f"network {plan.name}: a network of kind bridge needs the name of the host's bridge")
     etree.SubElement(network, "forward", mode="bridge")
     etree.SubElement(network, "bridge", name=plan.bridge)
+    if plan.vlan and plan.anti_spoof:
+        raise HostFailed(f"network {plan.name}: libvirt's filters (anti_spoof) see nothing of an Open vSwitch (vlan)")
     if plan.vlan:
         # A plain Linux bridge has no tags of its own; whether this is an Open vSwitch the hypervisor knows.
         etree.SubElement(network, "virtualport", type="openvswitch")

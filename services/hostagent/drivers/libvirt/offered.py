@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What guests can have here depends on the machine: read from libvirt's own account of it."""
 
+import os
 import shutil
+import socket
+from pathlib import Path
 from xml.etree import ElementTree
 
 import libvirt
@@ -11,6 +14,7 @@ from services.hostagent.drivers.libvirt.interface_xml import CLEAN_TRAFFIC
 from services.hostagent.drivers.libvirt.vendor_errors import code
 
 _OPEN_VSWITCH = "ovs-vsctl"  # what libvirt itself calls to plug a card in
+_SWITCH_RUNS_IN = "/run/openvswitch"
 _TYPES = {"kvm": "kvm", "tcg": "qemu"}
 
 
@@ -19,9 +23,21 @@ def offered(conn: libvirt.virConnect, accelerator: str) -> frozenset[str]:
     found = read_offered(conn.getDomainCapabilities(None, "x86_64", "q35", _TYPES[accelerator], 0))
     if _filters(conn):
         found |= {Capability.ANTI_SPOOF}
-    if shutil.which(_OPEN_VSWITCH):
+    if shutil.which(_OPEN_VSWITCH) and switch_answers(Path(os.environ.get("OVS_RUNDIR", _SWITCH_RUNS_IN))):
         found |= {Capability.NETWORK_VLAN}
     return found
+
+
+def switch_answers(directory: Path) -> bool:
+    """Whether an Open vSwitch runs here: installed alone it takes no card."""
+    with socket.socket(socket.AF_UNIX) as database:
+        try:
+            database.connect(str(directory / "db.sock"))
+        except PermissionError:
+            return True  # it is root's, as libvirtd is
+        except OSError:
+            return False
+    return True
 
 
 def _filters(conn: libvirt.virConnect) -> bool:
