@@ -3,7 +3,8 @@
 
 `hosts.used_*` goes up in three places, each time together with what holds it: here with a new row of `claims`, in
 `resizing` with a claim that grows, in store.volumes with `volumes.held_gib`. It goes down in store.host_room alone. The
-limit of whoever claims is written with it, so that the database itself refuses more.
+limit of whoever claims is written with it, so that the database itself refuses more. Room on datastores is held in
+`datastore_claims`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,6 +20,7 @@ from services.common.store.giving_back import give_up_claim
 from services.common.store.hosts import Claim, Host
 from services.scheduler import claim_rows
 from services.scheduler.capacity import Amounts
+from services.scheduler.datastore_claims import hold_on_datastores
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,10 @@ def hold_together(session: Session, wanted: Sequence[Wanted]) -> dict[str, Outco
         if want.claimant.vm not in new:
             claim_rows.take_back(session, want.host.id, want.request)
     _keep_apart(session, [want for want in roomy if want.claimant.vm in new and want.apart], outcomes)
+    for want in roomy:
+        vm, room = want.claimant.vm, want.request.datastores
+        if room and outcomes[vm] == Outcome.HELD and not hold_on_datastores(session, vm, want.host.id, room):
+            outcomes[vm] = Outcome.FULL
     return outcomes
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from services.common.contracts.placement import HostView, membership
 from services.common.contracts.power_shares import FRESH_S
 from services.common.contracts.tariff import price_at
+from services.common.store.datastores import datastores_of
 from services.common.store.host_failures import Failed, failures
 from services.common.store.hosts import Claim, Host
 from services.common.store.vms import Vm
@@ -49,7 +50,8 @@ def load_inventory(session: Session, now: float, only: Sequence[str] = ()) -> In
     for host_id, project, labels in session.execute(claims):
         groups[host_id].append([membership(project or "", label, value) for label, value in labels.items()])
     failed = failures(session, now)
-    views = (_shaky(_view(host, groups[host.id], now), failed.get(host.id)) for host in rows)
+    left = _left_on_datastores(session, [host.id for host in rows if host.facts.get("datastores")])
+    views = (_shaky(_view(host, groups[host.id], now, left.get(host.id, {})), failed.get(host.id)) for host in rows)
     return Inventory(tuple(views), sum(host.generation for host in rows))
 
 
@@ -57,8 +59,14 @@ def _shaky(host: HostView, failed: Failed | None) -> HostView:
     return host if failed is None else replace(host, failures=failed.amount, failed=failed.others)
 
 
-def _view(host: Host, groups: Sequence[Sequence[str]], now: float) -> HostView:
-    """The host; `groups` are those of each vm that holds a claim on it."""
+def _left_on_datastores(session: Session, host_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+    """GiB, by host and by name. Few hosts have any: there is nothing to be asked for the others."""
+    found = datastores_of(session, host_ids) if host_ids else {}
+    return {host: {d.name: d.size_gib - d.used_gib for d in each if d.size_gib} for host, each in found.items()}
+
+
+def _view(host: Host, groups: Sequence[Sequence[str]], now: float, left: dict[str, int]) -> HostView:
+    """The host; `groups` are those of each vm that holds a claim on it, `left` what its datastores have."""
     telemetry: dict[str, Any] = host.telemetry or {}
     age = None if host.heartbeat_at is None else max(0.0, now - host.heartbeat_at)
     measured = telemetry.get("watts_source", "curve") != "curve" and age is not None and age <= FRESH_S
@@ -86,6 +94,7 @@ def _view(host: Host, groups: Sequence[Sequence[str]], now: float) -> HostView:
         rack=host.rack,
         price_kwh=price_at(host.price_kwh, host.tariff, now),
         power_curve=_curve(tuple(host.power_curve or host.facts.get("power_curve", ()))),
+        datastores=left,
     )
 
 

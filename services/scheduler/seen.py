@@ -8,7 +8,7 @@ from typing import Any
 from services.common.contracts.codec import load
 from services.common.contracts.placement import Decision, HostView
 
-_DEFAULTS = {f.name: f.default for f in fields(HostView)} | {"members": {}}
+_DEFAULTS = {f.name: f.default for f in fields(HostView)} | {"members": {}, "datastores": {}}
 
 
 def kept(hosts: Iterable[HostView]) -> list[dict[str, Any]]:

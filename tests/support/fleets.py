@@ -22,6 +22,7 @@ any_request = st.builds(
     needs=st.sampled_from(((), (), ("tpm-2.0",), ("tpm-2.0", "uefi"))),
     os=st.sampled_from(("", "debian-12", "windows-11")),
     labels=st.sampled_from(({}, {"app": "web"}, {"app": "db", "tier": "prod"}, {"tier": "dev"})),
+    datastores=st.sampled_from(((), (), (), (("fast", 20),), (("fast", 5), ("nas", 30)))),
 )
 
 
@@ -52,6 +53,7 @@ def host_named(name: str) -> st.SearchStrategy[HostView]:
         failed=st.sampled_from(((), (0.1, 2.0, 5.0), (0.0, 0.7, 1.3))),
         price_kwh=st.none() | st.floats(0, 2),
         members=st.dictionaries(st.sampled_from(GROUPS), st.integers(1, 4), max_size=2),
+        datastores=st.dictionaries(st.sampled_from(("fast", "nas")), st.integers(-5, 60), max_size=2),
     )
 
 

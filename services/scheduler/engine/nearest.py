@@ -12,6 +12,7 @@ from services.common.contracts.placement import Request
 from services.scheduler.engine.plan import Plan
 from services.scheduler.engine.table import Bools, Floats, HostTable, Ints
 from services.scheduler.filters.capacity import LEAST, CapacityFilter
+from services.scheduler.filters.datastores import have_datastores
 from services.scheduler.filters.expression import ExpressionFilter
 from services.scheduler.filters.group import GroupFilter
 from services.scheduler.filters.headroom import HeadroomFilter
@@ -133,6 +134,8 @@ def given_up(rule: Filter, request: Request, table: HostTable, rows: Ints) -> tu
     if isinstance(rule, TraitsFilter):
         for need in request.needs:
             none |= ~table.having("capabilities", need)[rows]
+        if request.datastores:
+            none |= ~have_datastores(request, table, rows)
         kept = sum(table.having("traits", trait)[rows].astype(np.int64) for trait in request.traits)
         return none, 1 - kept / max(1, len(request.traits))
     return np.full(len(rows), isinstance(rule, HOPELESS)), 1.0

@@ -69,12 +69,13 @@ class Plan:
     def wishes(self, request: Request) -> Key:
         """All that lasting filters look at."""
         r = request
-        return (r.hypervisor, r.host, r.zone, r.traits, r.needs) if self.placed else self.shape(request)
+        wishes = r.hypervisor, r.host, r.zone, r.traits, r.needs, r.datastores
+        return wishes if self.placed else self.shape(request)
 
     def shape(self, request: Request) -> Key:
         """All that any rule looks at: requests with the same shape are decided alike."""
         r = request
-        key = r.vcpus, r.memory_mib, r.disk_gib, r.hypervisor, r.host, r.zone, r.traits, r.needs
+        key = r.vcpus, r.memory_mib, r.disk_gib, r.hypervisor, r.host, r.zone, r.traits, r.needs, r.datastores
         return key if self.plain else (*key, r.os, r.project, tuple(sorted(r.labels.items())))
 
     def asked(self, request: Request) -> Ints:

@@ -6,6 +6,7 @@ goes into logs of row numbers, from which a cache learns what it has to work out
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from math import isnan
 from typing import Any, TypeVar
 
@@ -145,7 +146,17 @@ class HostTable:
         for group in request.memberships if request.labels else ():
             members = self._member(group)
             members[row] = max(0, members[row] + times)  # a host told anew may have forgotten a vm that leaves
+        if request.datastores:
+            self._hold(row, request, times)
         self._changed(row)
+
+    def _hold(self, row: int, request: Request, times: int) -> None:
+        """Rare, and so no column: rules that look at datastores are asked anew."""
+        host = self.views[row]
+        if host is not None:
+            less = {name: host.datastores.get(name, 0) - times * gib for name, gib in request.datastores}
+            self.views[row] = replace(host, datastores={**host.datastores, **less})
+            self.puts.add(row)
 
     def ranks(self) -> Ints:
         """For each row where its host's id comes among all ids: ties of scores are broken by it."""

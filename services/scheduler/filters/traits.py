@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hosts that have every trait the vm needs, and can give its system what that insists on."""
+"""Hosts that have every trait and datastore the vm needs, and can give its system what that insists on."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -8,6 +8,7 @@ import numpy as np
 
 from services.common.contracts.placement import HostView, Request
 from services.scheduler.capacity import Capacity
+from services.scheduler.filters.datastores import have_datastores, lacks_datastores
 from services.scheduler.policy_text import Section
 from services.scheduler.rule import Filter, Refusal
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TraitsFilter(Filter):
-    """Looks at `request.traits` and `request.needs`: no change of the request helps against the latter."""
+    """Looks at `request.traits`, `needs` and `datastores`: no change of the request helps against the latter two."""
 
     name = "traits"
 
@@ -29,6 +30,9 @@ class TraitsFilter(Filter):
         lacking = [need for need in request.needs if need not in host.capabilities]
         if lacking:
             return Refusal(f"can't give {request.os} what it needs: {', '.join(lacking)}")
+        elsewhere = lacks_datastores(request, host)
+        if elsewhere:
+            return Refusal(elsewhere)
         missing = [t for t in request.traits if t not in host.traits]
         if not missing:
             return None
@@ -41,4 +45,6 @@ class TraitsFilter(Filter):
             found &= table.having("capabilities", need)[rows]
         for trait in request.traits:
             found &= table.having("traits", trait)[rows]
+        if request.datastores:
+            found &= have_datastores(request, table, rows)
         return found

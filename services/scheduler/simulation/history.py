@@ -67,6 +67,7 @@ def _emptied(host: HostView) -> HostView:
         host.memory_mib,
         host.disk_gib,
         capabilities=host.capabilities,
+        datastores=host.datastores,  # how large they are is told by no view: what was left then
         heartbeat_age_s=0.0,
         power_curve=host.power_curve,
         rack=host.rack,

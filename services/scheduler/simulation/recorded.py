@@ -65,7 +65,7 @@ def _host(number: int, told: Any) -> HostView:
 
 def _arrival(number: int, found: Mapping[str, Any]) -> Arrival:
     given = _object(number, "request", found["request"], _REQUEST_WORDS)
-    lists = {key: tuple(value) for key, value in given.items() if isinstance(value, list)}
+    lists = {key: tuple(map(_hashable, value)) for key, value in given.items() if isinstance(value, list)}
     at, lasts = found.get("at", 0.0), found.get("lasts", float("inf"))
     for key, value in (("at", at), ("lasts", lasts)):
         sound = not isinstance(value, bool) and isinstance(value, int | float) and value >= 0
@@ -84,7 +84,7 @@ def _object(number: int, what: str, told: Any, words: frozenset[str]) -> dict[st
         if not _sound(key, told.get(key)):
             raise _refused(number, f"{what}/{key} is {told.get(key)!r}, not a whole number from 0", "give a number")
     for key, value in told.items():
-        if not _sound(key, value):
+        if not (_rooms(what, value) if key == "datastores" else _sound(key, value)):
             raise _refused(number, f"{what}/{key} is {str(value)[:40]!r}, which it can't be", "leave it out")
     return dict(told)
 
@@ -105,6 +105,19 @@ def _sound(key: str, value: Any) -> bool:
     if key == "members":
         return isinstance(value, dict) and all(type(count) is int for count in value.values())
     return isinstance(value, str)
+
+
+def _rooms(what: str, value: Any) -> bool:
+    """Whether these are datastores: what is left on a host's by name, what a request asks of each as pairs."""
+    pairs = list(value.items()) if what == "host" and isinstance(value, dict) else value
+    if not isinstance(pairs, list) or (what == "host") != isinstance(value, dict):
+        return False
+    told = [tuple(pair) for pair in pairs if isinstance(pair, list | tuple) and len(pair) == 2]
+    return len(told) == len(pairs) and all(type(name) is str and type(gib) is int for name, gib in told)
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _refused(number: int, detail: str, fix: str) -> Invalid:

@@ -56,6 +56,19 @@ def test_misses_say_in_numbers_what_is_lacking_nearest_first() -> None:
     assert decision.misses[0].filter == "capacity"
 
 
+def test_a_host_without_the_datastore_or_without_room_on_it_is_refused_and_says_so() -> None:
+    hosts = [a_host("h1", datastores={"nas": 500}), a_host("h2", datastores={"fast": 3}), a_host("h3")]
+    decision = choose(a_request(datastores=(("fast", 20), ("nas", 1))), hosts, PLAIN, 0)
+    assert (decision.host, decision.relaxations) == ("", ())
+    assert {m.reason for m in decision.misses} == {
+        "h1 has no datastore 'fast'",
+        "h2 has 3 GiB left on its datastore 'fast', where 20 are asked for and has no datastore 'nas'",
+        "h3 has no datastore 'fast' and has no datastore 'nas'",
+    }
+    roomy = a_host("h4", datastores={"fast": 20, "nas": 1})
+    assert choose(decision.request, [*hosts, roomy], PLAIN, 0).host == roomy.id
+
+
 def test_a_host_with_several_faults_tells_them_all() -> None:
     decision = choose(a_request(vcpus=32, zone="a"), [a_host("h1", zone="b")], PLAIN, 0)
     assert decision.misses[0].reason == "h1 is in zone b, not a, lacks 16 vCPUs"
