@@ -16,6 +16,7 @@ from services.hostagent.commands import Commands
 from services.hostagent.config import AgentConfig
 from services.hostagent.drivers import open_driver
 from services.hostagent.drivers.base import Driver, DriverSettings, Power
+from services.hostagent.drivers.datastore_settings import read_stores
 from services.hostagent.drivers.vm_files import VmFiles
 from services.hostagent.guest_channels import GuestChannels
 from services.hostagent.hands import Hands
@@ -200,6 +201,7 @@ def _settings(config: AgentConfig) -> DriverSettings:
         power_curve=config.power_curve,
         fake=config.fake,
         vsphere=config.vsphere,
+        datastores=read_stores(config.datastores, config.driver),
     )
 
 

@@ -12,6 +12,7 @@ import yaml
 
 from services.hostagent.drivers import DRIVERS
 from services.hostagent.drivers.base import Capacity
+from services.hostagent.drivers.datastore_settings import datastore_problems
 from services.hostagent.drivers.vm_files import path_too_long
 from services.hostagent.nap import sleep_problems
 from services.hostagent.power_meter_settings import power_meter_problems
@@ -22,7 +23,8 @@ _ACCELERATORS = ("auto", "kvm", "tcg")
 _REQUIRED = ("host_id", "platform", "driver", "broker_url", "command_public_key", "directory")
 _POWER = ("power_curve", "power_meter", "sleep")
 _DRIVERS_OWN = ("fake", "vsphere")
-_OPTIONAL = ("libvirt_uri", "accelerator", *_POWER, "zone", "capacity", "metrics_port", "masters_keep_h", *_DRIVERS_OWN)
+_ROOM = ("capacity", "datastores")
+_OPTIONAL = ("libvirt_uri", "accelerator", *_POWER, "zone", *_ROOM, "metrics_port", "masters_keep_h", *_DRIVERS_OWN)
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
@@ -51,6 +53,7 @@ class AgentConfig:
     masters_keep_h: float = 24.0  # 0: for ever
     fake: Mapping[str, Any] = field(default_factory=dict)
     vsphere: Mapping[str, Any] = field(default_factory=dict)
+    datastores: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_config(environment: Mapping[str, str]) -> AgentConfig:
@@ -98,6 +101,8 @@ def config_problems(data: Mapping[str, Any]) -> list[str]:
         problems.append(f"metrics_port: {port!r} is no port")
     if not _is_amount(data.get("masters_keep_h", 24)):
         problems.append(f"masters_keep_h: {data['masters_keep_h']!r} is no number of hours")
+    if data["driver"] in DRIVERS:
+        problems += datastore_problems(data.get("datastores"), data["driver"])
     return problems + _fake_problems(data) + _vsphere_problems(data)
 
 
@@ -175,4 +180,5 @@ def _made(data: Mapping[str, Any]) -> AgentConfig:
         masters_keep_h=float(data.get("masters_keep_h", 24)),
         fake=data.get("fake") or {},
         vsphere=data.get("vsphere") or {},
+        datastores=data.get("datastores") or {},
     )

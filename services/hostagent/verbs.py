@@ -38,7 +38,7 @@ def _erase(hands: Hands, command: Command) -> Facts:
     hands.ledger.bury(command.vm, command.fence)
     hands.driver.erase(command.vm)
     for volume in command.volumes:
-        hands.driver.drop_volume(volume.id)
+        hands.driver.drop_volume(volume.id, volume.datastore)
     hands.board.forget(command.vm)
     return {"power": Power.ABSENT}
 

@@ -24,14 +24,14 @@ def detach_volume(hands: Hands, command: Command) -> Facts:
     def detach(volume: VolumePlan) -> None:
         hands.driver.detach_volume(command.vm, volume.id)
         if not volume.keep:
-            hands.driver.drop_volume(volume.id)
+            hands.driver.drop_volume(volume.id, volume.datastore)
 
     return _each(command, detach)
 
 
 def drop_volume(hands: Hands, command: Command) -> Facts:
     """Remove them: no vm has them."""
-    return _each(command, lambda volume: hands.driver.drop_volume(volume.id))
+    return _each(command, lambda volume: hands.driver.drop_volume(volume.id, volume.datastore))
 
 
 def _each(command: Command, act: Callable[[VolumePlan], None]) -> Facts:

@@ -28,6 +28,7 @@ from services.common.contracts.events import HostFacts, InventoryItem
 from services.common.contracts.network import NetworkPlan
 from services.common.contracts.sizes import Sizes
 from services.common.contracts.survey import Found
+from services.hostagent.drivers.datastore_settings import Store
 
 
 class Power:
@@ -78,6 +79,7 @@ class DriverSettings:
     power_curve: tuple[float, ...] = ()
     fake: Mapping[str, object] = field(default_factory=dict)
     vsphere: Mapping[str, object] = field(default_factory=dict)
+    datastores: tuple[Store, ...] = ()  # beside the one of `directory`
 
 
 @dataclass(frozen=True)
@@ -256,7 +258,8 @@ class Driver(ABC):
     def attach_volume(self, vm: str, volume: VolumePlan) -> None:
         """Plug a volume into a vm, running or not, for good; it is made (empty) where it isn't there yet.
 
-        One that is plugged in is left alone. What it holds is never touched; HostFailed when another vm has it.
+        One that is plugged in is left alone. What it holds is never touched; HostFailed when another vm has it, or
+        where the host has no datastore of the name it is to lie on.
         """
         raise unsupported(self.name, "attach volumes")
 
@@ -280,8 +283,11 @@ class Driver(ABC):
         """Put another seed into the vm's drive, running or not. A vm that was installed without one is left alone."""
         raise unsupported(self.name, "change seeds")
 
-    def drop_volume(self, volume: str) -> None:
-        """Remove a volume and all that is on it. One that was never there is fine; HostFailed while a vm has it."""
+    def drop_volume(self, volume: str, datastore: str = "") -> None:
+        """Remove a volume and all that is on it, from where it lies.
+
+        One that was never there is fine; HostFailed while a vm has it.
+        """
         raise unsupported(self.name, "remove volumes")
 
     def survey(self) -> list[Found]:

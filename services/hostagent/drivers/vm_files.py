@@ -43,18 +43,26 @@ class VmFiles:
 
     def holder(self, volume: str) -> str:
         """The vm a volume is plugged into, "" for none."""
-        try:
-            return self._holding(volume).read_text(encoding="ascii")
-        except FileNotFoundError:
-            return ""
+        return self._held(volume)[0]
 
-    def hold(self, volume: str, vm: str) -> None:
-        """Remember that a volume is the vm's; "" that it is nobody's."""
+    def datastore_of(self, volume: str) -> str:
+        """Where a volume lies that is plugged into a vm: "" in the directory, else on the datastore of that name."""
+        return self._held(volume)[1]
+
+    def _held(self, volume: str) -> tuple[str, str]:
+        try:
+            vm, _, datastore = self._holding(volume).read_text(encoding="ascii").partition(" ")
+        except FileNotFoundError:
+            return "", ""
+        return vm, datastore
+
+    def hold(self, volume: str, vm: str, datastore: str = "") -> None:
+        """Remember that a volume is the vm's, and where it lies; "" that it is nobody's."""
         if not vm:
             self._holding(volume).unlink(missing_ok=True)
             return
         draft = self._holding(volume).with_suffix(".draft")
-        draft.write_text(_canonical(vm), encoding="ascii")
+        draft.write_text(f"{_canonical(vm)} {datastore}".rstrip(), encoding="ascii")
         draft.rename(self._holding(volume))
 
     def _holding(self, volume: str) -> Path:

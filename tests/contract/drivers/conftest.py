@@ -4,18 +4,25 @@
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import libvirt
 import pytest
 
 from deploy.local.servers.libvirtd import Libvirtd
 from services.hostagent.drivers import open_driver
 from services.hostagent.drivers.base import Driver, DriverSettings
+from services.hostagent.drivers.datastore_settings import Store
 from tests.contract.drivers.stories import SUBNETS
 from tests.support.hypervisor import PLATFORM, private_libvirtd
 from tests.support.vcsim.administrator import Administrator
-from tests.support.vcsim.running import Vcsim, vcsim
+from tests.support.vcsim.running import DATASTORE, SECOND, Vcsim, vcsim
+
+# The datastore that every bench has beside its own disk; what its hypervisor calls it.
+FAST = "fast"
+_PLACES = {"fake": "", "libvirt": "nvme", "vsphere": SECOND}
+_POOL = "<pool type='dir'><name>{name}</name><target><path>{path}</path></target></pool>"
 
 
 @dataclass
@@ -31,14 +38,18 @@ class Bench:
 
 @pytest.fixture(scope="session")
 def libvirtd() -> Iterator[Libvirtd]:
-    with private_libvirtd() as server:
+    """One with a storage pool, defined and not running, beside what drivers make."""
+    with private_libvirtd() as server, tempfile.TemporaryDirectory(prefix="ik-pool-") as pool:
+        conn = libvirt.open(server.url)
+        conn.storagePoolDefineXML(_POOL.format(name=_PLACES["libvirt"], path=pool))
+        conn.close()
         yield server
 
 
 @pytest.fixture(scope="session")
 def vcenter() -> Iterator[Vcsim]:
     """A simulated one with a port group for every network that tests name: on vSphere these are found, not made."""
-    with vcsim() as server:
+    with vcsim("-datastores", "2") as server:
         administrator = Administrator(server)
         administrator.add_port_groups(["default", "inner", *(f"n{n}" for n in SUBNETS)])
         administrator.close()
@@ -48,13 +59,14 @@ def vcenter() -> Iterator[Vcsim]:
 @pytest.fixture(params=["fake", "libvirt", "vsphere"])
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     uri = request.getfixturevalue("libvirtd").url if request.param == "libvirt" else ""
-    vsphere = request.getfixturevalue("vcenter").settings() if request.param == "vsphere" else {}
+    vsphere = request.getfixturevalue("vcenter").settings(datastore=DATASTORE) if request.param == "vsphere" else {}
     directory = Path(tempfile.mkdtemp(prefix="ik-"))
     opened: list[Driver] = []
 
     def reopen(platform: str = PLATFORM) -> Driver:
         curve = (1.0,) * 11
         settings = DriverSettings(directory, platform, uri, accelerator="tcg", power_curve=curve, vsphere=vsphere)
+        settings = replace(settings, datastores=(Store(FAST, _PLACES[request.param], 50),))
         opened.append(open_driver(request.param, settings))
         return opened[-1]
 

@@ -15,6 +15,7 @@ from tests.support.scratch import short_directory
 
 USER, PASSWORD = "administrator@vsphere.local", "correct horse"
 DATASTORE, STANDARD, DISTRIBUTED = "LocalDS_0", "VM Network", "DC0_DVPG0"  # what is there from the beginning
+SECOND = "LocalDS_1"  # with -datastores 2
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "innkeeper-tests"
 _END_S = 30
 

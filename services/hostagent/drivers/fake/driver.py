@@ -30,6 +30,7 @@ from services.hostagent.drivers.base import (
     Usage,
 )
 from services.hostagent.drivers.fake import cards, cloning, faults, screen, snapshots, volumes
+from services.hostagent.drivers.fake.datastores import datastore_facts
 from services.hostagent.drivers.fake.guest import FakeGuests
 from services.hostagent.drivers.fake.resizing import resized, sizes_now
 from services.hostagent.drivers.fake.seed import links, read_network_config
@@ -105,6 +106,7 @@ class FakeDriver(Driver):
             accelerator="",
             hypervisor_uri="fake://",
             power_curve=self._settings.power_curve,
+            datastores=tuple(datastore_facts(store) for store in self._settings.datastores),
         )
 
     def usage(self) -> Usage:
@@ -113,10 +115,7 @@ class FakeDriver(Driver):
         return Usage(
             cpu_percent=round(min(100.0, 2.0 + 50.0 * sum(vm.vcpus for vm in running) / facts.vcpus), 1),
             memory_used_mib=sum(vm.memory_mib for vm in running),
-            disk_used_gib=float(
-                sum(vm.disk_gib for vm in self._state.vms.values())
-                + sum(volume.size_gib for volume in self._state.volumes.values())
-            ),
+            disk_used_gib=float(sum(vm.disk_gib for vm in self._state.vms.values()) + volumes.own_gib(self._state)),
             running_vms=len(running),
             vm_cpu_s={vm.id: 0.5 * vm.vcpus * max(0.0, time.time() - vm.started_at) for vm in running},
         )
@@ -286,7 +285,7 @@ class FakeDriver(Driver):
 
     def attach_volume(self, vm: str, volume: VolumePlan) -> None:
         hit("agent.before-attach-volume")
-        self._plug(vm, lambda state: volumes.attached(state, vm, volume))
+        self._plug(vm, lambda state: volumes.attached(state, vm, volume, self._settings.datastores))
         hit("agent.after-attach-volume")
 
     def detach_volume(self, vm: str, volume: str) -> None:
@@ -296,7 +295,7 @@ class FakeDriver(Driver):
         hit("agent.after-detach-volume")
 
     def grow_volume(self, vm: str, volume: VolumePlan) -> None:
-        self._plug(vm, lambda state: volumes.grown(state, vm, volume))
+        self._plug(vm, lambda state: volumes.grown(state, vm, volume, self._settings.datastores))
 
     def attach_nic(self, vm: str, nic: NicPlan) -> None:
         hit("agent.before-attach-nic")
@@ -313,9 +312,9 @@ class FakeDriver(Driver):
         network = read_network_config(seed)
         self._plug(vm, lambda state: cards.told(state, vm, network))
 
-    def drop_volume(self, volume: str) -> None:
+    def drop_volume(self, volume: str, datastore: str = "") -> None:
         with self._lock:
-            self._write(volumes.dropped(self._state, volume))
+            self._write(volumes.dropped(self._state, volume, datastore, self._settings.datastores))
         hit("agent.after-drop-volume")
 
     def _plug(self, vm: str, change: Callable[[FakeState], FakeState]) -> None:

@@ -49,11 +49,12 @@ class FakeVm:
 
 @dataclass(frozen=True)
 class FakeVolume:
-    """A volume on the fake host, and the vm it is plugged into ("" none)."""
+    """A volume on the fake host, the vm it is plugged into ("" none), and the datastore it lies on ("": none)."""
 
     id: str
     size_gib: int
     vm: str = ""
+    datastore: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 from string import ascii_lowercase
 
 from lxml import etree
 
 from services.common.contracts.devices import serial_of
+from services.hostagent.drivers.libvirt.pool_xml import Lying
 
 _PREFIX = {"scsi": "sd", "sata": "sd", "virtio": "vd"}
 
@@ -44,11 +44,11 @@ def free_target(bus: str, taken: Collection[str]) -> str:
     return next(name for name in names if name not in taken)
 
 
-def disk_xml(path: Path, volume: str, bus: str, target: str) -> str:
+def disk_xml(lies: Lying, volume: str, bus: str, target: str) -> str:
     """A volume as a disk of its own: the guest is shown the end of its id as the serial number."""
-    disk = etree.Element("disk", type="file", device="disk")
-    etree.SubElement(disk, "driver", name="qemu", type="qcow2", discard="unmap")
-    etree.SubElement(disk, "source", file=str(path))
+    disk = etree.Element("disk", type="block" if lies.block else "file", device="disk")
+    etree.SubElement(disk, "driver", name="qemu", type=lies.format, discard="unmap")
+    etree.SubElement(disk, "source").set("dev" if lies.block else "file", lies.path)
     # It stands alone: no format is guessed from what a guest has written.
     etree.SubElement(disk, "backingStore")
     etree.SubElement(disk, "target", dev=target, bus=bus)
@@ -61,7 +61,7 @@ def _read(disk: etree._Element) -> PluggedDisk:
     return PluggedDisk(
         target=target.get("dev", "") if target is not None else "",
         bus=target.get("bus", "") if target is not None else "",
-        source=source.get("file", "") if source is not None else "",
+        source=source.get("file") or source.get("dev") or "" if source is not None else "",
         xml=etree.tostring(disk, encoding="unicode"),
     )
 

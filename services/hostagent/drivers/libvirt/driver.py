@@ -15,7 +15,7 @@ from services.common.contracts.errors import HostFailed
 from services.common.contracts.events import HostFacts, InventoryItem
 from services.common.contracts.network import NetworkPlan
 from services.common.contracts.sizes import Sizes
-from services.common.contracts.survey import Found
+from services.common.contracts.survey import Found, FoundKind
 from services.common.contracts.vm import hypervisor_uuid
 from services.common.runtime.failpoints import hit
 from services.hostagent.drivers.base import (
@@ -38,6 +38,7 @@ from services.hostagent.drivers.libvirt.lifecycle import Lifecycle, power_of
 from services.hostagent.drivers.libvirt.networks import Networks
 from services.hostagent.drivers.libvirt.offered import offered
 from services.hostagent.drivers.libvirt.plugged_volumes import PluggedVolumes
+from services.hostagent.drivers.libvirt.pools import Pools
 from services.hostagent.drivers.libvirt.screen import console_tail, screenshot
 from services.hostagent.drivers.libvirt.survey import surveyed
 from services.hostagent.drivers.libvirt.vendor_errors import code, translated
@@ -95,7 +96,8 @@ class LibvirtDriver(Driver):
         self._machine = Machine(self._files)
         self._networks = Networks(settings.platform)
         self._domains = Domains(settings.platform)
-        self._volumes = PluggedVolumes(self._files, self._domains)
+        self._pools = Pools(settings.datastores, settings.platform)
+        self._volumes = PluggedVolumes(self._files, self._domains, self._pools)
         self._seen: PowerSeen = _nobody
         self._resync: Callable[[], None] = _nothing
         self._turn = threading.BoundedSemaphore(_WIDTH)
@@ -105,11 +107,13 @@ class LibvirtDriver(Driver):
         with translated("asking libvirt what this host can do"):
             self._accelerator = choose_accelerator(conn, settings.accelerator)
             self._offered = offered(conn, self._accelerator)
+            self._pools.facts(conn)  # found now or refused now, with the names there are
 
     def facts(self) -> HostFacts:
         conn, capacity = self._connection.get(), self._settings.capacity
         with translated("asking libvirt for the host"):
             node, version = conn.getInfo(), conn.getLibVersion()
+            datastores = self._pools.facts(conn)
         return HostFacts(
             driver=self.name,
             version=f"{version // 1_000_000}.{version // 1000 % 1000}.{version % 1000}",
@@ -121,6 +125,7 @@ class LibvirtDriver(Driver):
             accelerator=self._accelerator,
             hypervisor_uri=self._settings.uri,
             power_curve=self._settings.power_curve,
+            datastores=datastores,
         )
 
     def usage(self) -> Usage:
@@ -159,7 +164,7 @@ class LibvirtDriver(Driver):
             hit("agent.before-define")
             defined = conn.defineXML(xml)
             hit("agent.after-define")
-            self._volumes.attach_again(defined, owner.vm)
+            self._volumes.attach_again(conn, defined, owner.vm)
             self._domains.learn(owner)
 
     def clone_disk(self, vm: str, clone: ClonePlan, copied: Copied) -> None:
@@ -326,14 +331,15 @@ class LibvirtDriver(Driver):
         with self._turn, translated(f"changing the seed of vm {vm}"):
             cards.change_seed(self._domains, conn, vm, seed)
 
-    def drop_volume(self, volume: str) -> None:
+    def drop_volume(self, volume: str, datastore: str = "") -> None:
         with translated(f"removing volume {volume}"):
-            self._volumes.drop(self._connection.get(), volume)
+            self._volumes.drop(self._connection.get(), volume, datastore)
 
     def survey(self) -> list[Found]:
         conn = self._connection.get()
         with translated("reading all that is here"):
-            return surveyed(conn, self._settings.platform, self._files)
+            ours = [Found(FoundKind.VOLUME, name, self._files.holder(id_), id_) for name, id_ in self._pools.ours(conn)]
+            return [*surveyed(conn, self._settings.platform, self._files), *ours]
 
     def close(self) -> None:
         self._lifecycle.close()

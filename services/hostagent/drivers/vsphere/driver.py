@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from services.common.contracts.commands import ClonePlan, DeployPlan, NicPlan, SnapshotPlan, VolumePlan
+from services.common.contracts.datastores import Datastore
 from services.common.contracts.errors import HostFailed
 from services.common.contracts.events import HostFacts, InventoryItem
 from services.common.contracts.network import NetworkPlan
@@ -31,9 +32,11 @@ from services.hostagent.drivers.vsphere import cloning, host_facts, plugged_nics
 from services.hostagent.drivers.vsphere.hypervisor import hypervisor
 from services.hostagent.drivers.vsphere.machines import Listed
 from services.hostagent.drivers.vsphere.making import make
+from services.hostagent.drivers.vsphere.places import Place
 from services.hostagent.drivers.vsphere.plugged_volumes import PluggedVolumes
 from services.hostagent.drivers.vsphere.screen import screenshot
 from services.hostagent.drivers.vsphere.seed_drive import change_seed
+from services.hostagent.drivers.vsphere.session import Seat
 from services.hostagent.drivers.vsphere.settings import read_settings
 from services.hostagent.drivers.vsphere.survey import surveyed
 from services.hostagent.drivers.vsphere.watch import Watch
@@ -75,7 +78,7 @@ class VsphereDriver(Driver):
         self._files.prepare()
         own = read_settings(settings.vsphere)
         self._url = own.url
-        self.at = hypervisor(own, settings.platform)
+        self.at = hypervisor(own, settings.platform, settings.datastores)
         self._volumes = PluggedVolumes(self.at, self._files)
         self._watch = Watch(self.at.session, self.at.places, self.at.machines, self.power)
         self.at.place()  # found now or refused now, with the names there are
@@ -95,7 +98,11 @@ class VsphereDriver(Driver):
             accelerator="",
             hypervisor_uri=self._url,
             power_curve=self._settings.power_curve,
+            datastores=self.at.call("asking vSphere for its datastores", self._stores),
         )
+
+    def _stores(self, seat: Seat, place: Place) -> tuple[Datastore, ...]:
+        return host_facts.datastores(seat, place, self._settings.datastores)
 
     def usage(self) -> Usage:
         return self.at.call("asking vSphere how busy it is", host_facts.usage)
@@ -218,8 +225,8 @@ class VsphereDriver(Driver):
     def grow_volume(self, vm: str, volume: VolumePlan) -> None:
         self._volumes.grow(vm, volume)
 
-    def drop_volume(self, volume: str) -> None:
-        self._volumes.drop(volume)
+    def drop_volume(self, volume: str, datastore: str = "") -> None:
+        self._volumes.drop(volume, datastore)
 
     def close(self) -> None:
         self._watch.stop()

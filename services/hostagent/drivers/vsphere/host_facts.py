@@ -6,13 +6,16 @@ from dataclasses import dataclass
 
 from pyVmomi import vim
 
+from services.common.contracts.datastores import Datastore, DatastoreKind
 from services.hostagent.drivers.base import Usage
+from services.hostagent.drivers.datastore_settings import Store
 from services.hostagent.drivers.vsphere.collector import Found, of, retrieve, through, within
 from services.hostagent.drivers.vsphere.places import Place
 from services.hostagent.drivers.vsphere.session import Seat
 
 _HOST = ("summary.hardware", "summary.quickStats", "runtime.inMaintenanceMode", "runtime.connectionState")
 _STORE = ("summary.capacity", "summary.freeSpace")
+_KIND = ("summary.capacity", "summary.type")
 _MIB, _GIB = 1 << 20, 1 << 30
 
 
@@ -36,6 +39,25 @@ def sizes(seat: Seat, place: Place) -> Sizes:
         disk_gib=sum(store.get("summary.capacity", 0) for store in stores) // _GIB,
         cpu_model=next((str(h.cpuModel) for h in hardware), ""),
     )
+
+
+def datastores(seat: Seat, place: Place, stores: Sequence[Store]) -> tuple[Datastore, ...]:
+    """Those for volumes, in one call."""
+    refs = [place.others[store.name].ref for store in stores]
+    found = {item.ref._moId: item for item in retrieve(seat, of(refs, vim.Datastore, _KIND))} if refs else {}
+    told = [(store, found[place.others[store.name].ref._moId]) for store in stores]
+    return tuple(
+        Datastore(
+            store.name,
+            _kind(str(item.get("summary.type", ""))),
+            store.size_gib or item.get("summary.capacity", 0) // _GIB,
+        )
+        for store, item in told
+    )
+
+
+def _kind(vendors: str) -> str:
+    return DatastoreKind.NFS if vendors.upper().startswith("NFS") else vendors.lower()
 
 
 def usage(seat: Seat, place: Place) -> Usage:

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """One vSphere place with all it takes to act on it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from services.common.contracts.errors import HostFailed
+from services.hostagent.drivers.datastore_settings import Store
 from services.hostagent.drivers.vsphere.datastore import Datastore
 from services.hostagent.drivers.vsphere.machines import Machine, Machines
 from services.hostagent.drivers.vsphere.networks import Networks
@@ -52,13 +53,13 @@ class Hypervisor:
         return self.call(f"looking at vm {vm}", lambda seat, place: self.machines.find(seat, place, vm))
 
 
-def hypervisor(settings: VsphereSettings, platform: str) -> Hypervisor:
+def hypervisor(settings: VsphereSettings, platform: str, stores: Sequence[Store] = ()) -> Hypervisor:
     """Wired. Nothing is connected before the first call."""
     session = Session(settings)
     return Hypervisor(
         platform=platform,
         session=session,
-        places=Places(settings, platform),
+        places=Places(settings, platform, stores),
         machines=Machines(platform),
         networks=Networks(),
         datastore=Datastore(settings, session),

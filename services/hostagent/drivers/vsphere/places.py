@@ -6,14 +6,15 @@ the platform in their names, which is their mark; they stay when the last vm goe
 """
 
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pyVmomi import vim, vmodl
 
 from services.common.contracts.errors import HostFailed
 from services.common.runtime.log import get_logger
+from services.hostagent.drivers.datastore_settings import Store
 from services.hostagent.drivers.vsphere.collector import Found, below, of, retrieve
 from services.hostagent.drivers.vsphere.session import Seat
 from services.hostagent.drivers.vsphere.settings import VsphereSettings
@@ -35,13 +36,24 @@ class Place:
     datastore_name: str
     directory: str  # on the datastore, which other places may share
     view: Any  # of everything in the folder
+    others: Mapping[str, Found] = field(default_factory=dict)  # datastores for volumes, by our names for them
+
+    def on(self, datastore: str) -> "Place":
+        """The same place with another of its datastores instead; itself for ""."""
+        if not datastore:
+            return self
+        if datastore not in self.others:
+            there = _listed(list(self.others))
+            raise HostFailed(f"there is no datastore {datastore!r} on this host; there are {there}")
+        found = self.others[datastore]
+        return replace(self, datastore=found.ref, datastore_name=found.get("name"))
 
 
 class Places:
     """Finds ours, and makes of it what isn't there yet."""
 
-    def __init__(self, settings: VsphereSettings, platform: str) -> None:
-        self._settings, self._platform = settings, platform
+    def __init__(self, settings: VsphereSettings, platform: str, stores: Sequence[Store] = ()) -> None:
+        self._settings, self._platform, self._stores = settings, platform, stores
         self._lock = threading.Lock()
         self._known: tuple[int, Place] | None = None
         self._doubted = False
@@ -69,6 +81,10 @@ class Places:
         compute = _chosen("cluster or host", self._settings.compute, computes)
         stores = retrieve(seat, of(compute.get("datastore", ()), vim.Datastore, ("name",)))
         store = _chosen("datastore", self._settings.datastore, stores)
+        others = {other.name: _chosen("datastore", other.place, stores) for other in self._stores}
+        twice = [name for name, other in others.items() if other.get("name") == store.get("name")]
+        if twice:
+            raise HostFailed(f"datastores.{twice[0]}: {store.get('name')!r} is where vms lie; its room is theirs")
         folder = self._folder(seat, center.get("vmFolder"), compute.get("name"))
         return Place(
             datacenter=center.ref,
@@ -80,6 +96,7 @@ class Places:
             datastore_name=store.get("name"),
             directory=f"innkeeper-{self._platform}-{compute.ref._moId}",
             view=seat.content.viewManager.CreateContainerView(folder, [vim.VirtualMachine], True),
+            others=others,
         )
 
     def _folder(self, seat: Seat, root: Any, compute: str) -> Any:

@@ -35,9 +35,9 @@ class PluggedVolumes:
         """See Driver.attach_volume."""
         self._refuse_anothers(volume.id, vm)
         doing = f"plugging volume {volume.id} into vm {vm}"
-        self._at.call(doing, lambda seat, place: self._prepare(seat, place, vm))
+        self._at.call(doing, lambda seat, place: self._prepare(seat, place.on(volume.datastore), vm))
         hit("agent.before-attach-volume")
-        self._files.hold(volume.id, vm)
+        self._files.hold(volume.id, vm, volume.datastore)
         try:
             self._at.run(doing, lambda seat, place: self._plug(seat, place, vm, volume, makes=True))
         except HostFailed as error:
@@ -68,7 +68,8 @@ class PluggedVolumes:
     def attach_again(self, vm: str) -> None:
         """Into a vm that was made anew: all that is its own."""
         for volume in self._files.held_by(vm):
-            self._plug_existing(vm, VolumePlan(volume, 0))  # as large as it is
+            as_it_is = VolumePlan(volume, 0, datastore=self._files.datastore_of(volume))
+            self._plug_existing(vm, as_it_is)
 
     def grow(self, vm: str, volume: VolumePlan) -> None:
         """See Driver.grow_volume."""
@@ -88,13 +89,14 @@ class PluggedVolumes:
         self._at.run(doing, begin)
         hit("agent.after-grow-volume")
 
-    def drop(self, volume: str) -> None:
+    def drop(self, volume: str, datastore: str) -> None:
         """See Driver.drop_volume."""
         self._refuse_anothers(volume, "")
         doing = f"removing volume {volume}"
 
         def begin(seat: Seat, place: Place) -> Any:
-            return seat.content.virtualDiskManager.DeleteVirtualDisk_Task(self._path(place, volume), place.datacenter)
+            path = self._path(place.on(datastore), volume)
+            return seat.content.virtualDiskManager.DeleteVirtualDisk_Task(path, place.datacenter)
 
         try:
             finish(self._at.session, doing, self._at.call(doing, begin))
@@ -119,7 +121,7 @@ class PluggedVolumes:
             return None
         controller, unit = _free_unit(devices)
         backing = _DEVICE.VirtualDisk.FlatVer2BackingInfo(
-            fileName=self._path(place, volume.id),
+            fileName=self._path(place.on(volume.datastore), volume.id),
             diskMode=_DEVICE.VirtualDiskOption.DiskMode.independent_persistent,
         )
         disk = _DEVICE.VirtualDisk(
@@ -145,9 +147,10 @@ class PluggedVolumes:
         return _reconfigured(machine, changes) if changes else None
 
     def _find(self, place: Place, devices: Sequence[Any], volume: str) -> Any:
-        path = self._path(place, volume)
+        # Its path is the same on every datastore.
+        path = _less_datastore(self._path(place, volume))
         disks = [device for device in devices if isinstance(device, _DEVICE.VirtualDisk)]
-        return next((disk for disk in disks if path in files_of(disk.backing)), None)
+        return next((disk for disk in disks if path in map(_less_datastore, files_of(disk.backing))), None)
 
     def _path(self, place: Place, volume: str) -> str:
         return self._at.datastore.path(place, FOLDER, f"{self._files.volume(volume).stem}.vmdk")
@@ -167,6 +170,10 @@ def files_of(backing: Any) -> Iterator[str]:
     while backing is not None:
         yield getattr(backing, "fileName", "")
         backing = getattr(backing, "parent", None)
+
+
+def _less_datastore(path: str) -> str:
+    return path.partition("] ")[2]
 
 
 def _free_unit(devices: Sequence[Any]) -> tuple[int, int]:

@@ -20,21 +20,29 @@ _PATHS = (*PATHS, "snapshot", "config.hardware.device")
 
 
 def surveyed(at: Hypervisor) -> list[Found]:
-    """Vms with their snapshots, and what lies in our directory of the datastore."""
+    """Vms with their snapshots, and what lies in our directories of the datastores."""
     place = at.place()
     found, used = at.call("surveying vms", lambda seat, place: _vms(at.machines, seat, place))
+    for datastore in ("", *place.others):
+        found += _on(at, datastore, used)
+    return found
+
+
+def _on(at: Hypervisor, datastore: str, used: Mapping[str, str]) -> list[Found]:
+    """What lies in our directory of one datastore."""
+    place = at.place().on(datastore)
     search = vim.host.DatastoreBrowser.SearchSpec(matchPattern=["*"])
     root = at.datastore.path(place).rstrip("/")
     try:
         folders = at.run(
-            "surveying the datastore",
-            lambda seat, place: _browser(seat, place).SearchDatastoreSubFolders_Task(root, search),
+            f"surveying datastore {place.datastore_name}",
+            lambda seat, place: _browser(seat, place.on(datastore)).SearchDatastoreSubFolders_Task(root, search),
         )
     except HostFailed as error:
         if error.extra.get("vsphere") != "FileNotFound":  # nothing was written yet
             raise
         folders = ()
-    return [*found, *_files(root, folders, used)]
+    return list(_files(root, folders, used))
 
 
 def _vms(machines: Machines, seat: Seat, place: Place) -> tuple[list[Found], dict[str, str]]:
