@@ -35,8 +35,9 @@ def reboot(hands: Hands, command: Command) -> Facts:
     """Off and on again: the only way whose end can be seen from outside, whatever the guest is."""
     if not hands.ledger.rebooted(command.vm, command.id):
         _press_until_off(hands, command)
-        hands.driver.start(command.vm)
         hands.ledger.note_reboot(command.vm, command.id)
+    # After the note, since this can be repeated: an agent that dies in between must not make the guest boot twice.
+    hands.driver.start(command.vm)
     return {"power": Power.ON}
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from services.common.contracts.commands import Verb
+from services.common.contracts.errors import TryAgain
 from services.common.contracts.events import AgentEventKind as K
 from services.common.contracts.evidence import PNG, Seen, seen
 from services.common.runtime.signing import sign_command
@@ -168,6 +169,27 @@ def test_a_reboot_is_off_and_on_and_is_not_done_twice(desk: Desk) -> None:
     for n in (1, 2):
         desk.send(reboot)
         assert desk.answer(reboot, n).kind is K.DONE
+    assert [e.data["power"] for e in desk.heard(K.LIFECYCLE, vm)] == ["on", "off", "on"]
+
+
+def test_a_reboot_that_broke_off_after_the_start_boots_the_guest_no_second_time(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vm = a_vm()
+    desk.do(Verb.DEPLOY, vm, plan=plan(vm))
+    desk.do(Verb.START, vm)
+    start, reboot = desk.agent.driver.start, desk.command(Verb.REBOOT, vm)
+
+    def breaks_off(started: str) -> None:
+        start(started)
+        raise TryAgain("cut off")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(desk.agent.driver, "start", breaks_off)
+        desk.send(reboot)
+        assert desk.answer(reboot).data["again"]
+    desk.send(reboot)
+    assert desk.answer(reboot, 2).kind is K.DONE
     assert [e.data["power"] for e in desk.heard(K.LIFECYCLE, vm)] == ["on", "off", "on"]
 
 
