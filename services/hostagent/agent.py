@@ -45,7 +45,7 @@ class Agent:
         self._ledger = Ledger(config.directory / "ledger.sqlite")
         files = VmFiles(config.directory)
         self._artifacts = Artifacts(files)
-        self._masters = Masters(files, self._artifacts, config.masters_keep_h * 3600.0)
+        self._masters = Masters(files, self._artifacts, config.masters_keep_h * 3600.0, driver.keep_masters)
         self._board = PowerBoard()
         self._guests = GuestChannels(driver.guest_channel, self._reports.guest)
         outside = power_meter(config.power_meter)

@@ -8,6 +8,7 @@ can't be known of any vm, nothing is removed: a vm without its master is lost.
 import re
 import threading
 import time
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from services.common.formats.qcow2_header import backing_of
@@ -22,12 +23,20 @@ EVERY_S = 600.0
 _MASTER = re.compile(r"[0-9a-f]{64}|\.[0-9a-f]{64}\.part")  # the latter: half a download of an agent that was killed
 _LONGEST_CHAIN = 16
 
+Keep = Callable[[Collection[str]], object]  # what was made of other masters than these may go
+
+
+def _nothing(_kept: Collection[str]) -> None:
+    """Nothing was made of them."""
+
 
 class Masters:
     """Looks now and then, from its own thread. `keep_s` 0: nothing is ever removed."""
 
-    def __init__(self, files: VmFiles, artifacts: Artifacts, keep_s: float, every_s: float = EVERY_S) -> None:
-        self._files, self._artifacts = files, artifacts
+    def __init__(
+        self, files: VmFiles, artifacts: Artifacts, keep_s: float, keep: Keep = _nothing, every_s: float = EVERY_S
+    ) -> None:
+        self._files, self._artifacts, self._keep = files, artifacts, keep
         self._keep_s, self._every_s = keep_s, every_s
         self._began = time.time()  # a master that only an earlier process was asked for counts from here
         self._stopping = threading.Event()
@@ -55,6 +64,11 @@ class Masters:
         if needed is None:
             return []
         return [p.name for p in idle if p.name not in needed and self._artifacts.drop(p, since)]
+
+    def tidy(self, now: float) -> None:
+        """What was made of masters that are gone goes, too; not before its time."""
+        if self._keep_s and self._began < now - self._keep_s:
+            self._keep(self._files.kept_masters())
 
     def _needed(self) -> set[str] | None:
         """The masters of all vms of this host; None when that can't be known now."""
@@ -87,3 +101,5 @@ class Masters:
                 if gone:
                     metrics.MASTERS_DROPPED.inc(len(gone))
                     log.info("masters nobody needs were removed", names=gone)
+            with going_on(log, "what was made of masters was not looked through"):
+                self.tidy(time.time())

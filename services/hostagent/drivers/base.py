@@ -9,7 +9,7 @@ it can't be reached right now; nothing else. A vm without our owner mark is neve
 
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -48,7 +48,7 @@ class Capability(Ability):
     ISOLATED = "network-isolated"
     BRIDGE = "network-bridge"
     DIRECT_KERNEL = DIRECT_KERNEL
-    DISK_IMAGE = DISK_IMAGE  # a disk may begin as an image: an overlay of it
+    DISK_IMAGE = DISK_IMAGE  # a disk may begin as an image: an overlay, or a copy
     UEFI = "uefi"
     TPM = TPM_CAPABILITY  # a TPM 2.0 of the vm's own
     SECURE_BOOT = SECURE_BOOT_CAPABILITY
@@ -289,6 +289,13 @@ class Driver(ABC):
         One that was never there is fine; HostFailed while a vm has it.
         """
         raise unsupported(self.name, "remove volumes")
+
+    def keep_masters(self, masters: Collection[str]) -> list[str]:
+        """Remove what was made on the hypervisor of other masters than these, by their sha256; no vm stands on it.
+
+        The names of what went. What is in use just now stays; most drivers make nothing of masters.
+        """
+        return []
 
     def survey(self) -> list[Found]:
         """All that bears our mark or lies in our directory, read anew: nothing remembered is believed."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where an agent keeps what: masters by content, a directory for each vm, volumes by id, short paths for ports."""
 
+import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,6 +11,7 @@ from services.common.contracts.errors import HostFailed
 
 _SOCKET_PATH_MAX = 107  # sun_path, less the final zero
 _NEEDS, _WHOLE = "masters", "end"  # a file in a vm's directory, and its last line
+_MASTER = re.compile(r"[0-9a-f]{64}")
 _PORT_NAME = "ports/0123456789abcdef"
 
 
@@ -28,6 +30,10 @@ class VmFiles:
         for directory in (self.root, self.masters, self.vms, self.ports, self.volumes):
             directory.mkdir(parents=True, exist_ok=True)
             directory.chmod(0o711)
+
+    def kept_masters(self) -> set[str]:
+        """The masters that are here, by their sha256."""
+        return {path.name for path in self.masters.iterdir() if _MASTER.fullmatch(path.name)}
 
     def vm(self, vm: str) -> Path:
         """The vm's own directory, which may not exist. HostFailed when `vm` is no id."""

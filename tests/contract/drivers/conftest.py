@@ -76,6 +76,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     cleaner = reopen()
     for item in cleaner.inventory():
         cleaner.erase(item.vm)
+    cleaner.keep_masters(())
     for driver in opened:
         driver.close()
     shutil.rmtree(directory, ignore_errors=True)

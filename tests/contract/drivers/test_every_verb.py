@@ -16,8 +16,9 @@ from services.hostagent.drivers.fake.driver import FakeDriver
 from tests.contract.drivers.conftest import Bench
 from tests.contract.drivers.refusing import ASKED, refused
 from tests.contract.drivers.stories import STORIES, Life, Story, a_network
+from tests.support.disk_images import a_master, begin_as
 from tests.support.dying import Killed, dying_at, points_of
-from tests.support.hypervisor import PLATFORM
+from tests.support.hypervisor import PLATFORM, a_vm
 
 _POINT = re.compile(r'hit\("(agent\.[a-z-]+)"\)')
 every_verb = pytest.mark.parametrize("story", STORIES.values(), ids=str)
@@ -94,6 +95,13 @@ def test_what_a_driver_leaves_to_the_base_class_is_refused_and_changes_nothing(t
         refused(plain(DriverSettings(tmp_path, PLATFORM)), act)
 
 
+def an_image_comes_and_goes(bench: Bench) -> None:
+    vm, masters = a_vm(), bench.directory / "masters"
+    begin_as(bench.driver, vm, a_master(masters), masters)
+    bench.driver.erase(vm)
+    bench.driver.keep_masters(())
+
+
 def test_the_stories_pass_every_point_at_which_the_driver_may_be_killed(bench: Bench, lives: list[Life]) -> None:
     folder = Path(drivers.__file__).parent / bench.driver.name
     points = {point for path in folder.rglob("*.py") for point in _POINT.findall(path.read_text())}
@@ -101,6 +109,7 @@ def test_the_stories_pass_every_point_at_which_the_driver_may_be_killed(bench: B
     for story in STORIES.values():
         if able(bench, story):
             passed |= set(points_of(lambda s=story: s.act(a_life(bench, lives, s))))  # type: ignore[misc]
+    passed |= set(points_of(lambda: an_image_comes_and_goes(bench)))
     assert points <= passed
 
 

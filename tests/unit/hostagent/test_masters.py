@@ -4,7 +4,7 @@
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -143,11 +143,13 @@ def test_an_agent_looks_by_itself_and_erase_lets_go(desk: Desk, tmp_path: Path) 
         vm = a_vm()
         desk.do(Verb.DEPLOY, vm, plan=plan(vm, disks=(DiskPlan("root", 1, base),)))
     assert files.masters_of(vm) == {base.sha256}
-    looking = Masters(files, Artifacts(files), keep_s=0.001, every_s=0.01)
+    kept: list[Collection[str]] = []
+    looking = Masters(files, Artifacts(files), keep_s=0.001, keep=kept.append, every_s=0.01)
     old(files, base.sha256)
     looking.start()
     old(files, "ab" * 32)
     until(lambda: not (files.masters / ("ab" * 32)).exists(), 10, "what nobody needs is gone")
+    until(lambda: kept and kept[-1] == {base.sha256}, 10, "its hypervisor is told which masters are still here")
     assert (files.masters / base.sha256).exists()
     desk.do(Verb.ERASE, vm, fence=2)
     until(lambda: not (files.masters / base.sha256).exists(), 10, "the master of the erased vm is gone")
@@ -160,3 +162,12 @@ def test_masters_are_kept_for_ever_if_so_configured(files: VmFiles, artifacts: A
     keeping.start()
     assert keeping.collect(later()) == []
     keeping.stop()
+
+
+def test_what_was_made_of_masters_goes_not_before_its_time(files: VmFiles, artifacts: Artifacts) -> None:
+    kept: list[Collection[str]] = []
+    for name in ("ab" * 32, f".{'cd' * 32}.part", "readme"):
+        old(files, name)
+    for keep_s, now in ((HOUR, time.time()), (0.0, later()), (HOUR, later())):
+        Masters(files, artifacts, keep_s, kept.append).tidy(now)
+    assert kept == [{"ab" * 32}]

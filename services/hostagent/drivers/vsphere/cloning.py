@@ -30,12 +30,17 @@ def path_of(at: Hypervisor, place: Place, vm: str) -> str:
     return at.datastore.path(place, vm, _COPY)
 
 
+def is_copied(at: Hypervisor, vm: str) -> bool:
+    """Whether the vm has a whole copy."""
+    doing = f"looking for the disk of vm {vm}"
+    return at.call(doing, lambda seat, place: _is_there(seat, place, path_of(at, place, vm)))
+
+
 def source_disk(at: Hypervisor, vm: str, clone: ClonePlan) -> str:
     """The path of the disk that is to be copied; "" where the vm has a whole copy already."""
-    doing = f"copying the disk of vm {clone.source}"
-    if at.call(doing, lambda seat, place: _is_there(seat, place, path_of(at, place, vm))):
+    if is_copied(at, vm):
         return ""
-    return at.call(doing, lambda seat, place: _source(at, seat, place, clone.source))
+    return at.call(f"copying the disk of vm {clone.source}", lambda seat, place: _source(at, seat, place, clone.source))
 
 
 def copy_disk(at: Hypervisor, vm: str, source: str) -> None:
@@ -64,7 +69,7 @@ def grow(at: Hypervisor, plan: DeployPlan, vm: str) -> None:
 
     def begin(seat: Seat, place: Place) -> Any:
         machine = at.machines.need(seat, place, vm)
-        disk = _first(devices_of(seat, machine), at.datastore.path(place, FOLDER))
+        disk = _first(devices_of(seat, machine))
         if disk is None or disk.capacityInKB >= sizes[0]:
             return None
         disk.capacityInKB, disk.capacityInBytes = sizes[0], sizes[0] << 10
@@ -80,16 +85,16 @@ def _source(at: Hypervisor, seat: Seat, place: Place, vm: str) -> str:
     machine = at.machines.need(seat, place, vm)
     if machine.power != Power.OFF:
         raise HostFailed(f"{machine.name} is {machine.power}: a vm is cloned while it is off")
-    disk = _first(devices_of(seat, machine), at.datastore.path(place, FOLDER))
+    disk = _first(devices_of(seat, machine))
     if disk is None:
         raise HostFailed(f"{machine.name} has no disk of its own that could be copied")
     return str(disk.backing.fileName)
 
 
-def _first(devices: Sequence[Any], volumes: str) -> Any:
-    """The disk that came first, and is no volume."""
+def _first(devices: Sequence[Any]) -> Any:
+    """The disk that came first, and is no volume, on whichever datastore."""
     disks = [device for device in devices if isinstance(device, _DEVICE.VirtualDisk)]
-    own = [disk for disk in disks if not any(path.startswith(f"{volumes}/") for path in files_of(disk.backing))]
+    own = [disk for disk in disks if not any(f"/{FOLDER}/" in path for path in files_of(disk.backing))]
     return min(own, key=lambda disk: disk.key, default=None)
 
 

@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files on a datastore: streamed there by plain HTTP, fetched, removed. Paths are made of ids, never of names."""
 
-import socket
-import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from http.client import HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPResponse
 from pathlib import Path
-from ssl import SSLContext
 from urllib.parse import quote, urlencode
 
 from pyVmomi import vim
@@ -15,8 +12,9 @@ from pyVmomi import vim
 from services.common.contracts.errors import HostFailed, TryAgain
 from services.common.formats.qcow2_header import backing_of
 from services.common.formats.spliced import Spliced
+from services.hostagent.drivers.vsphere.connections import Connection
 from services.hostagent.drivers.vsphere.places import Place
-from services.hostagent.drivers.vsphere.session import TIMEOUT_S, Seat, Session
+from services.hostagent.drivers.vsphere.session import Seat, Session
 from services.hostagent.drivers.vsphere.settings import VsphereSettings
 from services.hostagent.drivers.vsphere.tasks import finish
 
@@ -88,23 +86,13 @@ class Datastore:
                 raise
 
     def _put(self, place: Place, name: str, size: int, chunks: Iterable[bytes]) -> None:
+        target = self._target(place, f"{place.directory}/{name}")
         with self._connected() as connection:
-            try:
-                connection.putrequest("PUT", self._target(place, f"{place.directory}/{name}"))
-                for header, value in self._headers(size).items():
-                    connection.putheader(header, value)
-                connection.endheaders()
-                for chunk in chunks:
-                    connection.send(chunk)
-            except (BrokenPipeError, ConnectionResetError):
-                pass  # refused in the middle: its answer says why
-            self._check(self._read(connection), f"writing {name} to datastore {place.datastore_name}")
+            answer = connection.sent("PUT", target, self._headers(size), chunks)
+            self._check(answer, f"writing {name} to datastore {place.datastore_name}")
 
-    def _answer(self, connection: "_Connection", method: str, place: Place, name: str) -> HTTPResponse:
+    def _answer(self, connection: Connection, method: str, place: Place, name: str) -> HTTPResponse:
         connection.request(method, self._target(place, name), headers=self._headers())
-        return self._read(connection)
-
-    def _read(self, connection: "_Connection") -> HTTPResponse:
         return connection.getresponse()
 
     def _check(self, answer: HTTPResponse, doing: str) -> None:
@@ -126,32 +114,9 @@ class Datastore:
         length = {} if size is None else {"Content-Length": str(size), "Content-Type": "application/octet-stream"}
         return {"Cookie": self._session.cookie, **length}
 
-    def _connected(self) -> "_Connection":
+    def _connected(self) -> Connection:
         host, port = self._settings.address
-        return _Connection(host, port, self._session.context, self._settings.url)
-
-
-class _Connection(HTTPSConnection):
-    """One connection for one file; what breaks it is TryAgain."""
-
-    def __init__(self, host: str, port: int, context: SSLContext, url: str) -> None:
-        super().__init__(host, port, timeout=TIMEOUT_S, context=context)
-        self._url = url
-
-    def connect(self) -> None:
-        super().connect()
-        # The kernel keeps the time from here on: a socket of Python's with a time-out asks it before each write.
-        for option in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
-            self.sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", int(TIMEOUT_S), 0))
-        self.sock.settimeout(None)
-
-    def __enter__(self) -> "_Connection":
-        return self
-
-    def __exit__(self, _kind: object, error: BaseException | None, _at: object) -> None:
-        self.close()
-        if isinstance(error, HTTPException | OSError):
-            raise TryAgain(f"a file of {self._url}: {error or type(error).__name__}") from error
+        return Connection(host, port, self._session.context, self._settings.url)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 """The vSphere driver: UUIDs derived from our ids, images streamed to the datastore, changes told by the server."""
 
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -39,6 +39,8 @@ from services.hostagent.drivers.vsphere.seed_drive import change_seed
 from services.hostagent.drivers.vsphere.session import Seat
 from services.hostagent.drivers.vsphere.settings import read_settings
 from services.hostagent.drivers.vsphere.survey import surveyed
+from services.hostagent.drivers.vsphere.templates import Templates
+from services.hostagent.drivers.vsphere.vmdk import can_convert
 from services.hostagent.drivers.vsphere.watch import Watch
 
 
@@ -72,6 +74,8 @@ class VsphereDriver(Driver):
         }
     )
 
+    by_host: ClassVar[frozenset[str]] = frozenset({Capability.DISK_IMAGE})  # where the agent's machine has qemu-img
+
     def __init__(self, settings: DriverSettings) -> None:
         self._settings = settings
         self._files = VmFiles(settings.directory)
@@ -80,6 +84,7 @@ class VsphereDriver(Driver):
         self._url = own.url
         self.at = hypervisor(own, settings.platform, settings.datastores)
         self._volumes = PluggedVolumes(self.at, self._files)
+        self._templates = Templates(self.at, self._files)
         self._watch = Watch(self.at.session, self.at.places, self.at.machines, self.power)
         self.at.place()  # found now or refused now, with the names there are
 
@@ -87,13 +92,14 @@ class VsphereDriver(Driver):
         capacity = self._settings.capacity
         version = self.at.session.call("asking vSphere for its version", lambda seat: seat.content.about.version)
         sizes = self.at.call("asking vSphere for its hosts", host_facts.sizes)
+        offered = self.by_host if can_convert() else frozenset()
         return HostFacts(
             driver=self.name,
             version=version,
             vcpus=capacity.vcpus or sizes.vcpus,
             memory_mib=capacity.memory_mib or sizes.memory_mib,
             disk_gib=capacity.disk_gib or sizes.disk_gib,
-            capabilities=tuple(sorted(self.capabilities)),
+            capabilities=tuple(sorted(self.capabilities | offered)),
             traits=("x86_64", "vsphere"),
             accelerator="",
             hypervisor_uri=self._url,
@@ -129,7 +135,7 @@ class VsphereDriver(Driver):
 
     def deploy(self, plan: DeployPlan, owner: Owner, files: Mapping[str, Path]) -> None:
         self._files.vm(owner.vm).mkdir(mode=0o711, exist_ok=True)  # from here on the vm is in our inventory
-        make(self.at, plan, owner, files)
+        make(self.at, self._templates, plan, owner, files)
         self._volumes.attach_again(owner.vm)
 
     def clone_disk(self, vm: str, clone: ClonePlan, copied: Copied) -> None:
@@ -214,7 +220,11 @@ class VsphereDriver(Driver):
         self.erase(vm)  # whose a volume is stands in the agent's directory, not in the vm
 
     def survey(self) -> list[Found]:
-        return [*surveyed(self.at), *files_found(self._files, (), ())]
+        own = self._templates.unowned(self._files.kept_masters())
+        return [*surveyed(self.at), *own, *files_found(self._files, (), ())]
+
+    def keep_masters(self, masters: Collection[str]) -> list[str]:
+        return self._templates.keep(masters)
 
     def attach_volume(self, vm: str, volume: VolumePlan) -> None:
         self._volumes.attach(vm, volume)

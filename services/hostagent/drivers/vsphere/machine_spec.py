@@ -2,11 +2,12 @@
 """A plan as vSphere's specification of a new vm. Pure."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pyVmomi import vim
 
-from services.common.contracts.commands import DeployPlan, DiskPlan
+from services.common.contracts.commands import Artifact, DeployPlan, DiskPlan
 from services.common.contracts.devices import E1000E, SATA
 from services.common.contracts.errors import HostFailed
 from services.hostagent.drivers.base import Owner
@@ -14,7 +15,8 @@ from services.hostagent.drivers.vsphere.mark import mark
 
 _DEVICE = vim.vm.device
 _Change = _DEVICE.VirtualDeviceSpec
-_SCSI, _SATA = 1000, 15000  # keys vSphere itself gives to the first controllers of these kinds
+_SCSI, _SATA, _IDE = 1000, 15000, 200  # keys vSphere itself gives to the first controllers of these kinds
+_IDE_DRIVES = 2  # on each of the two IDE controllers that every vm has
 _SCSI_SELF = 7  # the controller's own number on its bus
 _NEW = -100  # keys of new devices are negative, and vSphere's to choose
 _GIB = 1 << 20  # in KiB
@@ -52,14 +54,16 @@ def _devices(plan: DeployPlan, datastore: str, images: Mapping[int, str], backin
     ahci = plan.devices.disk == SATA
     changes = [_added(_DEVICE.VirtualAHCIController(key=_SATA, busNumber=0))]
     if not ahci:
-        bus = _DEVICE.VirtualSCSIController.Sharing.noSharing
-        changes.append(_added(_DEVICE.ParaVirtualSCSIController(key=_SCSI, busNumber=0, sharedBus=bus)))
-    on_sata, on_scsi = 0, 0
+        alone = _DEVICE.VirtualSCSIController.Sharing.noSharing
+        changes.append(_added(_DEVICE.ParaVirtualSCSIController(key=_SCSI, busNumber=0, sharedBus=alone)))
+    on_sata, on_scsi, on_ide = 0, 0, 0
     for number, disk in enumerate(plan.disks):
         if number in images and not disk.cloned:
-            changes.append(_added(_cdrom(_NEW - number, on_sata, images[number])))
-            on_sata += 1
-        elif disk.size_gib:
+            # Kernels made for clouds have no driver of AHCI.
+            bus, unit = (_SATA, on_sata) if ahci else (_IDE + on_ide // _IDE_DRIVES, on_ide % _IDE_DRIVES)
+            changes.append(_added(_cdrom(_NEW - number, bus, unit, images[number])))
+            on_sata, on_ide = (on_sata + 1, on_ide) if ahci else (on_sata, on_ide + 1)
+        elif disk.size_gib or disk.cloned:
             unit = on_sata if ahci else scsi_unit(on_scsi)
             path = images.get(number, f"[{datastore}]")
             change = new_disk(_NEW - number, _SATA if ahci else _SCSI, unit, disk.size_gib, path)
@@ -107,23 +111,41 @@ def new_nic(key: int, kind: str, mac: str, backing: Any) -> Any:
     )
 
 
+def disk_image_of(plan: DeployPlan) -> Artifact | None:
+    """What the vm's disk begins as, where it isn't empty; HostFailed for what vSphere can't have."""
+    begun = [disk for disk in plan.disks if _begins_as_image(disk)]
+    for disk in begun[1:]:
+        raise HostFailed(f"the {disk.role} disk of {plan.name} is the second that starts as an image")
+    for disk in begun:
+        if disk.backing is not None:
+            raise HostFailed(f"the {disk.role} disk of {plan.name} starts as an overlay, which vSphere can't read")
+        return disk.base
+    return None
+
+
+def with_copies(plan: DeployPlan) -> DeployPlan:
+    """The plan as it is once the disk that begins as an image was copied from there."""
+    copied = (replace(d, base=None, cloned=True) if _begins_as_image(d) else d for d in plan.disks)
+    return replace(plan, disks=tuple(copied))
+
+
+def _begins_as_image(disk: DiskPlan) -> bool:
+    return disk.base is not None and disk.device != "cdrom"
+
+
 def images_of(plan: DeployPlan) -> dict[int, DiskPlan]:
     """The drives with an image in them, by their place in the plan; HostFailed for one vSphere can't have."""
     found = {number: disk for number, disk in enumerate(plan.disks) if disk.base is not None}
     for disk in found.values():
-        if disk.device != "cdrom":
-            raise HostFailed(
-                f"the {disk.role} disk of {plan.name} starts as an image, which this driver can't put there"
-            )
         if disk.base is not None and disk.base.format == "qcow2" and disk.backing is None:
             raise HostFailed(f"the {disk.role} drive of {plan.name} has a qcow2 in it, which vSphere can't read")
     return found
 
 
-def _cdrom(key: int, unit: int, path: str) -> Any:
+def _cdrom(key: int, controller: int, unit: int, path: str) -> Any:
     return _DEVICE.VirtualCdrom(
         key=key,
-        controllerKey=_SATA,
+        controllerKey=controller,
         unitNumber=unit,
         backing=_DEVICE.VirtualCdrom.IsoBackingInfo(fileName=path),
         connectable=_DEVICE.VirtualDevice.ConnectInfo(startConnected=True, connected=True, allowGuestControl=True),

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Making a vm: its images go to the datastore first, then vSphere makes the rest of it in one go.
 
+A disk that begins as an image is a copy of a template's, made by the server; from then on it is like a clone's.
+
 So a vm that exists is whole. What was only begun is an image or two in the vm's directory, written again.
 """
 
@@ -11,20 +13,21 @@ from typing import Any
 
 from pyVmomi import vim
 
-from services.common.contracts.commands import DeployPlan, DiskPlan
+from services.common.contracts.commands import Artifact, DeployPlan, DiskPlan
 from services.common.contracts.errors import HostFailed
 from services.common.runtime.failpoints import hit
 from services.hostagent.drivers.base import Owner, Power
 from services.hostagent.drivers.vsphere import cloning
 from services.hostagent.drivers.vsphere.host_facts import free_bytes
 from services.hostagent.drivers.vsphere.hypervisor import Hypervisor
-from services.hostagent.drivers.vsphere.machine_spec import images_of, vm_spec
+from services.hostagent.drivers.vsphere.machine_spec import disk_image_of, images_of, vm_spec, with_copies
 from services.hostagent.drivers.vsphere.machines import Machine
 from services.hostagent.drivers.vsphere.mark import mark
 from services.hostagent.drivers.vsphere.places import Place
 from services.hostagent.drivers.vsphere.resizing import waits
 from services.hostagent.drivers.vsphere.seed_drive import image_name
 from services.hostagent.drivers.vsphere.session import Seat
+from services.hostagent.drivers.vsphere.templates import Templates
 
 _MIB = 1 << 20
 
@@ -36,18 +39,22 @@ class _Order:
     plan: DeployPlan
     owner: Owner
     images: Mapping[int, DiskPlan]
+    begins_as: Artifact | None  # what its root disk is a copy of
 
 
-def make(at: Hypervisor, plan: DeployPlan, owner: Owner, files: Mapping[str, Path]) -> None:
+def make(at: Hypervisor, templates: Templates, wanted: DeployPlan, owner: Owner, files: Mapping[str, Path]) -> None:
     """Make the vm, or hand the one that is there to its newer fence."""
-    existing = at.find(owner.vm)
+    base, existing, plan = disk_image_of(wanted), at.find(owner.vm), with_copies(wanted)
     if existing is not None:
         _hand_over(at, existing, plan, owner)
         cloning.grow(at, plan, owner.vm)
         return
-    order, doing = _Order(plan, owner, images_of(plan)), f"making {plan.name}"
+    order, doing = _Order(plan, owner, images_of(plan), base), f"making {plan.name}"
     place = at.call(doing, lambda seat, place: _begin(at, seat, place, order))
     hit("agent.before-volume")
+    if base is not None and not cloning.is_copied(at, owner.vm):
+        with templates.disk_of(base, files[base.sha256]) as disk:
+            cloning.copy_disk(at, owner.vm, disk)
     paths = {number: _written(at, place, owner.vm, disk, files) for number, disk in order.images.items()}
     paths |= {n: cloning.path_of(at, place, owner.vm) for n, disk in enumerate(plan.disks) if disk.cloned}
     hit("agent.after-volume")
@@ -72,13 +79,17 @@ def _begin(at: Hypervisor, seat: Seat, place: Place, order: _Order) -> Place:
     doing = f"making {order.plan.name}"
     if seat.content.searchIndex.FindChild(place.folder, order.plan.name) is not None:
         raise HostFailed(f"{doing}: another vm in our folder has that name")
-    cloning.refuse_without_copy(at, seat, place, order.plan, order.owner.vm)
+    if order.begins_as is None:
+        cloning.refuse_without_copy(at, seat, place, order.plan, order.owner.vm)
     for nic in order.plan.nics:
         at.networks.backing(seat, place, nic.network)
-    if not order.images:
+    images = [disk.backing or disk.base for disk in order.images.values()]
+    if order.begins_as is not None:
+        images.append(order.begins_as)
+    if not images:
         return place
     # A server that runs full in the middle of an image says it in no words of its own.
-    needed, free = _size(order.images), free_bytes(seat, place)
+    needed, free = sum(image.size for image in images if image is not None), free_bytes(seat, place)
     if needed > free:
         raise HostFailed(
             f"{doing}: datastore {place.datastore_name} has {free // _MIB} MiB free, the images of the vm take"
@@ -86,11 +97,6 @@ def _begin(at: Hypervisor, seat: Seat, place: Place, order: _Order) -> Place:
         )
     at.datastore.make_directory(seat, place, order.owner.vm)
     return place
-
-
-def _size(images: Mapping[int, DiskPlan]) -> int:
-    artifacts = (disk.backing or disk.base for disk in images.values())
-    return sum(artifact.size for artifact in artifacts if artifact is not None)
 
 
 def _written(at: Hypervisor, place: Place, vm: str, disk: DiskPlan, files: Mapping[str, Path]) -> str:

@@ -79,6 +79,11 @@ class Session:
         return self._context
 
     @property
+    def address(self) -> tuple[str, int]:
+        """The server's host and port."""
+        return self._settings.address
+
+    @property
     def cookie(self) -> str:
         """What shows a plain HTTP request to be of this session."""
         return str(self._stub.cookie).split(";", 1)[0]

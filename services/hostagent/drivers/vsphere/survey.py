@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """All that is ours at a place, read from vSphere anew: vms with our mark wherever they were moved, files, volumes."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,7 +17,8 @@ from services.hostagent.drivers.vsphere.plugged_volumes import FOLDER, files_of
 from services.hostagent.drivers.vsphere.session import Seat
 from services.hostagent.drivers.vsphere.snapshots import tree_of
 
-_PATHS = (*PATHS, "snapshot", "config.hardware.device")
+_PATHS = (*PATHS, "snapshot", "config.hardware.device", "layoutEx.file")
+_EXTENTS = re.compile(r"-(flat|delta|sesparse|ctk|rdmp?)(?=\.vmdk$)")  # what a disk's data lies in, beside its own file
 
 
 def surveyed(at: Hypervisor) -> list[Found]:
@@ -58,6 +60,9 @@ def _vms(machines: Machines, seat: Seat, place: Place) -> tuple[list[Found], dic
         found += [Found(FoundKind.SNAPSHOT, node.name, vm, node.name) for node in tree_of(item.get("snapshot"))]
         for device in item.get("config.hardware.device", ()):
             used |= dict.fromkeys(files_of(device.backing), vm)
+        # What a tree of snapshots has left on other branches. It may be behind: whose a volume is it doesn't say.
+        laid = (file.name for file in item.get("layoutEx.file", ()))
+        used |= {name: vm for name in laid if f"/{FOLDER}/" not in name}
     return found, used
 
 
@@ -73,8 +78,12 @@ def _files(root: str, folders: Any, used: Mapping[str, str]) -> Iterator[Found]:
             yield from _volumes(path, folder.file, used)
         elif name and "/" not in name:
             yield Found(FoundKind.DIRECTORY, path, name)
-            unused = (file.path for file in folder.file if f"{path}/{file.path}" not in used)
+            unused = (file.path for file in folder.file if not _is_used(f"{path}/{file.path}", used))
             yield from (Found(FoundKind.DISK, f"{path}/{file}", name) for file in unused)
+
+
+def _is_used(path: str, used: Mapping[str, str]) -> bool:
+    return path in used or _EXTENTS.sub("", path) in used
 
 
 def _volumes(path: str, files: Any, used: Mapping[str, str]) -> Iterator[Found]:

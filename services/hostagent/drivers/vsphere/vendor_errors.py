@@ -18,6 +18,7 @@ _LATER = (
     vim.fault.Timedout,
     vim.fault.HostConnectFault,
     vim.fault.FileLocked,
+    vim.fault.MethodDisabled,  # for as long as something else is done to it
     vmodl.fault.HostCommunication,
     vmodl.fault.RequestCanceled,
 )

@@ -51,6 +51,7 @@ def opened(server: Vcsim, directory: Path) -> Iterator[Opened]:
     for driver in drivers:
         for item in driver.inventory():
             driver.erase(item.vm)
+        driver.keep_masters(())
         driver.close()
 
 

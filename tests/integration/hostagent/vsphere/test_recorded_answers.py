@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the simulator never says, as real servers say it: their faults, word by word, and a picture of a screen."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from services.hostagent.drivers.base import Owner
 from services.hostagent.drivers.vsphere import datastore, machines, powering, screen, sweep
 from services.hostagent.drivers.vsphere.collector import _found
 from services.hostagent.drivers.vsphere.driver import VsphereDriver
-from services.hostagent.drivers.vsphere.machine_spec import images_of, scsi_unit, vm_spec
+from services.hostagent.drivers.vsphere.machine_spec import disk_image_of, images_of, scsi_unit, vm_spec
 from services.hostagent.drivers.vsphere.mark import mark, read_mark
 from services.hostagent.drivers.vsphere.vendor_errors import ours
 from tests.integration.hostagent.vsphere.conftest import nic
@@ -182,13 +183,26 @@ def test_disks_leave_out_the_controllers_own_number() -> None:
     assert [scsi_unit(number) for number in (0, 6, 7, 8)] == [0, 6, 8, 9]
 
 
-@pytest.mark.parametrize(
-    "disk",
-    [
-        DiskPlan("root", base=Artifact("ab" * 32, 1, "raw", "")),
-        DiskPlan("seed", base=Artifact("ab" * 32, 1, "qcow2", ""), device="cdrom"),
-    ],
-)
-def test_an_image_vsphere_cannot_have_is_refused(disk: DiskPlan) -> None:
-    with pytest.raises(HostFailed, match=disk.role):
-        images_of(plan(a_vm(), disks=(disk,)))
+def test_an_image_vsphere_cannot_have_is_refused() -> None:
+    one = Artifact("ab" * 32, 1, "qcow2", "")
+    with pytest.raises(HostFailed, match="the seed drive"):
+        images_of(plan(a_vm(), disks=(DiskPlan("seed", base=one, device="cdrom"),)))
+    with pytest.raises(HostFailed, match=r"the root disk .* as an overlay"):
+        disk_image_of(plan(a_vm(), disks=(DiskPlan("root", base=one, backing=one),)))
+    with pytest.raises(HostFailed, match=r"the data disk .* the second"):
+        disk_image_of(plan(a_vm(), disks=(DiskPlan("root", base=one), DiskPlan("data", base=one))))
+
+
+def test_drives_are_on_ide_where_the_system_needs_no_sata() -> None:
+    # Kernels made for clouds (linux-image-cloud-amd64) have ata_piix, vmw_pvscsi and vmxnet3, and no ahci.
+    one = Artifact("ab" * 32, 1, "iso", "")
+    drives = tuple(DiskPlan(role, base=one, device="cdrom") for role in ("installer", "seed", "tools"))
+    wanted = plan(a_vm(), disks=(DiskPlan("root", 1), *drives), nics=())
+    paths = {number: f"[ds] {number}.iso" for number in (1, 2, 3)}
+    for devices, places in (
+        (Devices(), [(200, 0), (200, 1), (201, 0)]),
+        (Devices("sata"), [(15000, n) for n in (1, 2, 3)]),
+    ):
+        spec = vm_spec(replace(wanted, devices=devices), Owner("p", "v", 1), "ds", paths, [])
+        cds = [c.device for c in spec.deviceChange if isinstance(c.device, vim.vm.device.VirtualCdrom)]
+        assert [(cd.controllerKey, cd.unitNumber) for cd in cds] == places
