@@ -26,7 +26,7 @@ def main(path: str) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     vcenter = Vcenter(settings["vsphere"])
-    log("simulated guests", "nothing boots here: what these guests tell is made up from their installation images")
+    log("simulated guests", "nothing boots here: what these guests tell is made up from what is in their drives")
     guests = Guests(vcenter, lan_of(settings["lan"]), settings["authority"])
     while not ended.wait(_TURN_S):
         guests.turn()

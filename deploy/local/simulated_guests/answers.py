@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an installation image of `debian-12-image` says to its machine, read as its installer reads it."""
+"""What is said to a machine in its drive: by an image of `debian-12-image` to the installer, by a seed to cloud-init.
+
+Read as these read it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import json
 from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import dataclass
+from email import message_from_bytes
 from io import BytesIO
 from typing import Any, BinaryIO
 
@@ -18,6 +22,8 @@ from services.imagebuilder.masters.guest_agent import CONFIG_PATH
 
 _ARCHIVE = "/innkeeper/answers.cpio"
 _USER_DATA, _NETPLAN = "answers/seed/user-data", "answers/target/etc/netplan/50-innkeeper.yaml"
+_SEED_USER_DATA, _SEED_NETWORK = "/user-data", "/network-config"
+_OURS = "innkeeper.yaml"  # beside a script of the user's own (imagebuilder.seed)
 _HEADER, _END = 110, "TRAILER!!!"
 
 
@@ -27,12 +33,13 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True)
 class Answers:
-    """The system to be: its name and network, and where its agent reports."""
+    """The system to be: its name and network, where its agent reports, and whether it must be installed first."""
 
     hostname: str
     network: dict[str, Any]
     url: str
     token: str
+    installs: bool = True
 
     def __repr__(self) -> str:
         return f"Answers(hostname={self.hostname!r}, url={self.url!r}, token=***)"
@@ -40,27 +47,50 @@ class Answers:
 
 def read_answers(image: BinaryIO) -> Answers:
     """Raises Unreadable, or OSError of the file's."""
-    files = dict(_unpacked(_archive(image)))
-    try:
-        user_data = yaml.safe_load(files[_USER_DATA])
-        network = yaml.safe_load(files[_NETPLAN])["network"]
-        written = {file["path"]: b64decode(file["content"]) for file in user_data.get("write_files", ())}
-        told = json.loads(written[CONFIG_PATH])
-        return Answers(user_data["hostname"], network, told["url"], told["token"])
-    except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:
-        raise Unreadable(
-            f"its answers lack {error}" if isinstance(error, KeyError) else "its answers are odd"
-        ) from error
-
-
-def _archive(image: BinaryIO) -> bytes:
-    medium, out = pycdlib.PyCdlib(), BytesIO()
+    medium = pycdlib.PyCdlib()
     try:
         medium.open_fp(image)
-        medium.get_file_from_iso_fp(out, rr_path=_ARCHIVE)
-        medium.close()
+        archive = _file(medium, _ARCHIVE)
+        if archive is None:
+            return _answers(_needed(medium, _SEED_USER_DATA), _needed(medium, _SEED_NETWORK), installs=False)
+        files = dict(_unpacked(archive))
+        return _answers(files[_USER_DATA], files[_NETPLAN], installs=True)
     except PyCdlibException as error:
-        raise Unreadable(f"no {_ARCHIVE} on it ({error})") from error
+        raise Unreadable(f"it is no CD-ROM ({error})") from error
+    except KeyError as error:
+        raise Unreadable(f"its answers lack {error}") from error
+    except (TypeError, ValueError, yaml.YAMLError) as error:
+        raise Unreadable("its answers are odd") from error
+
+
+def _answers(user_data: bytes, network: bytes, installs: bool) -> Answers:
+    told, links = yaml.safe_load(_ours(user_data)), yaml.safe_load(network)
+    written = {file["path"]: b64decode(file["content"]) for file in told.get("write_files", ())}
+    agent = json.loads(written[CONFIG_PATH])
+    return Answers(told["hostname"], links.get("network", links), agent["url"], agent["token"], installs)
+
+
+def _ours(user_data: bytes) -> bytes:
+    """The part that is the platform's, where there is one of the user's own beside it."""
+    parts = message_from_bytes(user_data).walk() if user_data.startswith(b"Content-Type: multipart") else ()
+    ours = (part.get_payload(decode=True) for part in parts if part.get_filename() == _OURS)
+    return next((payload for payload in ours if isinstance(payload, bytes)), user_data)
+
+
+def _needed(medium: Any, path: str) -> bytes:
+    found = _file(medium, path)
+    if found is None:
+        raise KeyError(path)
+    return found
+
+
+def _file(medium: Any, path: str) -> bytes | None:
+    """A file by its whole name; None where there is none."""
+    out = BytesIO()
+    try:
+        medium.get_file_from_iso_fp(out, rr_path=path)
+    except PyCdlibException:
+        return None
     return out.getvalue()
 
 

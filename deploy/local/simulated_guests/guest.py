@@ -28,14 +28,14 @@ _REFUSED = (401, 403)  # its vm was deleted, and its token with it
 
 
 class Guest:
-    """Installs once, then boots as often as its machine gets power."""
+    """Installs once, unless its disk is there already; then boots as often as its machine gets power."""
 
     def __init__(self, machine: Machine, answers: Answers, lan: NetworkPlan, authority: str) -> None:
         self.name, self.image = machine.name, machine.image
         self.links = links([NicPlan(mac, lan) for mac in machine.macs], answers.network)
         self._hostname = answers.hostname
         self._port = HttpsPort({"url": answers.url, "token": answers.token, "ca": authority})
-        self._installed, self._gone = False, False
+        self._installed, self._gone = not answers.installs, False
         self._booted, self._since, self._beat_at, self._not_before = "", 0.0, 0.0, 0.0
         self._left: list[dict[str, Any]] = []
 

@@ -17,12 +17,13 @@ from services.hostagent.drivers.vsphere.session import Seat, Session
 from services.hostagent.drivers.vsphere.settings import read_settings
 
 _PATHS = ("name", "runtime.powerState", "summary.runtime.bootTime", "config.extraConfig", "config.hardware.device")
-_INSTALLER = "/installer-"  # in our images' names (hostagent.drivers.vsphere.seed_drive.image_name)
+# In our images' names (hostagent.drivers.vsphere.seed_drive.image_name): what says to a machine what it shall be.
+_SPEAKING = ("/installer-", "/seed-")
 
 
 @dataclass(frozen=True)
 class Machine:
-    """A vm of the platform's that has an installation image; `booted` is another one after each power-on."""
+    """A vm of the platform's with an installation image or a seed; `booted` is another one after each power-on."""
 
     key: str
     name: str
@@ -69,10 +70,11 @@ class Vcenter:
 
 
 def _machine(item: Found) -> Machine | None:
-    """None where it is none of the platform's, or nothing is to be installed on it."""
+    """None where it is none of the platform's, or nobody says what it shall be."""
     devices: list[Any] = list(item.get("config.hardware.device", ()))
     drives = (device for device in devices if isinstance(device, vim.vm.device.VirtualCdrom))
-    images = [name for drive in drives if _INSTALLER in (name := str(getattr(drive.backing, "fileName", "")))]
+    names = [str(getattr(drive.backing, "fileName", "")) for drive in drives]
+    images = [name for kind in _SPEAKING for name in names if kind in name]
     if not images or read_mark(item.get("config.extraConfig", ())) is None:
         return None
     cards = (device for device in devices if isinstance(device, vim.vm.device.VirtualEthernetCard))

@@ -14,7 +14,7 @@ import pytest
 from deploy.local.simulated_guests.playing import Guests, lan_of
 from deploy.local.simulated_guests.vcenter import Vcenter
 from services.common.catalog import systems
-from services.common.contracts.commands import NicPlan
+from services.common.contracts.commands import DiskPlan, NicPlan
 from services.common.contracts.guest_message import read_message
 from services.common.contracts.network import NetworkKind, NetworkPlan
 from services.hostagent.drivers.base import DriverSettings, Owner
@@ -22,10 +22,13 @@ from services.hostagent.drivers.vsphere.driver import VsphereDriver
 from services.imagebuilder.checksum import sha256_of
 from services.imagebuilder.delivery import installer_disk
 from services.imagebuilder.installation import Installations, Wanted
+from services.imagebuilder.iso import iso_image
 from services.imagebuilder.masters import MasterStore
 from services.imagebuilder.places import Places
+from services.imagebuilder.seed import seed_files
 from services.imagebuilder.sources import Sources
-from tests.support.hypervisor import PLATFORM, a_vm, plan
+from tests.support.disk_images import a_master
+from tests.support.hypervisor import PLATFORM, a_vm, artifact, as_file, plan
 from tests.support.image_builder import keep_a_medium
 from tests.support.imaging import MAC, PROJECT, SECRETS, Told, a_nic, a_spec, new_database
 from tests.support.scratch import short_directory
@@ -145,4 +148,30 @@ def test_a_vm_that_gets_power_installs_once_and_reports_what_its_image_says(
     guests.turn()
     assert capsys.readouterr().out.count("falls silent") == 1
     driver.erase(vm)
+    seen.close()
+
+
+def test_a_vm_that_begins_as_a_disk_image_boots_at_once_and_reports_what_its_seed_says(
+    driver: VsphereDriver, api: Api, vcenter: Vcsim, tmp_path: Path
+) -> None:
+    vm, entry = a_vm(), systems()["debian-12"]
+    spec = a_spec(os=entry.name, nics=(a_nic(1, addresses=("10.79.0.12/24",), gateway4="10.79.0.1"),))
+    # With a script of the user's own, the seed's user-data has two parts.
+    secrets = replace(SECRETS, guest_token="the-token", report_url=api.url, first_boot="#!/bin/sh\ntrue\n")
+    seed = iso_image(seed_files(entry, vm, spec, secrets), entry.label)
+    base = a_master(driver._files.masters)
+    disks = (DiskPlan("root", 1, base), DiskPlan("seed", base=artifact(seed), device="cdrom"))
+    files = {base.sha256: driver._files.masters / base.sha256, artifact(seed).sha256: as_file(tmp_path, seed)}
+    lan = NetworkPlan("net-lan", "lan", NetworkKind.BRIDGE, bridge=DISTRIBUTED)
+    driver.deploy(plan(vm, disks=disks, nics=(NicPlan(MAC(1), lan),)), Owner(PLATFORM, vm, 1), files)
+    driver.start(vm)
+    seen = Vcenter(vcenter.settings(user="guests@vsphere.local"))
+    guests = Guests(seen, lan_of("10.79.0.0/24"), str(vcenter.certificates.authority))
+    for _ in range(3):
+        guests.turn()
+    (card,) = api.heard[-1]["interfaces"]
+    assert (card["mac"], card["addresses"]) == (MAC(1), ["10.79.0.12/24"])
+    assert api.kinds() == ["hello", "report"], "nothing is installed first"
+    driver.erase(vm)
+    driver.keep_masters(())
     seen.close()
