@@ -19,6 +19,7 @@ from services.common.store.guests import token_row
 from services.common.store.together import write_together
 from tests.e2e.conftest import gone, orphans
 from tests.support.bootable import make_medium
+from tests.support.disk_images import a_master
 from tests.support.file_server import serving
 from tests.support.missing import servers_needed
 from tests.support.scratch import short_directory
@@ -29,6 +30,7 @@ from tests.support.waiting import until
 
 pytestmark = pytest.mark.e2e
 ENV = {"INNKEEPER_MEDIA_ALLOW_PRIVATE": "127.0.0.1/32", "INNKEEPER_GUEST_URL": "https://inn.example.org"}
+CLOUD = "ubuntu-24.04"
 ROOM = {"vcpus": 64, "memory_mib": 131072, "disk_gib": 2000}
 SYSTEM = {"os": "esxi-8", "vcpus": 2, "memory_mib": 8192, "disk_gib": 40}
 BOOT_CFG = b"title=Loading ESXi installer\nkernelopt=runweasel cdromBoot\nmodules=/jumpstrt.gz --- /k.b00\n"
@@ -43,6 +45,7 @@ def vcenter() -> Iterator[Vcsim]:
 @pytest.fixture(scope="module")
 def stack(vcenter: Vcsim, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     vendor = tmp_path_factory.mktemp("vendor")
+    image = a_master(vendor).sha256
     menus = {"/boot.cfg": BOOT_CFG, "/efi/boot/boot.cfg": BOOT_CFG}
     make_medium(vendor / "esxi.iso", 1 << 16, vendor / "scratch", uefi=True, menus=menus)
     with servers_needed(), short_directory() as folder, serving(vendor) as url, running(folder, env=ENV) as stack:
@@ -55,16 +58,19 @@ def stack(vcenter: Vcsim, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         body = {"name": "esxi-8", "os": "esxi-8", "kind": "iso", "url": f"{url}/esxi.iso"}
         answer = stack.http.post("/v1/media", json={**body, "sha256": sha256(medium).hexdigest()})
         assert stack.finish(answer.raise_for_status().json()["job"]["id"])["state"] == "succeeded"
+        body = {"name": CLOUD, "os": CLOUD, "kind": "cloud-image", "url": f"{url}/{image}", "sha256": image}
+        answer = stack.http.post("/v1/media", json=body)
+        assert stack.finish(answer.raise_for_status().json()["job"]["id"])["state"] == "succeeded"
         yield stack
 
 
-def installed(stack: Stack, name: str, hypervisor: str, address: str) -> dict[str, Any]:
+def installed(stack: Stack, name: str, hypervisor: str, address: str, **system: Any) -> dict[str, Any]:
     """A vm that is ready, its guest heard by the api."""
     networks = [{"network": "office", "addresses": [address]}]
-    body = {"name": name, "hypervisor": hypervisor, "networks": networks, **SYSTEM}
+    body = {"name": name, "hypervisor": hypervisor, "networks": networks, **SYSTEM, **system}
     made = stack.http.post("/v1/vms", json=body).raise_for_status().json()
-    vm, job = made["vm"], made["job"]["id"]
-    until(lambda: stack.job(job)["step"] == "install", 60, f"the installer is waited for\n{stack.tails()}")
+    vm, job, step = made["vm"], made["job"]["id"], "boot" if system else "install"
+    until(lambda: stack.job(job)["step"] == step, 60, f"the guest is waited for\n{stack.tails()}")
     database = Database(stack.env["INNKEEPER_DATABASE_URL"])
     with database.write() as session:
         write_together(session, [token_row(vm["id"], f"token-{name}", time.time())])
@@ -72,7 +78,8 @@ def installed(stack: Stack, name: str, hypervisor: str, address: str) -> dict[st
     link = {"name": "vmk0", "mac": vm["nics"][0]["mac"], "mtu": 1500, "up": True, "addresses": [address]}
     report = {"type": "report", "boot_id": "b", "hostname": name, "interfaces": [link], "routes": [], "dns": []}
     headers = {"Authorization": f"Bearer token-{name}"}
-    for message in ({"type": "phase", "name": "installed", "percent": 100}, report):
+    phases = [] if system else [{"type": "phase", "name": "installed", "percent": 100}]
+    for message in (*phases, report):
         told = httpx.post(f"{stack.api_url}/v1/guest/messages", json=message, headers=headers, trust_env=False)
         assert told.status_code == 204, told.text
     assert stack.finish(job)["state"] == "succeeded"
@@ -111,6 +118,21 @@ def test_the_same_verbs_on_both_and_nothing_is_left(stack: Stack, vcenter: Vcsim
     for vm in (on_vsphere, on_fake):
         gone(stack, vm["id"])
     assert powers(administrator, on_vsphere) == []
+    assert orphans(stack) == []
+    administrator.close()
+
+
+def test_a_vendor_s_cloud_image_is_brought_to_vsphere_once_and_its_template_is_no_orphan(
+    stack: Stack, vcenter: Vcsim
+) -> None:
+    administrator = Administrator(vcenter)
+    names = ("never-boots-1", "never-boots-2")
+    vms = [installed(stack, name, "vsphere", f"10.90.0.2{n}/24", os=CLOUD) for n, name in enumerate(names)]
+    assert [vm["state"] for vm in vms] == ["ready", "ready"]
+    templates = [one for one in administrator.all(vim.VirtualMachine, "config.template") if one["config.template"]]
+    assert len(templates) == 1
+    for vm in vms:
+        gone(stack, vm["id"])
     assert orphans(stack) == []
     administrator.close()
 
