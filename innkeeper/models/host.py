@@ -7,6 +7,17 @@ from innkeeper.models.shape import Answer
 
 
 @dataclass(frozen=True, kw_only=True)
+class Datastore(Answer):
+    """A place for volumes that a host has beside its own disk. Of size 0: its host tells it no more."""
+
+    name: str
+    kind: str = ""
+    size_gib: int = 0
+    used_gib: int = 0
+    grows: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
 class Host(Answer):
     """A machine that runs vms; `used_*` is what claims hold. Sizes in MiB and GiB, watts as measured or estimated."""
 
@@ -27,6 +38,7 @@ class Host(Answer):
     used_memory_mib: int = 0
     used_disk_gib: int = 0
     vms: int = 0
+    datastores: tuple[Datastore, ...] = ()
     cpu_percent: float | None = None
     watts: float | None = None
     watts_source: str = ""

@@ -9,7 +9,10 @@ from innkeeper.models.shape import Answer
 
 @dataclass(frozen=True, kw_only=True)
 class Volume(Answer):
-    """`vm` is the id of the vm it is plugged into, "" for none; `serial` is what that vm's guest sees of it."""
+    """`vm` is the id of the vm it is plugged into, "" for none; `serial` is what that vm's guest sees of it.
+
+    It lies on its host's datastore of that name, "" on the host's own disk.
+    """
 
     id: str
     name: str = ""
@@ -20,5 +23,6 @@ class Volume(Answer):
     keep: bool = False
     serial: str = ""
     host: str = ""
+    datastore: str = ""
     created_at: datetime | None = None
     etag: str = ""

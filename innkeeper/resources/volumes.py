@@ -25,9 +25,10 @@ class Volumes(Collection[Volume]):
             return volume
         raise missing(Volume, name_or_id)
 
-    def create(self, vm_id: str, size_gib: int, *, name: str = "", keep: bool = False) -> Job:
-        """Make a volume and plug it into the vm; the job."""
-        return self._attach(vm_id, {"size_gib": size_gib, "keep": keep, **({"name": name} if name else {})})
+    def create(self, vm_id: str, size_gib: int, *, name: str = "", keep: bool = False, datastore: str = "") -> Job:
+        """Make a volume, on a datastore of the vm's host or on its own disk, and plug it into the vm; the job."""
+        told = {key: value for key, value in (("name", name), ("datastore", datastore)) if value}
+        return self._attach(vm_id, {"size_gib": size_gib, "keep": keep, **told})
 
     def attach(self, vm_id: str, volume: str, *, keep: bool = True) -> Job:
         """Plug a detached volume (by name or id) into the vm; the job. Unless `keep`, it goes when its vm does."""

@@ -14,6 +14,7 @@ from zoneinfo import available_timezones
 
 from marshmallow import ValidationError
 
+from services.common.contracts.datastores import NAME, NAME_FIX
 from services.common.contracts.guest_words import (
     COMPONENT,
     KEY_NAME,
@@ -55,6 +56,7 @@ def matching(pattern: str, what: str, fix: str) -> Check:
 
 vm_name = matching(LABEL, "a name", "1 to 63 of a-z, 0-9 and -, not at the ends")
 hostname = matching(LABEL, "a hostname", "one DNS label: 1 to 63 of a-z, 0-9 and -; put the rest into domain")
+datastore = matching(NAME.pattern, "a datastore's name", NAME_FIX)
 object_name = matching(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?", "a name", "letters, digits, . _ and -")
 user_name = matching(USER.pattern, "a user name", "1 to 32 of a-z, 0-9, _ and -, a letter first")
 account_name = matching(

@@ -118,6 +118,7 @@ def _details(h: Host) -> str:
             ("id", h.id),
             ("state", h.state),
             *cells,
+            ("datastores", ", ".join(f"{d.name} ({d.kind}) {d.used_gib}/{d.size_gib} GiB" for d in h.datastores)),
             ("watts", _watts(h)),
             ("accelerator", h.accelerator),
             ("zone", h.zone),

@@ -23,6 +23,7 @@ COLUMNS = (
     Column("NAME", lambda v: v.name),
     Column("STATE", lambda v: v.state, state=True),
     Column("SIZE", lambda v: f"{v.size_gib} GiB"),
+    Column("DATASTORE", lambda v: v.datastore),
     Column("VM", lambda v: v.vm),
     Column("KEPT", lambda v: "yes" if v.keep else ""),
     Column("AGE", lambda v: age(v.created_at, datetime.now(UTC))),
@@ -60,14 +61,18 @@ def show_(session: Session, name: str, form: str) -> None:
 @_SIZE
 @click.option("--name", default="", help="Unique in the project; made up when left out.")
 @_KEEP
+@click.option(
+    "--datastore", default="", help="Where it shall lie: one of the host's (inn host show), else its own disk."
+)
 @shared.waiting
 @shared.output
 @click.pass_obj
-def create(session: Session, /, vm: str, size: int, name: str, keep: bool, **more: Any) -> None:
+def create(session: Session, /, vm: str, size: int, name: str, keep: bool, datastore: str, **more: Any) -> None:
     """Make a volume of so many GiB and plug it into VM, running or not."""
     with session.client() as client:
         found = client.vms.find(vm)
-        _ended(client, client.volumes.create(found.id, size, name=name, keep=keep), found.name, more)
+        job = client.volumes.create(found.id, size, name=name, keep=keep, datastore=datastore)
+        _ended(client, job, found.name, more)
 
 
 @volume.command()
@@ -146,6 +151,7 @@ def _details(v: Volume) -> str:
             ("stays without it", "yes" if v.keep else "no"),
             ("serial in the guest", v.serial),
             ("host", v.host),
+            ("datastore", v.datastore),
             ("created", v.created_at.isoformat(timespec="seconds") if v.created_at else ""),
         ]
     )

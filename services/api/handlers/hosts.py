@@ -19,6 +19,7 @@ from services.common.contracts.errors import Conflict, IllegalMove, Invalid, Not
 from services.common.contracts.ids import new_id
 from services.common.contracts.states import HOST_MOVES, HostState, moved
 from services.common.runtime.broker_admin import host_user, rabbit_password_hash
+from services.common.store.datastores import datastores_of
 from services.common.store.host_power import host_powers
 from services.common.store.host_states import move_host
 from services.common.store.models import Claim, Host, Job, Vm, VmLoad, Volume
@@ -209,7 +210,9 @@ def _find(call: Call, db: Session) -> Host:
 def _views(call: Call, db: Session, rows: Any) -> list[JsonDict]:
     counts = select(Claim.host_id, func.count()).group_by(Claim.host_id)
     counted: dict[str, int] = {row[0]: row[1] for row in db.execute(counts)}
-    return [host_view(row, counted.get(row.id, 0), call.admin, call.now) for row in rows]
+    found = list(rows)
+    stores = datastores_of(db, [row.id for row in found])
+    return [host_view(row, counted.get(row.id, 0), call.admin, call.now, stores.get(row.id, ())) for row in found]
 
 
 def _check_curve(curve: list[float]) -> None:

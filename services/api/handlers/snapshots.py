@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from services.api.call import Answer, Call
 from services.api.handlers.vms import find, locked, opened
 from services.api.intents.abilities import able, need
+from services.api.intents.datastores import refuse_snapshot
 from services.api.paging import Order, listed
 from services.api.views.snapshots import snapshot_view
 from services.common.contracts.abilities import NEEDS, Ability
@@ -36,6 +37,7 @@ def take(call: Call, db: Session) -> Answer:
     need(db, vm, NEEDS["snapshot"], "snapshot", call.admin)
     if vm.spec.get("firmware") == Firmware.UEFI:
         need(db, vm, Ability.SNAPSHOT_UEFI, "snapshot of a vm with UEFI", call.admin)
+    refuse_snapshot(db, vm)
     wanted = Wanted(new_id(), call.body["name"], _memory(call, db, vm), call.who.id)
     _room_for(db, vm, wanted.name)
     answer = opened(call, db, vm, "vm.snapshot", asdict(wanted))

@@ -74,7 +74,7 @@ def create_vm(call: Call, db: Session) -> tuple[Vm, Job]:
     can_be_heard(call, spec.os)
     given_macs_free(db, call)
     volumes = given_disks(call, db, vm_id, spec)
-    vm_within_quota(call, db, spec, volumes.disks.new_gib)
+    vm_within_quota(call, db, spec, volumes.disks.gib)
     nets = {nic.network: world.nets[nic.network] for nic in spec.nics}
     spec = with_needs(call, spec, nets)
     secrets = guest_secrets(call, spec, Secrets(call.prepared or {}, call.body["first_boot"]))

@@ -10,9 +10,11 @@ from sqlalchemy.orm import Session
 
 from services.api.call import Call
 from services.api.intents.abilities import need_anywhere
+from services.api.intents.datastores import need_datastore
 from services.api.intents.volumes import contradictions, detached_volume, name_problem, plugged, volume_row
 from services.common.contracts.abilities import Ability
 from services.common.contracts.data_disks import DataDisks
+from services.common.contracts.datastores import room_of
 from services.common.contracts.errors import Conflict, Invalid, Problem
 from services.common.contracts.vm import VmSpec
 from services.common.store.models import Host, Volume
@@ -32,9 +34,10 @@ class Given:
         """What the vm's job is told."""
         return DataDisks(
             tuple(volume.id for volume in self.new),
-            sum(volume.wanted_gib for volume in self.new),
+            sum(volume.wanted_gib for volume in self.new if not volume.datastore),
             tuple(volume.id for volume in self.kept),
             next((volume.host_id or "" for volume in self.kept), ""),
+            room_of((volume.datastore, volume.wanted_gib) for volume in self.new if volume.datastore),
         )
 
 
@@ -72,6 +75,10 @@ def given_disks(call: Call, db: Session, vm_id: str, spec: VmSpec) -> Given:
         if "volume" in one
     ]
     _in_one_place(db, kept, spec)
+    host = next((volume.host_id or "" for _, volume in kept), spec.host)
+    for n, row in new:
+        if row.datastore:
+            need_datastore(db, row.datastore, f"/volumes/{n}/datastore", host=host, driver=spec.hypervisor)
     for _, volume in kept:
         plugged(volume, vm_id, True, call.now)
     return Given(tuple(row for _, row in new), tuple(volume for _, volume in kept))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who owns what, as the tables say, and what they hold for nobody: read for the audit."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from sqlalchemy import func, select
@@ -8,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from services.common.contracts.orphans import Held, Known, KnownVm, Orphan
 from services.common.contracts.survey import Found, FoundKind
+from services.common.store.datastores import datastores_of
 from services.common.store.models import AddressLease, Claim, Host, Network, Snapshot, Vm, Volume
 
 ROOM = "room"
@@ -35,6 +37,7 @@ def lost_room(session: Session) -> Iterator[Orphan]:
     """Hosts that count more, or less, as used than their claims and volumes add up to."""
     sums = (func.sum(Claim.vcpus), func.sum(Claim.memory_mib), func.sum(Claim.disk_gib))
     claimed = {row[0]: row[1:] for row in session.execute(select(Claim.host_id, *sums).group_by(Claim.host_id))}
+    yield from _lost_on_datastores(session)
     volumes = dict(_held_by_volumes(session))
     counted = select(Host.id, Host.used_vcpus, Host.used_memory_mib, Host.used_disk_gib)
     for host_id, *used in session.execute(counted):
@@ -46,9 +49,29 @@ def lost_room(session: Session) -> Iterator[Orphan]:
 
 
 def _held_by_volumes(session: Session) -> Iterator[tuple[str, int]]:
-    sums = select(Volume.host_id, func.sum(Volume.held_gib)).where(Volume.host_id.is_not(None))
+    sums = select(Volume.host_id, func.sum(Volume.held_gib)).where(Volume.host_id.is_not(None), Volume.datastore == "")
     for host_id, gib in session.execute(sums.group_by(Volume.host_id)):
         yield str(host_id), int(gib or 0)
+
+
+def _lost_on_datastores(session: Session) -> Iterator[Orphan]:
+    """The same of hosts' datastores."""
+    holds: Counter[tuple[str, str]] = Counter()
+    on_one = select(Volume.host_id, Volume.datastore, Volume.held_gib).where(
+        Volume.datastore != "", Volume.held_gib > 0
+    )
+    for host_id, name, gib in session.execute(on_one):
+        holds[str(host_id), name] += gib
+    for host_id, claimed in session.execute(select(Claim.host_id, Claim.datastores)):
+        for name, gib in claimed.items():
+            holds[host_id, name] += gib
+    rows = (row for each in datastores_of(session).values() for row in each)
+    counts = {(row.host_id, row.name): row.used_gib for row in rows}
+    for host_id, name in sorted(holds.keys() | counts.keys()):
+        used, held = counts.get((host_id, name), 0), holds[host_id, name]
+        if used != held:
+            reason = f"{used} GiB are counted as used on it, claims and volumes hold {held}"
+            yield Orphan(ROOM, f"datastore {name}", host_id, "", reason)
 
 
 def _vms(session: Session, ids: Sequence[str] = ()) -> dict[str, KnownVm]:

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.api.call import Call
+from services.api.intents.datastores import need_datastore, need_growing, refuse_beside_snapshots
 from services.api.intents.quota import DISK, within_quota
 from services.common.contracts.data_disks import MOST
 from services.common.contracts.errors import Conflict, IllegalMove, Invalid, NotFound, Problem
@@ -38,8 +39,11 @@ def new_volume(call: Call, db: Session, vm: Vm) -> Volume:
     if taken:
         raise Conflict(taken[0].detail, taken)
     volume.host_id = _host(db, vm)
+    if volume.datastore:
+        need_datastore(db, volume.datastore, "/datastore", host=volume.host_id)
+        refuse_beside_snapshots(db, vm, volume)
     within_quota(db, call.project, {DISK: volume.size_gib}, "/size_gib")
-    _room(db, volume.host_id, volume.size_gib, "/size_gib")
+    _room(db, volume, volume.size_gib, "/size_gib")
     db.add(volume)
     db.flush()
     return volume
@@ -57,7 +61,7 @@ def volume_row(call: Call, asked: Mapping[str, Any], vm_id: str, vm_name: str) -
         wanted_gib=asked["size_gib"],
         held_gib=0,
         host_id=None,
-        datastore="",
+        datastore=asked.get("datastore", ""),
         vm_id=vm_id,
         keep=asked.get("keep", False),
         created_by=call.who.id,
@@ -110,8 +114,10 @@ def contradictions(asked: Mapping[str, Any], at: str = "") -> Iterator[Problem]:
     if len(given) != 1:
         detail = "give size_gib for a new volume, or volume for one that was kept"
         yield Problem(f"{at}/{given[-1]}" if given else f"{at}/size_gib", detail, "exactly one of the two")
-    elif "volume" in asked and "name" in asked:
-        yield Problem(f"{at}/name", "a volume that was kept has a name", "leave it out")
+    elif "volume" in asked:
+        told = {"name": "has a name", "datastore": "lies where it was made"}
+        wrong = [key for key in told if key in asked]
+        yield from (Problem(f"{at}/{key}", f"a volume that was kept {told[key]}", "leave it out") for key in wrong)
 
 
 def check_attach(call: Call, db: Session, vm: Vm) -> None:
@@ -131,8 +137,9 @@ def check_grow(call: Call, db: Session, volume: Volume) -> None:
     if size <= volume.size_gib:
         detail = f"volume {volume.name!r} has {volume.size_gib} GiB, and a volume never shrinks"
         raise Invalid(detail, [Problem("/size_gib", detail, f"give more than {volume.size_gib}")])
+    need_growing(db, volume)
     within_quota(db, call.project, {DISK: size - volume.size_gib}, "/size_gib")
-    _room(db, volume.host_id or "", size - volume.held_gib, "/size_gib")
+    _room(db, volume, size - volume.held_gib, "/size_gib")
 
 
 def _host(db: Session, vm: Vm) -> str:
@@ -142,9 +149,10 @@ def _host(db: Session, vm: Vm) -> str:
     return host.id
 
 
-def _room(db: Session, host_id: str, more: int, pointer: str) -> None:
+def _room(db: Session, volume: Volume, more: int, pointer: str) -> None:
     """What is said at once to most; whoever comes at the same moment is refused by the job's first step."""
-    free = free_room(db, host_id)
+    free = free_room(db, volume.host_id or "", volume.datastore)
     if more > free:
-        detail = f"{more} GiB more are needed, and the vm's host has {max(0, free)} GiB of disk left"
+        where = f"on datastore {volume.datastore!r}" if volume.datastore else "of disk"
+        detail = f"{more} GiB more are needed, and the vm's host has {max(0, free)} GiB {where} left"
         raise Conflict(detail, [Problem(pointer, detail, f"at most {max(0, free)} GiB more")])

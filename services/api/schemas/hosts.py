@@ -67,6 +67,16 @@ class HostChanges(Schema):
     power_curve = fields.List(fields.Float(validate=validate.Range(0, 100_000)))
 
 
+class DatastoreShape(Schema):
+    """A place for volumes that a host has beside its own disk."""
+
+    name = fields.String(metadata={"description": "Others may have one of the same name"})
+    kind = fields.String(metadata={"description": "directory, filesystem, nfs, lvm, vmfs; or as its hypervisor says"})
+    size_gib = fields.Integer(metadata={"description": "0: its host tells it no more, and nothing new lies there"})
+    used_gib = fields.Integer(metadata={"description": "What volumes hold there"})
+    grows = fields.Boolean(metadata={"description": "Whether volumes on it can be made larger"})
+
+
 class HostShape(Schema):
     """A host that runs vms. `used_*` is what claims hold."""
 
@@ -90,6 +100,7 @@ class HostShape(Schema):
     used_disk_gib = fields.Integer()
     used = fields.Dict(metadata={"description": "vcpus, memory_mib, disk_gib and vms, held by claims"})
     vms = fields.Integer()
+    datastores = fields.List(fields.Nested(DatastoreShape()), metadata={"description": "For volumes, by name"})
     cpu_percent = fields.Float(allow_none=True)
     memory_used_mib = fields.Integer(allow_none=True)
     disk_used_gib = fields.Float(allow_none=True)

@@ -16,6 +16,7 @@ class VolumeAsked(Schema):
 
     name = text(grammar.object_name, help="Unique in the project; made up when left out")
     size_gib = whole(1, LARGEST_GIB, help="Of a new one")
+    datastore = text(grammar.datastore, help="Of a new one: where it shall lie; left out: on the host's own disk")
     volume = text(help="The name or id of a detached volume to attach again")
     keep = Flag(metadata={"description": "It outlives its vm. Default: true for one that was kept, else false"})
 
@@ -48,6 +49,7 @@ class VolumeShape(Schema):
     keep = fields.Boolean()
     serial = fields.String(metadata={"description": "What the guest sees as the disk's serial number"})
     host = fields.String(metadata={"description": "Where it lies; masked for non-admins"})
+    datastore = fields.String(metadata={"description": "Which of its host's; \"\": on the host's own disk"})
     created_at = moment("Asked for at")
     updated_at = moment("Changed at")
     etag = fields.String()

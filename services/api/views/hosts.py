@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A host as it is shown: to admins by name, to others masked."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from services.api import etags
@@ -8,13 +9,14 @@ from services.api.views.moments import moment
 from services.common.contracts.masking import masked_host
 from services.common.contracts.tariff import price_at
 from services.common.contracts.waking import ways_of
-from services.common.store.models import Host
+from services.common.store.models import Host, HostDatastore
 
 JsonDict = dict[str, Any]
+_DATASTORE = ("name", "kind", "size_gib", "used_gib", "grows")
 EDITABLE = ("zone", "rack", "price_kwh", "tariff", "traits", "labels", "power_curve", "state")
 
 
-def host_view(row: Host, vms: int, unmasked: bool, now: float) -> JsonDict:
+def host_view(row: Host, vms: int, unmasked: bool, now: float, datastores: Sequence[HostDatastore] = ()) -> JsonDict:
     """Everything about a host; telemetry only while it is there."""
     seen = row.telemetry or {}
     view = {
@@ -43,6 +45,7 @@ def host_view(row: Host, vms: int, unmasked: bool, now: float) -> JsonDict:
             "vms": vms,
         },
         "vms": vms,
+        "datastores": [{key: getattr(one, key) for key in _DATASTORE} for one in datastores],
         "cpu_percent": seen.get("cpu_percent"),
         "memory_used_mib": seen.get("memory_used_mib"),
         "disk_used_gib": seen.get("disk_used_gib"),

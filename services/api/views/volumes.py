@@ -41,6 +41,7 @@ def _view(volume: Volume, host: str) -> JsonDict:
         "keep": volume.keep,
         "serial": serial_of(volume.id),
         "host": host,
+        "datastore": volume.datastore,
         "created_at": moment(volume.created_at),
         "updated_at": moment(volume.updated_at),
     }

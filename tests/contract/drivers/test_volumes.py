@@ -64,6 +64,8 @@ def test_what_is_anothers_stays_anothers_until_it_is_taken_off(bench: Bench) -> 
         bench.driver.drop_volume(volume.id)
     bench.driver.detach_volume(one, volume.id)
     bench.driver.attach_volume(other, volume)
+    bench.driver.detach_volume(other, volume.id)
+    bench.driver.drop_volume(volume.id)
 
 
 @needs(Capability.VOLUME_ATTACH)

@@ -7,15 +7,19 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, select, update
 
+from services.api.intents.ownership import lost_room
 from services.common.contracts import advance
 from services.common.contracts.abilities import Ability
+from services.common.contracts.datastores import Datastore
 from services.common.contracts.errors import NoHost, StepFailed
 from services.common.contracts.flow import UNDO_STEPS
 from services.common.contracts.ids import new_id
 from services.common.contracts.journal import Done, JobView, Park, StepContext
+from services.common.contracts.masking import masked_host
 from services.common.store.control import retry
+from services.common.store.datastores import note_datastores
 from services.common.store.journal import SqlJournal
-from services.common.store.models import Claim, Host, Job, Project, Vm, Volume
+from services.common.store.models import Claim, Host, HostDatastore, Job, Project, Vm, Volume
 from services.scheduler.steps import Placer
 from services.worker.steps import HostSteps
 from services.worker.volume_steps import VolumeSteps
@@ -45,6 +49,14 @@ def a_host(api: Api, *abilities: str, disk_gib: int = 100, driver: str = "fake")
         row.created_at = row.updated_at = 0.0
         db.add(row)
         return row.id
+
+
+def a_datastore(api: Api, host: str, size_gib: int) -> None:
+    """One that is called fast."""
+    with api.database.write() as db:
+        row = db.get_one(Host, host)
+        row.facts = {**row.facts, "datastores": ["fast"]}
+        note_datastores(db, host, [Datastore("fast", "directory", size_gib)])
 
 
 def a_body(*volumes: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -133,6 +145,44 @@ def test_a_vm_is_made_with_a_new_volume_and_one_that_was_kept(api: Api, host: st
     assert disk(api, host) == (1 + 7 + 5, 1)
 
 
+def test_a_vm_goes_to_a_host_with_the_datastore_of_its_volume_and_holds_room_there(api: Api, host: str) -> None:
+    small, bare = a_host(api), a_host(api)
+    for where, size in ((host, 50), (small, 5)):
+        a_datastore(api, where, size)
+    name = f"data-{new_id()[-12:]}"
+    making = Making(api, a_body({"name": name, "size_gib": 7, "datastore": "fast"}, {"size_gib": 2}))
+
+    def fast() -> int:
+        with api.database.read() as db:
+            return db.get_one(HostDatastore, (host, "fast")).used_gib
+
+    placed = making.step("place")
+    assert isinstance(placed, Done)
+    assert (placed.facts["host"], fast(), disk(api, host)) == (host, 7, (3, 3))
+    making.step("release")
+    assert (shown(api, name), fast(), disk(api, host)) == (("deleted", 0, None), 0, (0, 0))
+    with api.database.write() as db:
+        retry(db, db.get_one(Job, making.job), making.journal)
+    making.step("place")
+    told = making.step("attach-volume")
+    assert isinstance(told, Park)
+    assert told.command is not None
+    assert sorted((plan.size_gib, plan.datastore) for plan in told.command.volumes) == [(2, ""), (7, "fast")]
+    making.step("settle-volume")
+    assert (shown(api, name), fast(), disk(api, host)) == (("attached", 7, making.vm["id"]), 7, (3, 1))
+    with api.database.write() as db:
+        assert not list(lost_room(db))
+        db.execute(update(HostDatastore).where(HostDatastore.host_id == host).values(used_gib=9))
+        assert [(one.name, one.host) for one in lost_room(db)] == [("datastore fast", host)]
+    too_much = Making(api, a_body({"size_gib": 45, "datastore": "fast"}))
+    context = too_much.at("place")
+    with pytest.raises(NoHost, match="GiB left on its datastore 'fast', where 45 are asked for") as refused:
+        too_much.handlers["place"](context)
+    refusals = {miss["host"]: miss["reason"] for miss in refused.value.extra["explanation"]["misses"]}
+    assert refusals.keys() == {masked_host(one) for one in (host, small, bare)}
+    assert "has no datastore 'fast'" in refusals[masked_host(bare)]
+
+
 def test_a_vm_that_can_t_be_made_takes_its_new_volumes_along_and_leaves_the_others(api: Api, host: str) -> None:
     kept, name = a_kept_one(api, host), f"data-{new_id()[-12:]}"
     making = Making(api, a_body({"name": name, "size_gib": 7, "keep": True}, {"volume": kept}))
@@ -173,6 +223,7 @@ def test_the_host_of_a_kept_volume_is_the_only_one_that_is_asked(api: Api, host:
     [
         ([{}], "/volumes/0/size_gib"),
         ([{"name": "a", "size_gib": 0}], "/volumes/0/size_gib"),
+        ([{"size_gib": 1}, {"size_gib": 1, "datastore": "nobody-has-it"}], "/volumes/1/datastore"),
         ([{"name": "a", "size_gib": 1, "volume": "b"}], "/volumes/0/volume"),
         ([{"size_gib": 1}, {"volume": "b", "name": "c"}], "/volumes/1/name"),
         ([{"name": "a", "size_gib": 1}, {"name": "a", "size_gib": 1}], "/volumes/1/name"),

@@ -9,7 +9,8 @@ from sqlalchemy import update
 from services.common.contracts.abilities import Ability
 from services.common.contracts.ids import new_id
 from services.common.contracts.states import VolumeState
-from services.common.store.models import Host, Job, Project, Vm, Volume
+from services.common.store.models import Host, HostDatastore, Job, Project, Vm, Volume
+from services.common.store.snapshots import Wanted, note
 from services.common.store.volumes import hold_room, locked_volume
 from tests.support.front_door import Api
 
@@ -23,6 +24,16 @@ def a_host(api: Api, *abilities: str, disk_gib: int = 100) -> str:
         host.created_at = host.updated_at = 0.0
         db.add(host)
         return host.id
+
+
+def a_datastore(api: Api, host: str, size_gib: int, kind: str = "directory") -> str:
+    """One more of the host's; its name."""
+    with api.database.write() as db:
+        row = HostDatastore(
+            host_id=host, name=f"ds-{new_id()[-12:]}", kind=kind, size_gib=size_gib, grows=kind != "lvm"
+        )
+        db.add(row)
+        return row.name
 
 
 def a_vm(api: Api, host: str, state: str = "ready") -> dict[str, Any]:
@@ -81,6 +92,9 @@ def test_a_dry_run_leaves_nothing(api: Api) -> None:
         ({"size_gib": 5, "volume": "x"}, "/volume"),
         ({"volume": "nobody-knows-it"}, "/volume"),
         ({"volume": "x", "name": "y"}, "/name"),
+        ({"volume": "x", "datastore": "fast"}, "/datastore"),
+        ({"size_gib": 5, "datastore": "../fast"}, "/datastore"),
+        ({"size_gib": 5, "datastore": "nobody-has-it"}, "/datastore"),
         ({"size_gib": 5, "name": "../../etc"}, "/name"),
         ({"size_gib": 5, "role": "root"}, "/role"),
     ],
@@ -99,6 +113,39 @@ def test_more_than_the_host_has_left_is_refused(api: Api) -> None:
     volume = attached(api, vm, 6)
     answer = api.ask("member", "POST", f"/v1/vms/{vm['id']}/volumes/{volume['id']}/grow", {"size_gib": 11})
     assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (409, "/size_gib")
+
+
+def test_a_volume_lies_on_the_datastore_that_is_asked_for_and_takes_no_room_but_there(api: Api) -> None:
+    host = a_host(api, *ABLE, disk_gib=1)
+    fast, vm = a_datastore(api, host, 20), a_vm(api, host)
+    volume = attached(api, vm, 15, datastore=fast)
+    shown = api.done("viewer", "GET", f"/v1/hosts/{host}")
+    assert (volume["datastore"], shown["used_disk_gib"]) == (fast, 0)
+    assert shown["datastores"] == [{"name": fast, "kind": "directory", "size_gib": 20, "used_gib": 15, "grows": True}]
+    path = f"/v1/vms/{vm['id']}/volumes"
+    answer = api.ask("member", "POST", path, {"size_gib": 6, "datastore": fast})
+    assert (answer.status_code, answer.json["errors"][0]["fix"]) == (409, "at most 5 GiB more")
+    assert api.ask("member", "POST", f"{path}/{volume['id']}/grow", {"size_gib": 21}).status_code == 409
+    answer = api.ask("member", "POST", path, {"size_gib": 1, "datastore": "slow"})
+    (problem,) = answer.json["errors"]
+    assert (answer.status_code, problem["pointer"]) == (422, "/datastore")
+    assert f"no datastore 'slow'; there are '{fast}'" in problem["detail"]
+
+
+def test_what_an_lvm_volume_can_t_have_is_refused(api: Api) -> None:
+    host = a_host(api, *ABLE, Ability.SNAPSHOT)
+    vm = a_vm(api, host, "stopped")
+    volume = attached(api, vm, 5, datastore=a_datastore(api, host, 20, "lvm"))
+    answer = api.ask("member", "POST", f"/v1/vms/{vm['id']}/volumes/{volume['id']}/grow", {"size_gib": 6})
+    assert (answer.status_code, answer.json["code"]) == (422, "unsupported")
+    answer = api.ask("member", "POST", f"/v1/vms/{vm['id']}/snapshots", {"name": "s"})
+    assert (answer.status_code, "take it off first" in answer.json["detail"]) == (409, True)
+    other = a_vm(api, host, "stopped")
+    with api.database.write() as db:
+        note(db, db.get_one(Vm, other["id"]), Wanted(new_id(), "s", memory=False, by=""))
+    asked = {"size_gib": 1, "datastore": volume["datastore"]}
+    answer = api.ask("member", "POST", f"/v1/vms/{other['id']}/volumes", asked)
+    assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (409, "/datastore")
 
 
 def test_volumes_count_in_the_project_s_disk(api: Api) -> None:

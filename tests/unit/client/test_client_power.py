@@ -9,6 +9,7 @@ from tests.unit.client.test_client_command import VM, VM_AT
 
 HOST_ID = "0198f2b5-7c1e-7a50-8000-00000000aaaa"
 HOST = {"id": HOST_ID, "name": "alpha", "state": "up"}
+FAST = {"name": "fast", "kind": "nfs", "size_gib": 500, "used_gib": 20, "grows": True}
 SHARES = [
     {"id": "v1", "name": "web", "vcpus": 1, "cores": 0.9, "watts": 79.0, "idle_watts": 25.0, "cost_per_h": 0.01975},
     {"id": "v2", "name": "db", "vcpus": 3, "cores": None, "watts": 81.0, "idle_watts": 75.0, "cost_per_h": None},
@@ -23,7 +24,7 @@ def lines(text: str) -> list[list[str]]:
 
 
 def test_a_host_s_watts_are_shown_with_each_vm_s_part(api: CannedApi, command: Inn) -> None:
-    api.on("GET /v1/hosts", Reply(200, {"items": [HOST], "next": None}))
+    api.on("GET /v1/hosts", Reply(200, {"items": [{**HOST, "datastores": [FAST]}], "next": None}))
     api.on(f"GET /v1/hosts/{HOST_ID}/power", Reply(200, POWER))
     outcome = command("host", "power", "alpha")
     assert outcome.exit_code == 0, outcome.output
@@ -35,6 +36,7 @@ def test_a_host_s_watts_are_shown_with_each_vm_s_part(api: CannedApi, command: I
         ["web", "1", "0.90", "79.0", "25.0", "0.0198"],
         ["db", "3", "-", "81.0", "75.0", "-"],
     ]
+    assert ["datastores", "fast", "(nfs)", "20/500", "GiB"] in lines(command("host", "show", "alpha").stdout)
 
 
 def test_a_vm_shows_its_watts_and_where_they_are_from(api: CannedApi, command: Inn) -> None:

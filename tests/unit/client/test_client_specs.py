@@ -46,7 +46,7 @@ def test_bonds_vlans_and_the_rest_reach_the_request(api: CannedApi, command: Inn
     links = ("--bond", "bond0=192.0.2.10/24,mode=802.3ad", "--vlan", "20@bond0=dhcp,mtu=1400")
     words = ("--domain", "example.org", "--timezone", "Europe/Berlin", "--keyboard", "de", "--locale", "de_DE.UTF-8")
     disk = ("--layout", "lvm", "--firmware", "uefi", "--ca-certificate", str(certificate), "--first-boot", str(script))
-    disk += ("--volume", "data:20", "--volume", "logs:5:keep", "--volume", "old")
+    disk += ("--volume", "data:20", "--volume", "logs:5:keep@fast", "--volume", "old")
     packages = ("--mirror", "http://m.example.org", "--proxy", "http://p.example.org", "--ntp", "a", "--ntp", "b")
     packages += ("--hypervisor", "vsphere")
     outcome = command(*CREATE, *cards, *links, *words, *disk, *packages, "--dry-run")
@@ -73,7 +73,7 @@ def test_bonds_vlans_and_the_rest_reach_the_request(api: CannedApi, command: Inn
         "vlans": [{"id": 20, "over": "bond0", "method": "dhcp", "mtu": 1400}],
         "volumes": [
             {"name": "data", "size_gib": 20},
-            {"name": "logs", "size_gib": 5, "keep": True},
+            {"name": "logs", "size_gib": 5, "keep": True, "datastore": "fast"},
             {"volume": "old"},
         ],
         "ntp": ["a", "b"],
@@ -96,6 +96,8 @@ def test_bonds_vlans_and_the_rest_reach_the_request(api: CannedApi, command: Inn
         ("--volume", ":20"),
         ("--volume", "data:x"),
         ("--volume", "data:20:forever"),
+        ("--volume", "data:20@"),
+        ("--volume", "data@fast"),
         ("--layout", "zfs"),
         ("--first-boot", "/nowhere"),
     ],

@@ -22,8 +22,9 @@ def told(api: CannedApi, call: str) -> None:
 def test_a_volume_is_made_for_a_vm(api: CannedApi, command: Inn) -> None:
     api.on(f"GET /v1/vms/{VM_ID}", Reply(200, {"id": VM_ID, "name": "web", "state": "ready"}))
     api.on(f"POST /v1/vms/{VM_ID}/volumes", Reply(202, {"volume": VOLUME, "job": JOB}))
-    outcome = command("volume", "create", VM_ID, "5", "--keep", "--async")
+    outcome = command("volume", "create", VM_ID, "5", "--keep", "--datastore", "fast", "--async")
     assert (outcome.exit_code, outcome.stdout) == (0, "j1\n")
+    assert api.of(f"POST /v1/vms/{VM_ID}/volumes")[0].body == {"size_gib": 5, "keep": True, "datastore": "fast"}
 
 
 @pytest.mark.parametrize(
