@@ -69,8 +69,8 @@ def in_rows(known: Known, asked_at: float) -> Iterator[Orphan]:
 
 
 def _unowned(host: str, one: Found, known: Known, asked_at: float) -> str:
-    if one.kind == FoundKind.TEMPLATE:
-        return "its host keeps no master that it was made of"
+    if one.kind == FoundKind.MASTER:
+        return "its host keeps that master no more"
     if one.id:
         return _unknown(one, known)
     vm = known.vms.get(one.vm)

@@ -24,7 +24,7 @@ class FoundKind:
     NETWORK = "network"
     VOLUME = "volume"
     SNAPSHOT = "snapshot"
-    TEMPLATE = "template"  # what a master was made into on the hypervisor, where the host keeps that master no more
+    MASTER = "master"  # what one was made into on the hypervisor, where the host keeps that master no more
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 
 import pytest
 
+from services.common.contracts.survey import FoundKind
 from services.hostagent.drivers.base import Capability, Power
 from tests.contract.drivers.conftest import Bench
 from tests.contract.drivers.refusing import needs
@@ -50,4 +51,4 @@ def test_a_vm_whose_agent_is_killed_anywhere_while_its_image_is_brought_there_is
         assert list((bench.directory / "templates").glob("*")) == []
         (masters / base.sha256).unlink()
         driver.keep_masters(())
-    assert [one.kind for one in bench.driver.survey() if one.kind == "template"] == []
+    assert FoundKind.MASTER not in [one.kind for one in bench.driver.survey()]

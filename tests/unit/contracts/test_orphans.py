@@ -45,8 +45,8 @@ def test_things_with_a_life_of_their_own_are_known_by_their_ids() -> None:
     assert reasons(Found(FoundKind.SNAPSHOT, "x", "mine", "s1")) == ["no snapshot of this platform has this id"]
 
 
-def test_a_template_is_told_only_where_its_master_is_gone_so_it_is_nobody_s() -> None:
-    assert reasons(Found(FoundKind.TEMPLATE, "x", id="ab" * 32)) == ["its host keeps no master that it was made of"]
+def test_what_a_master_was_made_into_is_told_only_where_the_master_is_gone_so_it_is_nobody_s() -> None:
+    assert reasons(Found(FoundKind.MASTER, "x", id="ab" * 32)) == ["its host keeps that master no more"]
 
 
 def test_rows_that_hold_for_nobody_are_found_without_a_host() -> None:

@@ -78,7 +78,7 @@ class Templates:
         """Those of other masters than these."""
         found = self._at.call("surveying templates", self._all)
         others = (one for one in found if one.made.sha256 not in masters)
-        return [Surveyed(FoundKind.TEMPLATE, one.name, "", one.made.sha256) for one in others]
+        return [Surveyed(FoundKind.MASTER, one.name, "", one.made.sha256) for one in others]
 
     def _ensured(self, base: Artifact, master: Path) -> Template:
         found = self._find(base.sha256)

@@ -117,7 +117,7 @@ def test_one_that_nobody_needs_is_told_and_goes_and_one_in_use_stays(
     with driver._templates.disk_of(base, master):
         assert driver.keep_masters(()) == []
     master.unlink()
-    (told,) = [found for found in driver.survey() if found.kind == FoundKind.TEMPLATE]
+    (told,) = [found for found in driver.survey() if found.kind == FoundKind.MASTER]
     assert (told.vm, told.id) == ("", base.sha256)
     assert driver.keep_masters(()) == [told.name]
     assert (templates(administrator), driver.keep_masters(())) == ([], [])
