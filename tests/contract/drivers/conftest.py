@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import libvirt
 import pytest
 
 from deploy.local.servers.libvirtd import Libvirtd
@@ -22,7 +21,6 @@ from tests.support.vcsim.running import DATASTORE, SECOND, Vcsim, vcsim
 # The datastore that every bench has beside its own disk; what its hypervisor calls it.
 FAST = "fast"
 _PLACES = {"fake": "", "libvirt": "nvme", "vsphere": SECOND}
-_POOL = "<pool type='dir'><name>{name}</name><target><path>{path}</path></target></pool>"
 
 
 @dataclass
@@ -40,9 +38,8 @@ class Bench:
 def libvirtd() -> Iterator[Libvirtd]:
     """One with a storage pool, defined and not running, beside what drivers make."""
     with private_libvirtd() as server, tempfile.TemporaryDirectory(prefix="ik-pool-") as pool:
-        conn = libvirt.open(server.url)
-        conn.storagePoolDefineXML(_POOL.format(name=_PLACES["libvirt"], path=pool))
-        conn.close()
+        defined = server.virsh("pool-define-as", _PLACES["libvirt"], "dir", "--target", pool)
+        assert defined.returncode == 0, defined.stderr
         yield server
 
 

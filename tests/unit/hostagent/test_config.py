@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from services.hostagent.config import ConfigError, read_config
+from services.hostagent.drivers.datastore_settings import Store, read_stores
 
 GOOD: dict[str, Any] = {
     "host_id": "host-1",
@@ -46,8 +47,9 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
         "metrics_port": 9100,
         "fake": {"boot_s": 0.5, "faults": ["never-boots"]},
     }
-    config = read(tmp_path, **more)
+    config = read(tmp_path, **more, datastores={"fast": {"size_gib": 20}})
     assert config.capacity.vcpus == 8
+    assert read_stores(config.datastores, config.driver) == (Store("fast", "", 20),)
     assert config.power_curve[10] == 10.0
 
 
@@ -70,6 +72,13 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
         ({"fake": {"faults": ["sleeps"]}}, "fake.faults"),
         ({"fake": {"boot_s": -1}}, "fake.boot_s"),
         ({"driver": "libvirt", "fake": {}}, "fake"),
+        ({"datastores": ["fast"]}, "datastores: give a mapping"),
+        ({"datastores": {"../x": {"size_gib": 1}}}, "datastores: '../x' is no name"),
+        ({"datastores": {"fast": {}}}, "datastores.fast.size_gib: None is no number of GiB"),
+        ({"datastores": {"fast": {"size_gib": 1, "kind": "tape"}}}, "datastores.fast.kind: 'tape' is none of"),
+        ({"driver": "libvirt", "datastores": {"fast": {"datastore": "x"}}}, "datastores.fast.datastore: unknown key"),
+        ({"driver": "libvirt", "datastores": {"fast": {"size_gib": 1}}}, "datastores.fast.pool: missing"),
+        ({"driver": "libvirt", "datastores": {"a": {"pool": "x"}, "b": {"pool": "x"}}}, "'x' stands under two names"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, changes: dict[str, Any], says: str) -> None:
