@@ -41,7 +41,7 @@ def stack() -> Iterator[Stack]:
 
 @pytest.fixture(scope="package")
 def host(stack: Stack) -> str:
-    return stack.enrol("fake-1", "fake", capacity=ROOM)
+    return stack.enrol("fake-1", "fake", capacity=ROOM, datastores={"fast": {"size_gib": 100}})
 
 
 @pytest.fixture(scope="package")

@@ -42,13 +42,19 @@ def used(stack: Stack, host: str) -> int:
     return int(stack.host(host)["used_disk_gib"])
 
 
+def fast(stack: Stack, host: str) -> int:
+    """What is used of the host's one datastore."""
+    (found,) = stack.host(host)["datastores"]
+    return int(found["used_gib"])
+
+
 def test_a_volume_is_made_grown_kept_and_attached_to_another(stack: Stack, host: str) -> None:
     one, other = ready(stack, "one"), ready(stack, "other")
     before = used(stack, host)
     made = asked(stack, "POST", f"/v1/vms/{one}/volumes", {"name": "data", "size_gib": 5})
     assert made["job"]["state"] == "succeeded", made
     volume = made["volume"]["id"]
-    assert at_host(stack)["volumes"][volume] == {"id": volume, "size_gib": 5, "vm": one}
+    assert at_host(stack)["volumes"][volume] == {"id": volume, "size_gib": 5, "vm": one, "datastore": ""}
     assert used(stack, host) == before + 5
     grown = asked(stack, "POST", f"/v1/vms/{one}/volumes/{volume}/grow", {"size_gib": 8})
     assert grown["job"]["state"] == "succeeded", grown
@@ -73,26 +79,29 @@ def test_a_vm_is_made_with_a_new_volume_and_one_that_was_kept_and_what_fails_lea
     (old,) = stack.vm(first)["volumes"]
     assert (old["state"], at_host(stack)["volumes"][old["id"]]["vm"], used(stack, host)) == ("attached", first, 1 + 3)
     gone(stack, first)
-    both = [{"name": "new", "size_gib": 4, "keep": True}, {"volume": "old"}]
+    both = [{"name": "new", "size_gib": 4, "keep": True, "datastore": "fast"}, {"volume": "old"}]
     refused = stack.create("plug-fails", volumes=both)
     assert stack.finish(refused["job"]["id"])["state"] == "failed"
     assert [(v["name"], v["state"]) for v in stack.http.get("/v1/volumes").json()["items"]] == [("old", "detached")]
-    assert (list(at_host(stack)["volumes"]), used(stack, host)) == ([old["id"]], 3)
+    assert (list(at_host(stack)["volumes"]), used(stack, host), fast(stack, host)) == ([old["id"]], 3, 0)
     plan = stack.http.post("/v1/vms?dry_run=true", json={**SECOND, "volumes": both}).json()
     assert {(v["name"], v["state"]) for v in plan["vm"]["volumes"]} == {("new", "attaching"), ("old", "attaching")}
-    assert (plan["placement"]["host"], plan["placement"]["request"]["disk_gib"]) == (host, 1 + 4)
+    asks = plan["placement"]["request"]
+    assert (plan["placement"]["host"], asks["disk_gib"], asks["datastores"]) == (host, 1, [["fast", 4]])
     assert stack.http.get("/v1/volumes/" + old["id"]).json()["state"] == "detached"
     second = stack.create("second", volumes=both)
     assert stack.finish(second["job"]["id"])["state"] == "succeeded"
     steps = [event["step"] for event in stack.events(second["job"]["id"]) if event["kind"] == "step.finished"]
     assert steps.index("deploy") < steps.index("attach-volume") < steps.index("start") < steps.index("settle-volume")
     assert {volume["vm"] for volume in at_host(stack)["volumes"].values()} == {second["vm"]["id"]}
-    assert used(stack, host) == 1 + 4 + 3
+    assert sorted(volume["datastore"] for volume in at_host(stack)["volumes"].values()) == ["", "fast"]
+    assert (used(stack, host), fast(stack, host)) == (1 + 3, 4)
     gone(stack, second["vm"]["id"])
     gone(stack, refused["vm"]["id"])
+    assert fast(stack, host) == 4  # what is on it is kept
     for volume in stack.http.get("/v1/volumes").json()["items"]:
         assert asked(stack, "DELETE", f"/v1/volumes/{volume['id']}")["job"]["state"] == "succeeded"
-    assert (at_host(stack)["volumes"], used(stack, host)) == ({}, 0)
+    assert (at_host(stack)["volumes"], used(stack, host), fast(stack, host)) == ({}, 0, 0)
 
 
 def test_what_can_t_be_plugged_in_leaves_nothing_and_a_vm_takes_its_volumes_along(stack: Stack, host: str) -> None:
@@ -140,7 +149,8 @@ def test_vms_deleted_at_a_hundred_moments_of_their_making_leave_nothing(stack: S
 
     def made(n: int, event: int) -> str:
         links = [{"network": "default"}, {"network": "lab", "addresses": [f"10.78.0.{100 + n}/24"]}]
-        disks = [{"name": f"data-{n}", "size_gib": 1}] if n % 2 else []
+        there = {"datastore": "fast"} if n % 4 == 1 else {}
+        disks = [{"name": f"data-{n}", "size_gib": 1, **there}] if n % 2 else []
         found = stack.create(f"brief-{n}", networks=links, volumes=disks)
         making[found["job"]["id"]] = found["vm"]["id"], event
         return str(found["job"]["id"])
@@ -162,7 +172,8 @@ def test_vms_deleted_at_a_hundred_moments_of_their_making_leave_nothing(stack: S
         held = [rows(select(func.count()).select_from(table)) for table in (Claim, AddressLease)]
         volumes = [volume["id"] for volume in stack.http.get("/v1/volumes").json()["items"]]
         files = sorted((stack.directory / "agent-fake-1" / "vms").iterdir())
-        return [held, volumes, files, at_host(stack)["vms"].keys(), at_host(stack)["volumes"], used(stack, host)]
+        room = used(stack, host), fast(stack, host)
+        return [held, volumes, files, at_host(stack)["vms"].keys(), at_host(stack)["volumes"], room]
 
     before = all_there_is()
     whole = [made(n, 1) for n in (100, 101)]
