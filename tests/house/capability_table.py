@@ -39,6 +39,7 @@ MEANINGS: Mapping[str, str] = {
     Capability.REBUILD: "`rebuild`",
     Capability.CLONE_FULL: "clones with disks of their own",
     Capability.CLONE_LINKED: "clones over the disks of another",
+    Capability.CLONE_LINKED_LARGER: "the same, with a larger disk",
 }
 
 

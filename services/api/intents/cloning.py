@@ -8,7 +8,7 @@ from dataclasses import replace
 from sqlalchemy.orm import Session
 
 from services.api.call import Call
-from services.api.intents.abilities import able
+from services.api.intents.abilities import able, need
 from services.api.intents.clone_links import given_links, inherited_links
 from services.api.intents.create_vm import (
     NewVm,
@@ -25,6 +25,7 @@ from services.api.intents.taken import leases_taken
 from services.api.intents.world import world_for
 from services.common.catalog import OsEntry
 from services.common.catalog.entries import Reports
+from services.common.contracts.abilities import Ability
 from services.common.contracts.codec import dump, load
 from services.common.contracts.devices import GUEST_CHANNEL
 from services.common.contracts.errors import Conflict, Invalid, Problem
@@ -45,6 +46,8 @@ def clone_vm(call: Call, db: Session, source: Vm) -> tuple[Vm, Job]:
     size, problems = _size(call, before, world, system)
     if not system.renewed_by_seed:
         problems += _not_its_own(call, before, system, _reports_by_itself(db, source, before, secrets, system))
+    if call.body["linked"] and size.disk_gib > before.disk_gib:
+        need(db, source, Ability.CLONE_LINKED_LARGER, "a linked clone with a larger disk", call.admin)
     build = given_links if "networks" in call.body else inherited_links
     model, wrong = build(vm_id, call.body, before.network, world)
     problems += wrong

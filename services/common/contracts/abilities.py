@@ -30,6 +30,7 @@ class Ability:
     NIC_HOT = "nic-hot"
     CLONE_FULL = "clone-full"
     CLONE_LINKED = "clone-linked"
+    CLONE_LINKED_LARGER = "clone-linked-larger"  # than the disk it stands on
     REBUILD = "rebuild"
     NETWORK_VLAN = VLAN_CAPABILITY
     ANTI_SPOOF = ANTI_SPOOF_CAPABILITY

@@ -10,7 +10,7 @@ import pytest
 from services.common.contracts.commands import Artifact, ClonePlan, DiskPlan
 from services.common.contracts.errors import HostFailed, TryAgain
 from services.common.contracts.vm import hypervisor_uuid
-from services.hostagent.drivers.base import Capability, Owner, Power
+from services.hostagent.drivers.base import Capability, Driver, Owner, Power
 from tests.contract.drivers.conftest import Bench
 from tests.contract.drivers.refusing import needs
 from tests.support.dying import Killed, dying_at, points_of
@@ -83,22 +83,39 @@ def test_a_copy_that_is_called_off_ends_and_is_begun_anew(bench: Bench, source: 
 
 @needs(Capability.CLONE_LINKED)
 def test_a_linked_clone_killed_anywhere_is_finished_and_leaves_its_source_as_it_is(bench: Bench, source: str) -> None:
-    linked = ClonePlan(source, 2, linked=True)
+    size = 2 if Capability.CLONE_LINKED_LARGER in bench.driver.capabilities else 1
+    linked, disks = ClonePlan(source, size, linked=True), (DiskPlan("root", size, cloned=True),)
     disk = bench.directory / "vms" / source / "root-0.qcow2"
     before = disk.read_bytes() if disk.exists() else b""
-    for point in points_of(lambda: bench.driver.clone_disk(a_vm(), linked, nobody)):
+
+    def make(driver: Driver, vm: str) -> None:
+        driver.clone_disk(vm, linked, nobody)
+        driver.deploy(plan(vm, "copy", disks=disks), Owner(PLATFORM, vm, 1), {})
+
+    for point in points_of(lambda: make(bench.driver, a_vm())):
         vm = a_vm()
         with dying_at(point), pytest.raises(Killed):
-            bench.driver.clone_disk(vm, linked, nobody)
+            make(bench.driver, vm)
         driver = bench.reopen(PLATFORM)
         for _ in range(2):
-            driver.clone_disk(vm, linked, nobody)
-            driver.deploy(plan(vm, "copy", disks=CLONED), Owner(PLATFORM, vm, 1), {})
+            make(driver, vm)
         driver.start(vm)
         assert driver.power(vm) == Power.ON
         driver.erase(vm)
         assert [one for one in driver.survey() if vm in (one.vm, one.name)] == []
     assert (disk.read_bytes() if disk.exists() else b"") == before
+
+
+@needs(Capability.CLONE_LINKED)
+def test_a_linked_clone_is_larger_only_where_the_driver_can_do_that(bench: Bench, source: str) -> None:
+    vm, larger = a_vm(), ClonePlan(source, 2, linked=True)
+    if Capability.CLONE_LINKED_LARGER not in bench.driver.capabilities:
+        with pytest.raises(HostFailed, match="with a larger disk"):
+            bench.driver.clone_disk(vm, larger, nobody)
+        assert [item.vm for item in bench.driver.inventory()] == [source]
+        return
+    bench.driver.clone_disk(vm, larger, nobody)
+    bench.driver.deploy(plan(vm, "copy", disks=CLONED), Owner(PLATFORM, vm, 1), {})
 
 
 @pytest.mark.parametrize("bench", ["libvirt"], indirect=True)

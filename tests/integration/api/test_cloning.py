@@ -100,6 +100,15 @@ def test_a_linked_clone_needs_a_host_that_can_do_that(api: Api) -> None:
     assert "a linked clone is not possible" in refused(api, source, 422, "unsupported", linked=True)["detail"]
 
 
+def test_a_linked_clone_is_larger_than_its_source_only_where_its_host_can_do_that(api: Api) -> None:
+    source = vm_on(api, host(api, "poor", *ALL, Ability.CLONE_LINKED), "stopped")
+    larger = {"linked": True, "disk_gib": source["disk_gib"] + 1}
+    told = refused(api, source, 422, "unsupported", **larger)
+    assert "a linked clone with a larger disk is not possible" in told["detail"]
+    rich = vm_on(api, host(api, "fake", *ALL, Ability.CLONE_LINKED, Ability.CLONE_LINKED_LARGER), "stopped")
+    assert cloned(api, rich, **larger)["vm"]["disk_gib"] == larger["disk_gib"]
+
+
 def test_a_copy_is_begun_only_of_a_source_that_is_still_off_and_there(api: Api) -> None:
     at = host(api, "fake", *ALL, Ability.CLONE_LINKED)
     source = vm_on(api, at, "stopped")

@@ -78,6 +78,7 @@ class FakeDriver(Driver):
             Capability.REBUILD,
             Capability.CLONE_FULL,
             Capability.CLONE_LINKED,
+            Capability.CLONE_LINKED_LARGER,
         }
     )
 

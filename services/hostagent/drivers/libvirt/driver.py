@@ -82,6 +82,7 @@ class LibvirtDriver(Driver):
             Capability.REBUILD,
             Capability.CLONE_FULL,
             Capability.CLONE_LINKED,
+            Capability.CLONE_LINKED_LARGER,
         }
     )
 

@@ -40,7 +40,10 @@ def source_disk(at: Hypervisor, vm: str, clone: ClonePlan) -> str:
     """The path of the disk that is to be copied; "" where the vm has a whole copy already."""
     if is_copied(at, vm):
         return ""
-    return at.call(f"copying the disk of vm {clone.source}", lambda seat, place: _source(at, seat, place, clone.source))
+    found = at.call(
+        f"copying the disk of vm {clone.source}", lambda seat, place: source_of(at, seat, place, clone.source)
+    )
+    return str(found.backing.fileName)
 
 
 def copy_disk(at: Hypervisor, vm: str, source: str) -> None:
@@ -80,15 +83,15 @@ def grow(at: Hypervisor, plan: DeployPlan, vm: str) -> None:
         at.run(f"making the disk of {plan.name} larger", begin)
 
 
-def _source(at: Hypervisor, seat: Seat, place: Place, vm: str) -> str:
-    """The path of the first disk of a vm that is off."""
+def source_of(at: Hypervisor, seat: Seat, place: Place, vm: str) -> Any:
+    """The first disk of a vm that is off; HostFailed where there is none, or it isn't off."""
     machine = at.machines.need(seat, place, vm)
     if machine.power != Power.OFF:
         raise HostFailed(f"{machine.name} is {machine.power}: a vm is cloned while it is off")
     disk = _first(devices_of(seat, machine))
     if disk is None:
         raise HostFailed(f"{machine.name} has no disk of its own that could be copied")
-    return str(disk.backing.fileName)
+    return disk
 
 
 def _first(devices: Sequence[Any]) -> Any:

@@ -24,14 +24,13 @@ from services.hostagent.drivers.base import (
     Power,
     PowerSeen,
     Usage,
-    unsupported,
 )
 from services.hostagent.drivers.survey_files import files_found
 from services.hostagent.drivers.vm_files import VmFiles
-from services.hostagent.drivers.vsphere import cloning, host_facts, plugged_nics, powering, resizing, snapshots
+from services.hostagent.drivers.vsphere import cloning, host_facts, linking, plugged_nics, powering, resizing, snapshots
 from services.hostagent.drivers.vsphere.hypervisor import hypervisor
 from services.hostagent.drivers.vsphere.machines import Listed
-from services.hostagent.drivers.vsphere.making import make
+from services.hostagent.drivers.vsphere.making import Origins, make
 from services.hostagent.drivers.vsphere.places import Place
 from services.hostagent.drivers.vsphere.plugged_volumes import PluggedVolumes
 from services.hostagent.drivers.vsphere.screen import screenshot
@@ -71,6 +70,7 @@ class VsphereDriver(Driver):
             Capability.SNAPSHOT_UEFI,
             Capability.REBUILD,
             Capability.CLONE_FULL,
+            Capability.CLONE_LINKED,
         }
     )
 
@@ -135,12 +135,15 @@ class VsphereDriver(Driver):
 
     def deploy(self, plan: DeployPlan, owner: Owner, files: Mapping[str, Path]) -> None:
         self._files.vm(owner.vm).mkdir(mode=0o711, exist_ok=True)  # from here on the vm is in our inventory
-        make(self.at, self._templates, plan, owner, files)
+        directory = self._files.vm(owner.vm)
+        make(self.at, Origins(self._templates, linking.source_noted(directory)), plan, owner, files)
+        linking.forget(directory)
         self._volumes.attach_again(owner.vm)
 
     def clone_disk(self, vm: str, clone: ClonePlan, copied: Copied) -> None:
         if clone.linked:
-            raise unsupported(self.name, "make linked clones")
+            linking.link(self.at, self._files.vm(vm), clone, self.name)
+            return
         source = cloning.source_disk(self.at, vm, clone)
         if source:
             self._files.vm(vm).mkdir(mode=0o711, exist_ok=True)  # from here on the vm is in our inventory
@@ -169,6 +172,7 @@ class VsphereDriver(Driver):
         self._files.vm(vm)  # an id that is none is refused before anything is touched
         self.force_stop(vm)
         self._volumes.detach_all(vm)
+        linking.let_go(self.at, vm)
         powering.erase(self.at, vm)
         try:
             self._files.erase(vm)

@@ -17,7 +17,7 @@ from services.common.contracts.commands import Artifact, DeployPlan, DiskPlan
 from services.common.contracts.errors import HostFailed
 from services.common.runtime.failpoints import hit
 from services.hostagent.drivers.base import Owner, Power
-from services.hostagent.drivers.vsphere import cloning
+from services.hostagent.drivers.vsphere import cloning, linking
 from services.hostagent.drivers.vsphere.host_facts import free_bytes
 from services.hostagent.drivers.vsphere.hypervisor import Hypervisor
 from services.hostagent.drivers.vsphere.machine_spec import disk_image_of, images_of, vm_spec, with_copies
@@ -33,6 +33,14 @@ _MIB = 1 << 20
 
 
 @dataclass(frozen=True)
+class Origins:
+    """What a vm's disk may begin as: a template's copy, or what it writes over the disk of `source`, another vm."""
+
+    templates: Templates
+    source: str = ""
+
+
+@dataclass(frozen=True)
 class _Order:
     """A vm to be made; `images` by their places among its disks."""
 
@@ -40,20 +48,22 @@ class _Order:
     owner: Owner
     images: Mapping[int, DiskPlan]
     begins_as: Artifact | None  # what its root disk is a copy of
+    source: str  # the vm whose disk it stands on
 
 
-def make(at: Hypervisor, templates: Templates, wanted: DeployPlan, owner: Owner, files: Mapping[str, Path]) -> None:
+def make(at: Hypervisor, origins: Origins, wanted: DeployPlan, owner: Owner, files: Mapping[str, Path]) -> None:
     """Make the vm, or hand the one that is there to its newer fence."""
     base, existing, plan = disk_image_of(wanted), at.find(owner.vm), with_copies(wanted)
     if existing is not None:
         _hand_over(at, existing, plan, owner)
         cloning.grow(at, plan, owner.vm)
         return
-    order, doing = _Order(plan, owner, images_of(plan), base), f"making {plan.name}"
+    source = origins.source if not cloning.is_copied(at, owner.vm) else ""
+    order, doing = _Order(plan, owner, images_of(plan), base, source), f"making {plan.name}"
     place = at.call(doing, lambda seat, place: _begin(at, seat, place, order))
     hit("agent.before-volume")
     if base is not None and not cloning.is_copied(at, owner.vm):
-        with templates.disk_of(base, files[base.sha256]) as disk:
+        with origins.templates.disk_of(base, files[base.sha256]) as disk:
             cloning.copy_disk(at, owner.vm, disk)
     paths = {number: _written(at, place, owner.vm, disk, files) for number, disk in order.images.items()}
     paths |= {n: cloning.path_of(at, place, owner.vm) for n, disk in enumerate(plan.disks) if disk.cloned}
@@ -79,7 +89,10 @@ def _begin(at: Hypervisor, seat: Seat, place: Place, order: _Order) -> Place:
     doing = f"making {order.plan.name}"
     if seat.content.searchIndex.FindChild(place.folder, order.plan.name) is not None:
         raise HostFailed(f"{doing}: another vm in our folder has that name")
-    if order.begins_as is None:
+    if order.source:
+        cloning.source_of(at, seat, place, order.source)
+        at.datastore.make_directory(seat, place, order.owner.vm)
+    elif order.begins_as is None:
         cloning.refuse_without_copy(at, seat, place, order.plan, order.owner.vm)
     for nic in order.plan.nics:
         at.networks.backing(seat, place, nic.network)
@@ -113,4 +126,7 @@ def _written(at: Hypervisor, place: Place, vm: str, disk: DiskPlan, files: Mappi
 def _create(at: Hypervisor, seat: Seat, place: Place, order: _Order, paths: Mapping[int, str]) -> Any:
     backings = [at.networks.backing(seat, place, nic.network) for nic in order.plan.nics]
     spec = vm_spec(order.plan, order.owner, place.datastore_name, paths, backings)
+    if order.source:
+        parent = cloning.source_of(at, seat, place, order.source)
+        linking.stand_on(spec, cloning.path_of(at, place, order.owner.vm), parent)
     return place.folder.CreateVM_Task(spec, place.pool)
