@@ -75,6 +75,19 @@ class Observed(Answer):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tools(Answer):
+    """What the hypervisor's own program in the guest says; `mismatches` is None where it can't tell of the network."""
+
+    running: bool = False
+    hostname: str = ""
+    os: str = ""
+    interfaces: tuple[Interface, ...] = ()
+    mismatches: tuple[str, ...] | None = None
+    since: datetime | None = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pending(Answer):
     """What it has of its sizes `now`, and what it will `then` have, once it was off."""
 
@@ -108,6 +121,7 @@ class Vm(Answer):
     bonds: tuple[Bond, ...] = ()
     vlans: tuple[Vlan, ...] = ()
     observed: Observed | None = None
+    tools: Tools | None = None  # of one vm alone, not in lists
     drift: Drift | None = None  # while it is other than it was asked to be
     job: str = ""
     volumes: tuple[Volume, ...] = ()  # of one vm alone, not in lists

@@ -24,6 +24,7 @@ from services.common.runtime.going_on import going_on
 from services.common.runtime.settings import settings_or_exit
 from services.common.store.database import Database
 from services.common.store.evidence import Evidence
+from services.common.store.guest_tools import GuestTools
 from services.common.store.guests import GuestToken
 from services.common.store.journal import SqlJournal
 from services.common.store.leadership import Leadership
@@ -41,6 +42,7 @@ from services.conductor.recorder import Recorder
 from services.conductor.relay import Relay
 from services.conductor.surveyor import Surveyor
 from services.conductor.sweeper import Sweeper
+from services.conductor.tools import Tools
 from services.conductor.topology import Topology
 from services.conductor.witness import Witness
 
@@ -51,13 +53,14 @@ LOOKS_KEPT_S, EVIDENCE_KEPT_S = 3600, 7 * 24 * 3600
 
 
 def forget_old(database: Database) -> None:
-    """Keys live a day, surveys an hour, evidence a week, guests' tokens as long as vms, revocations to their end."""
+    """Keys live a day, surveys an hour, evidence a week, what is of guests as long as vms, revocations to their end."""
     now = time.time()
     with database.write() as session:
         session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < now - KEYS_KEPT_S))
         session.execute(delete(RevokedToken).where(RevokedToken.expires_at < now))
         gone = select(Vm.id).where(Vm.deleted_at.is_not(None))
         session.execute(delete(GuestToken).where(GuestToken.vm_id.in_(gone)))
+        session.execute(delete(GuestTools).where(GuestTools.vm_id.in_(gone)))
         looks = and_(Evidence.job_id.is_(None), Evidence.asked_at < now - LOOKS_KEPT_S)
         session.execute(delete(HostSurvey).where(HostSurvey.asked_at < now - LOOKS_KEPT_S))
         session.execute(delete(Evidence).where(or_(looks, Evidence.asked_at < now - EVIDENCE_KEPT_S)))
@@ -105,9 +108,11 @@ def main() -> None:
     waits = GuestWaits(database, journal)
     reconciler = Reconciler(database, journal, settings.orphan_grace_s)
     guests = Guests(database, journal, feed)
+    tools = Tools(database)
     inbox = Inbox(database, guests.record)
     others = {
         AgentEventKind.GUEST: guests.record,
+        AgentEventKind.TOOLS: tools.record,
         AgentEventKind.EVIDENCE: witness.record,
         AgentEventKind.SURVEY: Surveyor(database).record,
         AgentEventKind.INVENTORY: reconciler.inventory,
@@ -124,6 +129,7 @@ def main() -> None:
         (0.5, waits.finish_all),
         (1.0, sweeper.stall_overdue),
         (0.5, witness.give_up),
+        (2.0, tools.weigh_due),
         (2.0, lambda: sweeper.mark_silent_hosts(settings.host_timeout_s)),
         (30.0, lambda: repair_claims(database)),
         (600.0, lambda: forget_old(database)),

@@ -28,6 +28,7 @@ from services.hostagent.power_meter_settings import power_meter
 from services.hostagent.power_meters import MeterWatch
 from services.hostagent.pulse import Pulse, Sources
 from services.hostagent.reports import Publish, Reports
+from services.hostagent.tools_board import ToolsBoard
 from services.hostagent.watts import POWERCAP, PowerMeter
 
 log = get_logger(__name__)
@@ -53,7 +54,9 @@ class Agent:
         # A fake host draws what its curve says; the machine under it is none of its business.
         meter = PowerMeter(config.power_curve, None if driver.name == "fake" else POWERCAP, outside=self._meter)
         self._nap = nap_of(driver, config, self._silence)
-        sources = Sources(driver, self._ledger, meter, self._reports, self._found, config.zone, self._nap.wake)
+        self._tools = ToolsBoard(self._reports.tools)
+        found, tools = self._found, self._tools.tell
+        sources = Sources(driver, self._ledger, meter, self._reports, found, tools, config.zone, self._nap.wake)
         self._pulse = Pulse(sources)
         verify = partial(_verify, config)
         self.commands = Commands(verify, self._ledger, self._reports, self._after)
@@ -74,6 +77,7 @@ class Agent:
 
     def start(self) -> None:
         """Watch the hypervisor, say hello, and speak regularly from now on."""
+        self.driver.watch_tools(self._tools.note)
         self.driver.watch(self._power_seen, self._pulse.hurry)
         if self._meter is not None:
             self._meter.start()
@@ -124,6 +128,8 @@ class Agent:
         self._reports.lifecycle(vm, power)
         if power != Power.ON:
             self._guests.leave(vm)
+        if power == Power.ABSENT:
+            self._tools.leave(vm)
 
     def _found(self, items: list[InventoryItem]) -> None:
         for item in items:

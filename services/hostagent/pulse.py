@@ -27,13 +27,14 @@ _POWERS = (Power.ON, Power.OFF, Power.PAUSED, Power.CRASHED, Power.ABSENT)
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the facts come from, and where they go. `found` is told each vm's power."""
+    """Where the facts come from, and where they go. `found` is told each vm's power, `tools` hands on what is new."""
 
     driver: Driver
     ledger: Ledger
     meter: PowerMeter
     reports: Reports
     found: Callable[[list[InventoryItem]], None]
+    tools: Callable[[], None]
     zone: str = ""
     wake: Mapping[str, Any] = field(default_factory=dict)  # how the host is woken
 
@@ -119,6 +120,7 @@ class Pulse:
         while not self._stopping.is_set():
             if not self.silent:
                 _attempt(self.heartbeat)
+                _attempt(self._sources.tools)
             self._stopping.wait(HEARTBEAT_S)
 
     def _list(self) -> None:

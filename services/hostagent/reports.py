@@ -10,6 +10,7 @@ from services.common.contracts.commands import Command
 from services.common.contracts.errors import InnkeeperError
 from services.common.contracts.events import AgentEvent, AgentEventKind, HostFacts, InventoryItem, Telemetry
 from services.common.contracts.ids import new_id
+from services.common.contracts.tools import ToolsFacts
 
 Publish = Callable[[AgentEvent], None]
 
@@ -40,6 +41,10 @@ class Reports:
     def guest(self, vm: str, message: dict[str, Any]) -> None:
         """A checked message of a guest; `vm` is where it was heard, not what it says."""
         self._send(AgentEventKind.GUEST, vm=vm, data=message)
+
+    def tools(self, vm: str, facts: ToolsFacts) -> None:
+        """What the hypervisor's own program in the vm's guest says."""
+        self._send(AgentEventKind.TOOLS, vm=vm, data=dump(facts))
 
     def evidence(self, command: Command, found: dict[str, Any]) -> None:
         """What can be seen of the vm, for whoever sent the command."""

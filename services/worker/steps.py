@@ -15,6 +15,7 @@ from services.common.contracts.orders import command_for, host_of
 from services.common.contracts.sizes import Sizes
 from services.common.contracts.states import VmState
 from services.common.store.database import Database
+from services.common.store.guest_tools import weigh_later
 from services.common.store.network_plans import network_plans
 from services.common.store.sizes import lower_claim, set_pending
 from services.common.store.vms import Vm
@@ -92,10 +93,12 @@ class HostSteps:
             networks = network_plans(session, (n.network for n in context.vm.spec.nics))
             row = session.get_one(Vm, context.vm.id)
         observed = row.observed or {}
-        write = partial(_in_force, context.vm) if row.pending and _was_off(context) else None
+        in_force = bool(row.pending) and _was_off(context)
+        write = partial(_in_force, context.vm) if in_force else None
         unverified = _unverified(context, observed)
         if unverified:
-            return Done({"verified": False, "reason": unverified}, VmState.READY_UNVERIFIED, write)
+            unseen = partial(_unseen, context.vm, in_force, context.now)
+            return Done({"verified": False, "reason": unverified}, VmState.READY_UNVERIFIED, unseen)
         wrong = mismatches(context.vm.spec.network, observed, networks)
         if wrong:
             return Done({"verified": False, "mismatches": wrong}, VmState.NETWORK_MISMATCH, write)
@@ -124,6 +127,13 @@ def _in_force(vm: VmView, session: Session) -> None:
     """The sizes that were asked for are those it has: nothing waits, and no more is held than that."""
     set_pending(session, vm.id, {})
     lower_claim(session, vm.id, Sizes(vm.spec.vcpus, vm.spec.memory_mib))
+
+
+def _unseen(vm: VmView, in_force: bool, now: float, session: Session) -> None:
+    """No guest has told of its network: what its hypervisor's tools say of this boot counts, in a while."""
+    if in_force:
+        _in_force(vm, session)
+    weigh_later(session, vm.id, now)
 
 
 def _addresses(observed: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -22,7 +22,7 @@ from innkeeper.cli.session import Session
 from innkeeper.cli.spec import described, spec
 from innkeeper.cli.wait import followed
 from innkeeper.cli.words import age, memory, pairs, span
-from innkeeper.models.vm import Vm
+from innkeeper.models.vm import Tools, Vm
 
 COLUMNS = (
     Column("NAME", lambda v: v.name),
@@ -207,4 +207,16 @@ def _details(v: Vm) -> str:
         lines.append(("seen", f"{span(max(since, 0.0))} ago, hostname {v.observed.hostname or '?'}"))
         lines += [(f"seen {i.name}", ", ".join((i.mac, *i.addresses))) for i in v.observed.interfaces]
         lines.append(("seen dns", ", ".join(v.observed.dns)))
-    return facts(lines)
+    return facts(lines + _by_tools(v.tools))
+
+
+def _by_tools(tools: Tools | None) -> list[tuple[str, str]]:
+    """What its hypervisor's own program in it says."""
+    if tools is None or not tools.running:
+        return [("tools", "not running")] if tools else []
+    verdict = "" if tools.mismatches is None else "; ".join(tools.mismatches) or "as asked for"
+    return [
+        ("tools", ", ".join(filter(None, (f"hostname {tools.hostname or '?'}", tools.os)))),
+        *((f"tools {i.mac}", ", ".join(i.addresses)) for i in tools.interfaces),
+        ("tools network", verdict),
+    ]

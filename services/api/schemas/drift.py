@@ -29,10 +29,12 @@ class DriftEntryShape(Schema):
     """One line of the journal of drifts."""
 
     id = fields.String()
-    kind = fields.String(metadata={"description": "vm.drifted, or vm.drift-ended"})
+    kind = fields.String(metadata={"description": "vm.drifted, vm.drift-ended, or vm.network-seen"})
     text = fields.String()
     at = moment("Seen at")
-    data = fields.Dict(metadata={"description": "was, power, wanted, vm_state; at the end how, by and job"})
+    data = fields.Dict(
+        metadata={"description": "was, power, wanted, vm_state; at the end how, by and job; of a network mismatches"}
+    )
 
 
 class DriftJournal(Schema):

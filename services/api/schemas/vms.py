@@ -9,6 +9,7 @@ from services.api.schemas.drift import DriftShape
 from services.api.schemas.jobs import JobShape
 from services.api.schemas.links import BondAsked, BondShape, NicAsked, NicShape, VlanAsked, VlanShape
 from services.api.schemas.pieces import Changing, Flag, driver, labels, listing, moment, page_of, text, whole
+from services.api.schemas.tools import ToolsShape
 from services.api.schemas.volumes import VolumeAsked, VolumeShape
 from services.common.contracts.data_disks import MOST
 from services.common.contracts.states import VmState
@@ -119,6 +120,7 @@ _WATTS = (
 _WATTS_SOURCE = "How its host's watts are known: redfish, ipmi, rapl, or curve. Of one vm alone"
 _VERBS = "What can be done with it now, by its state and by what its host can do. Of one vm alone, not in lists"
 _CLONES = "Names of its linked clones, for which it stays off. Of one vm alone, not in lists"
+_TOOLS = "What the hypervisor's own program in it says; null where there is none. Of one vm alone, not in lists"
 _COST = "Of its watts, an hour; null where its host has no price. Of one vm alone"
 
 
@@ -218,6 +220,7 @@ class VmShape(Schema):
         fields.Nested(VolumeShape()), metadata={"description": "Those it has. Of one vm alone, not in lists"}
     )
     observed = fields.Dict(allow_none=True, metadata={"description": "Hostname, interfaces, routes, DNS from inside"})
+    tools = fields.Nested(ToolsShape(), allow_none=True, metadata={"description": _TOOLS})
     addresses = fields.List(fields.String(), metadata={"description": "Seen from inside, with prefix length"})
     created_at = moment("Asked for at")
     updated_at = moment("Changed at")

@@ -14,6 +14,7 @@ from services.api.views.links import links_view
 from services.api.views.moments import moment
 from services.api.views.names import Names, names_for
 from services.api.views.power import vm_power_view
+from services.api.views.tools import tools_view
 from services.api.views.volumes import volume_views
 from services.common.contracts.states import VmState
 from services.common.store.cloning import linked_clones
@@ -82,12 +83,13 @@ def vm_views(call: Call, db: Session, vms: Iterable[Vm]) -> list[JsonDict]:
 
 
 def tagged(call: Call, db: Session, vm: Vm, bare: bool = False) -> JsonDict:
-    """One vm with its volumes and clones (`bare`: it has none), its watts, what can be done with it now, its ETag."""
+    """One vm with all that hangs on it (`bare`: nothing yet), its watts, what can be done with it now, its ETag."""
     view = vm_views(call, db, [vm])[0]
     tag = etags.make(view, EDITABLE)
     clones = [] if bare else linked_clones(db, vm.id)
     volumes = [] if bare else volume_views(call, db, volumes_of(db, vm.id))
-    more = {"volumes": volumes, "clones": clones, "verbs": verbs_of(db, vm, read_by_clones=bool(clones)), "etag": tag}
+    told = {"tools": None if bare else tools_view(db, vm), "volumes": volumes, "clones": clones}
+    more = {**told, "verbs": verbs_of(db, vm, read_by_clones=bool(clones)), "etag": tag}
     return {**view, **vm_power_view(db, vm, call.now), **more}
 
 

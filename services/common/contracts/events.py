@@ -20,6 +20,7 @@ class AgentEventKind(StrEnum):
     PROGRESS = "command.progress"  # {"percent", "text"}: never stored
     LIFECYCLE = "vm.lifecycle"  # {"power": "on" | "off" | "paused" | "crashed" | "absent"}
     GUEST = "guest.message"  # one message of the guest protocol, already checked
+    TOOLS = "guest.tools"  # contracts.tools.ToolsFacts: what the hypervisor's own program in the guest says
     SURVEY = "host.survey"  # contracts.survey.Survey; `command` says who asked
     EVIDENCE = "vm.evidence"  # contracts.evidence.Seen, the screenshot in base64; `command` says who asked
 
@@ -102,6 +103,7 @@ class JobEventKind(StrEnum):
     CANCELLED = "job.cancelled"
     DRIFT = "vm.drifted"  # of a vm without a job: in the journal of drifts
     DRIFT_ENDED = "vm.drift-ended"
+    NETWORK_SEEN = "vm.network-seen"  # by the second source, contracts.tools; in the same journal
     PROGRESS = "progress"  # pub/sub only, has no seq
 
 

@@ -17,17 +17,22 @@ LOCAL_RESOLVERS = ("127.", "::1")
 
 def mismatches(model: NetworkModel, report: Mapping[str, Any], networks: Mapping[str, NetworkPlan]) -> list[str]:
     """What is not as asked, one sentence each; empty when everything asked for was seen."""
-    interfaces: list[Mapping[str, Any]] = list(report.get("interfaces", []))
-    found = []
+    links = link_mismatches(model, list(report.get("interfaces", [])), networks)
+    return [*links, *_routes(model, report), *_dns(model, report)]
+
+
+def link_mismatches(
+    model: NetworkModel, interfaces: Sequence[Mapping[str, Any]], networks: Mapping[str, NetworkPlan]
+) -> Iterator[str]:
+    """The same of links and their addresses alone."""
     for _, name, link in model.links():
         if isinstance(link, Nic) and not link.configured:
             continue
         called, seen = _called(model, link), _seen(model, link, name, interfaces)
         if seen is None:
-            found.append(f"{called} is not there")
+            yield f"{called} is not there"
         else:
-            found += [f"{called}: {text}" for text in _differences(link, seen, _plugged_into(model, link, networks))]
-    return found + list(_routes(model, report)) + list(_dns(model, report))
+            yield from (f"{called}: {text}" for text in _differences(link, seen, _plugged_into(model, link, networks)))
 
 
 def _called(model: NetworkModel, link: Link) -> str:

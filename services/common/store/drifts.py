@@ -77,6 +77,13 @@ def settle(session: Session, vm: Vm, how: How, by: str = "", job: str = "") -> N
     _append(session, vm, JobEventKind.DRIFT_ENDED, f"the drift is over: {how}", told)
 
 
+def network_seen(session: Session, vm: Vm, was: VmState, wrong: list[str]) -> None:
+    """The second source (contracts.tools) has seen the network of a vm whose guest is silent: as asked for, or not."""
+    text = f"seen by the hypervisor's tools: {'; '.join(wrong) or 'the addresses are as asked for'}"
+    told = {"was": str(was), "mismatches": wrong}
+    _append(session, vm, JobEventKind.NETWORK_SEEN, f"{text}; {was} became {vm.state}", told)
+
+
 def drift_message(row: DriftEntry) -> dict[str, Any]:
     """An entry as readers of events get it: as one of no job."""
     return {

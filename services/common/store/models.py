@@ -6,6 +6,7 @@ from services.common.store.catalogue import AddressLease, Flavor, Media, Network
 from services.common.store.datastores import HostDatastore
 from services.common.store.drifts import DriftEntry
 from services.common.store.evidence import Evidence
+from services.common.store.guest_tools import GuestTools
 from services.common.store.guests import GuestMessage, GuestToken
 from services.common.store.host_failures import HostFailure
 from services.common.store.hosts import Claim, ClaimGroup, Host, Installation, Leader, StoredDecision
@@ -32,6 +33,7 @@ __all__ = [
     "Flavor",
     "GuestMessage",
     "GuestToken",
+    "GuestTools",
     "Host",
     "HostDatastore",
     "HostFailure",

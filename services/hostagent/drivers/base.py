@@ -28,6 +28,7 @@ from services.common.contracts.events import HostFacts, InventoryItem
 from services.common.contracts.network import NetworkPlan
 from services.common.contracts.sizes import Sizes
 from services.common.contracts.survey import Found
+from services.common.contracts.tools import ToolsFacts
 from services.hostagent.drivers.datastore_settings import Store
 
 
@@ -111,6 +112,7 @@ class Evidence:
 
 
 PowerSeen = Callable[[str, str], None]  # vm, power
+ToolsSeen = Callable[[str, ToolsFacts], None]  # vm, what the hypervisor's own program in its guest says
 Copied = Callable[[float], None]  # percent; may raise TryAgain, which ends the copy
 
 
@@ -246,6 +248,9 @@ class Driver(ABC):
     @abstractmethod
     def watch(self, seen: PowerSeen, resync: Callable[[], None]) -> None:
         """Call `seen` at every power change of our vms, `resync` when changes may have been missed. Once a driver."""
+
+    def watch_tools(self, seen: ToolsSeen) -> None:  # noqa: B027  (few hypervisors have such a program)
+        """Call `seen` whenever the hypervisor's own program in a guest says something else. Once, before `watch`."""
 
     @abstractmethod
     def guest_channel(self, vm: str) -> socket.socket | None:

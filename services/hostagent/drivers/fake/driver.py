@@ -27,6 +27,7 @@ from services.hostagent.drivers.base import (
     Owner,
     Power,
     PowerSeen,
+    ToolsSeen,
     Usage,
 )
 from services.hostagent.drivers.fake import cards, cloning, faults, screen, snapshots, volumes
@@ -36,6 +37,8 @@ from services.hostagent.drivers.fake.resizing import resized, sizes_now
 from services.hostagent.drivers.fake.seed import links, read_network_config
 from services.hostagent.drivers.fake.state import FakeState, FakeVm, read_state, write_state
 from services.hostagent.drivers.fake.survey import surveyed
+from services.hostagent.drivers.fake.timers import Timers
+from services.hostagent.drivers.fake.tools import FakeTools
 from services.hostagent.drivers.vm_files import VmFiles
 
 _UP = (Power.ON, Power.PAUSED)
@@ -92,7 +95,8 @@ class FakeDriver(Driver):
         self._lock = threading.RLock()
         self._seen: PowerSeen = lambda _vm, _power: None
         self._guests = FakeGuests(self._habits, self._find, self._installed)
-        self._timers: set[threading.Timer] = set()
+        self._timers = Timers()
+        self._tools = FakeTools(self._habits, self._find, self._timers.later)
 
     def facts(self) -> HostFacts:
         capacity = self._settings.capacity
@@ -186,12 +190,12 @@ class FakeDriver(Driver):
         self._change(vm, power=Power.ON, started_at=time.time(), boots=found.boots + 1, live=None)
         hit("agent.after-start")
         if self._habits.has(faults.CRASHES, found.name):
-            self._later(self._habits.boot_s / 2, lambda: self._change(vm, power=Power.CRASHED))
+            self._timers.later(self._habits.boot_s / 2, lambda: self._change(vm, power=Power.CRASHED))
 
     def press_power(self, vm: str) -> None:
         found = self._need(vm)
         if found.power == Power.ON and not self._habits.has(faults.IGNORES_ACPI, found.name):
-            self._later(self._habits.stop_s, lambda: self._change(vm, power=Power.OFF))
+            self._timers.later(self._habits.stop_s, lambda: self._change(vm, power=Power.OFF))
 
     def force_stop(self, vm: str) -> None:
         found = self._find(vm)
@@ -273,6 +277,9 @@ class FakeDriver(Driver):
     def watch(self, seen: PowerSeen, resync: Callable[[], None]) -> None:
         self._seen = seen
 
+    def watch_tools(self, seen: ToolsSeen) -> None:
+        self._tools.watch(seen, self._state.vms.values())
+
     def guest_channel(self, vm: str) -> socket.socket | None:
         found = self._find(vm)
         return self._guests.connect(found) if found is not None and found.power == Power.ON else None
@@ -329,8 +336,7 @@ class FakeDriver(Driver):
         return surveyed(read_state(self._path), self._settings.platform, self._files)
 
     def close(self) -> None:
-        for timer in list(self._timers):
-            timer.cancel()
+        self._timers.close()
         self._guests.close()
 
     def _installed(self, vm: str) -> None:
@@ -377,19 +383,12 @@ class FakeDriver(Driver):
             self._write(replace(self._state, vms={**self._state.vms, vm: changed}))
         if changed.power != found.power:
             self._seen(vm, changed.power)
+        if (changed.power, changed.boots) != (found.power, found.boots):
+            self._tools.changed(changed)
 
     def _write(self, state: FakeState) -> None:
         write_state(self._path, state)
         self._state = state
-
-    def _later(self, seconds: float, what: Callable[[], None]) -> None:
-        if seconds <= 0:
-            what()
-            return
-        timer = threading.Timer(seconds, what)
-        timer.daemon = True
-        self._timers = {t for t in self._timers if t.is_alive()} | {timer}
-        timer.start()
 
 
 def _wait(seconds: float) -> None:

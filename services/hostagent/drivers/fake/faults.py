@@ -18,6 +18,7 @@ NO_HOTPLUG = "no-hotplug"  # takes no processor and no memory while it runs
 SNAPSHOT_BREAKS = "snapshot-breaks"  # is taken, and told as failed
 IGNORES_ACPI = "ignores-acpi"  # its guest doesn't react to the power button
 CRASHES = "crashes"  # dies half a boot after its start
+ONLY_TOOLS = "only-tools"  # its guest never speaks to us; the hypervisor's own program in it does
 SLEEP_FAILS = "sleep-fails"  # the host itself: says that it sleeps, and doesn't
 WAKE_FAILS = "wake-fails"  # the host itself: never hears a magic packet
 WRONG_NETWORK = "wrong-network"  # comes up without its first address
@@ -37,6 +38,7 @@ FAULTS = frozenset(
         IGNORES_ACPI,
         CRASHES,
         WRONG_NETWORK,
+        ONLY_TOOLS,
         SLEEP_FAILS,
         WAKE_FAILS,
     }

@@ -19,6 +19,7 @@ from services.hostagent.drivers.fake.faults import (
     INSTALL_FAILS,
     INSTALL_HANGS,
     NEVER_BOOTS,
+    ONLY_TOOLS,
     WRONG_NETWORK,
     Habits,
 )
@@ -83,7 +84,7 @@ class FakeGuests:
             writer.close()
 
     async def _speak(self, vm: FakeVm, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        silent = self._habits.has(NEVER_BOOTS, vm.name)
+        silent = self._habits.has(NEVER_BOOTS, vm.name) or self._habits.has(ONLY_TOOLS, vm.name)
         if not silent and vm.installs and not self._has_system(vm):
             silent = not await self._install(vm, writer)
         booted_at = vm.started_at + self._habits.boot_s

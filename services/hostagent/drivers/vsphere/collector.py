@@ -90,7 +90,7 @@ def collecting(seat: Seat, spec: Any) -> Iterator[Any]:
     """A collector of its own, whose changes wake nobody else, for as long as the block."""
     collector = seat.content.propertyCollector.CreatePropertyCollector()
     try:
-        collector.CreateFilter(spec, True)
+        collector.CreateFilter(spec, False)  # a property that has changed is told whole, never a piece of it
         yield collector
     finally:
         with suppress(vim.fault.NotAuthenticated, vmodl.fault.ManagedObjectNotFound):  # it went with the sign-in

@@ -23,6 +23,7 @@ from services.hostagent.drivers.base import (
     Owner,
     Power,
     PowerSeen,
+    ToolsSeen,
     Usage,
 )
 from services.hostagent.drivers.survey_files import files_found
@@ -186,6 +187,9 @@ class VsphereDriver(Driver):
 
     def watch(self, seen: PowerSeen, resync: Callable[[], None]) -> None:
         self._watch.start(seen, resync)
+
+    def watch_tools(self, seen: ToolsSeen) -> None:
+        self._watch.tools_seen = seen
 
     def guest_channel(self, vm: str) -> socket.socket | None:
         return None

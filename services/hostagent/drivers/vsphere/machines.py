@@ -123,11 +123,15 @@ class Machines:
 
     def vm_of(self, seat: Seat, ref: Any) -> str | None:
         """Which of our vms an object is; one we never met is looked at."""
-        if ref._moId not in self._owners:
-            for item in retrieve(seat, of([ref], vim.VirtualMachine, PATHS)):
-                self.ours(item)
+        self.meet(seat, [ref])
         owner = self._owners.get(ref._moId)
         return owner.vm if owner is not None else None
+
+    def meet(self, seat: Seat, refs: Sequence[Any]) -> None:
+        """Look at all of these that we never met, in one call."""
+        strangers = [ref for ref in refs if ref._moId not in self._owners]
+        for item in retrieve(seat, of(strangers, vim.VirtualMachine, PATHS)):
+            self.ours(item)
 
     def learn(self, ref: Any, owner: Owner) -> None:
         """We have just made it."""

@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Power changes as vSphere tells them: one long question after the other, on a thread of its own."""
+"""Changes of power and of guests as vSphere tells them: one long question after the other, on a thread of its own."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from pyVmomi import vim, vmodl
 
 from services.common.contracts.errors import InnkeeperError
+from services.common.contracts.tools import ToolsFacts
 from services.common.runtime.going_on import going_on
 from services.common.runtime.log import get_logger
-from services.hostagent.drivers.base import Power, PowerSeen
+from services.hostagent.drivers.base import Power, PowerSeen, ToolsSeen
 from services.hostagent.drivers.vsphere.collector import collecting, within
+from services.hostagent.drivers.vsphere.guest_tools import GUEST_PATHS, GuestTools
 from services.hostagent.drivers.vsphere.machines import Machines, power_of
 from services.hostagent.drivers.vsphere.places import Places
 from services.hostagent.drivers.vsphere.session import Seat, Session
@@ -32,6 +34,7 @@ class Watch:
         self._stopping = threading.Event()
         self._collector: Any = None
         self._thread: threading.Thread | None = None
+        self.tools_seen: ToolsSeen = _nobody
 
     def start(self, seen: PowerSeen, resync: Callable[[], None]) -> None:
         """Begin."""
@@ -63,21 +66,26 @@ class Watch:
 
     def _watch(self, seat: Seat, seen: PowerSeen, resync: Callable[[], None]) -> None:
         view = self._places.get(seat).view
-        with collecting(seat, within(view, vim.VirtualMachine, (_POWER,))) as collector:
+        with collecting(seat, within(view, vim.VirtualMachine, (_POWER, *GUEST_PATHS))) as collector:
             self._collector = collector
-            version = ""
+            version, guests = "", GuestTools()
             while not self._stopping.is_set() and self._places.get(seat).view is view:
                 update = collector.WaitForUpdatesEx(version, _Q.WaitOptions(maxWaitSeconds=_WAIT_S))
                 if update is None:
                     continue
+                items = [item for filtered in update.filterSet for item in filtered.objectSet]
                 if not version:
                     resync()  # all there is, as it is now: nothing has changed yet
+                    self._machines.meet(seat, [item.obj for item in items])
                 else:
-                    self._tell(seat, update, seen)
+                    self._tell(seat, items, seen)
+                self._tell_tools(seat, items, guests)
                 version = update.version
 
-    def _tell(self, seat: Seat, update: Any, seen: PowerSeen) -> None:
-        for item in (item for filtered in update.filterSet for item in filtered.objectSet):
+    def _tell(self, seat: Seat, items: Sequence[Any], seen: PowerSeen) -> None:
+        for item in items:
+            if item.kind == _Q.ObjectUpdate.Kind.modify and not any(_powers(item)):
+                continue
             vm = self._machines.vm_of(seat, item.obj)
             if vm is None:
                 continue
@@ -87,6 +95,20 @@ class Watch:
             for power in _powers(item):
                 if item.kind != _Q.ObjectUpdate.Kind.enter or power != Power.OFF:  # a new vm is off: no change
                     seen(vm, power)
+
+    def _tell_tools(self, seat: Seat, items: Sequence[Any], guests: GuestTools) -> None:
+        for item in items:
+            if item.kind == _Q.ObjectUpdate.Kind.leave:
+                guests.gone(item.obj)
+                continue
+            facts = guests.changed(item)
+            vm = self._machines.vm_of(seat, item.obj) if facts is not None else None
+            if facts is not None and vm is not None:
+                self.tools_seen(vm, facts)
+
+
+def _nobody(_vm: str, _facts: ToolsFacts) -> None:
+    pass
 
 
 def _powers(item: Any) -> Iterator[str]:
