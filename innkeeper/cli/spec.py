@@ -109,7 +109,11 @@ def spec(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
 def needs(options: Mapping[str, Any]) -> dict[str, Any]:
     """The body of POST /v1/placements:explain: what of the description decides where a vm goes."""
-    return {key: value for key, value in _given("", options).items() if key in DECIDING}
+    given = _given("", options)
+    new = [volume for volume in given.get("volumes", []) if "size_gib" in volume]
+    volumes = [{key: volume[key] for key in ("size_gib", "datastore") if key in volume} for volume in new]
+    deciding = {key: value for key, value in given.items() if key in DECIDING}
+    return {**deciding, **({"volumes": volumes} if volumes else {})}
 
 
 def _given(name: str, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a vm would be placed, and why not elsewhere. Asks the scheduler; nothing is claimed."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -11,6 +12,8 @@ from services.api.call import Answer, Call
 from services.api.handlers.previewing import asked
 from services.api.intents.resolve import Size
 from services.api.refusal import refusal
+from services.common.contracts.data_disks import DataDisks, with_disks
+from services.common.contracts.datastores import room_of
 from services.common.contracts.errors import Forbidden, Invalid, Problem
 from services.common.contracts.ids import new_id
 from services.common.contracts.moves import Move
@@ -42,6 +45,7 @@ def explain(call: Call) -> Answer:
         project=call.project.id,
         labels=body["labels"],
     )
+    request = with_disks(request, _disks(body["volumes"]))
     found = asked(call, request, {"why_not": body["why_not"], "policy": body["policy"]})
     if "error" in found:
         raise refusal(found["error"])
@@ -65,6 +69,14 @@ def take_moves(call: Call, db: Session) -> JsonDict:
     moves_taken.take_moves(db, moves, plan["budget"]["per_hour"], call.who.id, call.now)
     budget = Budget(plan["budget"]["per_hour"], plan["budget"]["taken"] + len(moves))
     return {**plan, "budget": {"per_hour": budget.per_hour, "taken": budget.taken, "left": budget.left}}
+
+
+def _disks(volumes: Sequence[Mapping[str, Any]]) -> DataDisks:
+    """What new volumes would ask of a host; they have no ids yet."""
+    own = sum(volume["size_gib"] for volume in volumes if "datastore" not in volume)
+    return DataDisks(
+        new_gib=own, datastores=room_of((v["datastore"], v["size_gib"]) for v in volumes if "datastore" in v)
+    )
 
 
 def _size(call: Call) -> Size:

@@ -8,6 +8,8 @@ from marshmallow import Schema, fields, validate
 from services.api import grammar
 from services.api.schemas.jobs import JobShape
 from services.api.schemas.pieces import driver, labels, listing, moment, page_of, text, whole
+from services.api.schemas.volumes import LARGEST_GIB
+from services.common.contracts.data_disks import MOST
 from services.common.contracts.states import HostState
 from services.common.contracts.tariff import HOURS
 from services.common.contracts.waking import WAYS
@@ -223,6 +225,13 @@ class ConsolidationPlan(Schema):
     policy_sha = fields.String()
 
 
+class VolumeWanted(Schema):
+    """A new volume that the vm would be made with."""
+
+    size_gib = whole(1, LARGEST_GIB, required=True)
+    datastore = text(grammar.datastore, help="Left out: on the host's own disk")
+
+
 class Explain(Schema):
     """A vm one might want."""
 
@@ -235,6 +244,7 @@ class Explain(Schema):
     zone = text(load_default="")
     traits = fields.List(fields.String(), validate=validate.Length(max=64), load_default=list)
     labels = labels(load_default=dict)
+    volumes = fields.List(fields.Nested(VolumeWanted()), validate=validate.Length(max=MOST), load_default=list)
     policy = text(load_default="")
     why_not = text(allow_none=True, load_default=None, help="A host: say why it is not chosen")
 

@@ -93,9 +93,14 @@ def test_a_dry_run_shows_what_the_vms_own_policy_would_choose(api: Api) -> None:
     answerer = Answerer(api.settings.redis_url, TOPIC, explainer.answer).start()
     try:
         found = api.done("admin", "POST", "/v1/vms?dry_run=true", spec(policy="spread-ha"))
+        volumes = [{"size_gib": 3}, {"size_gib": 5, "datastore": "fast"}, {"size_gib": 2, "datastore": "fast"}]
+        told = api.done(
+            "member", "POST", "/v1/placements:explain", {"os": "mini", "flavor": "tiny", "volumes": volumes}
+        )
     finally:
         answerer.stop()
     assert found["placement"]["policy"] == "spread-ha"
+    assert (told["host"], told["request"]["disk_gib"], told["request"]["datastores"]) == ("", 1 + 3, [["fast", 7]])
 
 
 def test_a_dry_run_of_a_delete_changes_nothing(api: Api) -> None:

@@ -294,9 +294,13 @@ def test_explain_shows_scores_filters_misses_and_what_would_fit(api: CannedApi, 
         "hosts": {"h1": "big", "h3": "old"},
     }
     api.on("POST /v1/placements:explain", Reply(200, decision))
-    outcome = command("explain", "--os", "debian-12", "--flavor", "small", "--hostname", "www", "--why-not", "h3")
+    volumes = ("--volume", "data:20:keep@fast", "--volume", "kept")
+    outcome = command(
+        "explain", "--os", "debian-12", "--flavor", "small", "--hostname", "w", "--why-not", "h3", *volumes
+    )
     assert outcome.exit_code == 0
-    assert api.asked[0].body == {"os": "debian-12", "flavor": "small", "why_not": "h3"}
+    wanted = {"volumes": [{"size_gib": 20, "datastore": "fast"}]}
+    assert api.asked[0].body == {"os": "debian-12", "flavor": "small", "why_not": "h3", **wanted}
     assert outcome.stdout == (
         "goes to big, about +4.2 W (policy default abcdef012345)\n\n"
         "HOST  SCORE  CPU    ENERGY\nbig   1.500  1.000  0.500\nh2    0.250  0.250  -\n\n"
