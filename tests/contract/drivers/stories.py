@@ -36,6 +36,7 @@ class Life:
     snapshot: str = field(default_factory=new_id)
     network: NetworkPlan = field(default_factory=network)
     source: str = field(default_factory=new_id)  # what it may be a clone of
+    datastore: str = ""  # where its volume lies
 
     @property
     def plan(self) -> DeployPlan:
@@ -124,14 +125,14 @@ _STORIES = (
     Story(
         "attach_volume",
         _OFF,
-        lambda v: v.driver.attach_volume(v.vm, VolumePlan(v.volume, 1)),
+        lambda v: v.driver.attach_volume(v.vm, VolumePlan(v.volume, 1, datastore=v.datastore)),
         lambda v: v.has_volume(plugged=True),
         Capability.VOLUME_ATTACH,
     ),
     Story(
         "grow_volume",
         (*_OFF, "attach_volume"),
-        lambda v: v.driver.grow_volume(v.vm, VolumePlan(v.volume, 2)),
+        lambda v: v.driver.grow_volume(v.vm, VolumePlan(v.volume, 2, datastore=v.datastore)),
         lambda v: v.has_volume(plugged=True),
         Capability.VOLUME_GROW,
     ),
@@ -146,7 +147,7 @@ _STORIES = (
     Story(
         "drop_volume",
         (*_OFF, "attach_volume", "detach_volume"),
-        lambda v: v.driver.drop_volume(v.volume),
+        lambda v: v.driver.drop_volume(v.volume, v.datastore),
         lambda v: not any(one.id == v.volume for one in v.driver.survey()),
         Capability.VOLUME_ATTACH,
         of_nothing=True,

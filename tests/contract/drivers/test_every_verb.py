@@ -13,7 +13,7 @@ from services.common.contracts.errors import HostFailed, TryAgain
 from services.hostagent import drivers
 from services.hostagent.drivers.base import Capability, Driver, DriverSettings, Power
 from services.hostagent.drivers.fake.driver import FakeDriver
-from tests.contract.drivers.conftest import Bench
+from tests.contract.drivers.conftest import FAST, Bench
 from tests.contract.drivers.refusing import ASKED, refused
 from tests.contract.drivers.stories import STORIES, Life, Story, a_network
 from tests.support.disk_images import a_master, begin_as
@@ -38,12 +38,12 @@ def lives(bench: Bench) -> Iterator[list[Life]]:
         cleaner.erase(life.vm)
         cleaner.erase(life.source)
         if able(bench, STORIES["drop_volume"]):
-            cleaner.drop_volume(life.volume)
+            cleaner.drop_volume(life.volume, life.datastore)
 
 
-def a_life(bench: Bench, lives: list[Life], story: Story) -> Life:
+def a_life(bench: Bench, lives: list[Life], story: Story, datastore: str = "") -> Life:
     """A vm as it is before the verb."""
-    life = Life(bench.driver)
+    life = Life(bench.driver, datastore=datastore)
     if story.verb == "ensure_network":
         life.network = a_network()
     lives.append(life)
@@ -71,15 +71,24 @@ def test_a_verb_killed_anywhere_is_finished_by_the_next_agent_and_can_be_undone(
     if not able(bench, story):
         refused(bench.driver, story.act)
         return
-    whole = a_life(bench, lives, story)
+    killed_anywhere(bench, lives, story)
+
+
+@pytest.mark.parametrize("verb", ["attach_volume", "grow_volume", "detach_volume", "drop_volume"])
+def test_the_same_of_a_volume_on_a_datastore(bench: Bench, lives: list[Life], verb: str) -> None:
+    killed_anywhere(bench, lives, STORIES[verb], FAST)
+
+
+def killed_anywhere(bench: Bench, lives: list[Life], story: Story, datastore: str = "") -> None:
+    whole = a_life(bench, lives, story, datastore)
     for point in points_of(lambda: story.act(whole)):
-        life = a_life(bench, lives, story)
+        life = a_life(bench, lives, story, datastore)
         with dying_at(point), pytest.raises(Killed):
             story.act(life)
         life.driver = bench.reopen(PLATFORM)
         story.act(life)
         assert story.holds(life), point
-        other = a_life(bench, lives, story)
+        other = a_life(bench, lives, story, datastore)
         with dying_at(point), pytest.raises(Killed):
             story.act(other)
         other.driver = bench.reopen(PLATFORM)

@@ -35,6 +35,7 @@ class PluggedVolumes:
         self._refuse_anothers(conn, volume.id, vm)
         hit("agent.before-attach-volume")
         lies = self._made(conn, volume)
+        hit("agent.before-plug-volume")
         self._files.hold(volume.id, vm, volume.datastore)
         self._plug(domain, volume.id, lies)
         hit("agent.after-attach-volume")
