@@ -138,3 +138,14 @@ def test_a_snapshot_that_breaks_off_leaves_nothing(stack: Stack) -> None:
     state = (stack.directory / "agent-fake-1" / "fake.json").read_text()
     assert failed["snapshot"]["id"] not in state
     gone(stack, vm)
+
+
+def test_a_vm_without_our_agent_is_known_by_its_hypervisor_s_own_program(stack: Stack) -> None:
+    found = stack.create("only-tools", guest_agent=False)
+    assert stack.finish(found["job"]["id"])["state"] == "succeeded"
+    vm = found["vm"]["id"]
+    until(lambda: stack.vm(vm)["state"] == "ready", 20, "its addresses are seen")
+    shown = stack.vm(vm)
+    assert (shown["observed"], shown["tools"]["mismatches"]) == (None, [])
+    assert shown["tools"]["interfaces"][0]["mac"] == shown["nics"][0]["mac"]
+    gone(stack, vm)

@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 
 from services.common.contracts.ids import new_id
 from services.common.store.guests import token_row, vm_of_token
-from services.common.store.models import Evidence, GuestToken, StoredDecision, Vm
+from services.common.store.models import Evidence, GuestToken, GuestTools, StoredDecision, Vm
 from services.common.store.policies import Draft, publish
 from services.common.store.together import write_together
 from services.conductor.__main__ import EVIDENCE_KEPT_S, LOOKS_KEPT_S, forget_old
@@ -30,19 +30,21 @@ def test_looks_live_an_hour_and_what_was_seen_of_a_broken_job_a_week(room: Room)
     assert ages == [60, LOOKS_KEPT_S + 60]
 
 
-def test_a_guest_s_token_goes_with_its_vm(room: Room) -> None:
+def test_what_is_of_a_guest_goes_with_its_vm(room: Room) -> None:
     room.check_in()
     with room.database.write() as session:
         write_together(session, [token_row(room.vm_id, "t", time.time())])
+        session.add(GuestTools(vm_id=room.vm_id, facts={}, since=0.0, at=0.0, due=None))
     forget_old(room.database)
     with room.database.read() as session:
+        assert session.get(GuestTools, room.vm_id) is not None
         assert vm_of_token(session, "t") == room.vm_id
     with room.database.write() as session:
         session.execute(update(Vm).where(Vm.id == room.vm_id).values(deleted_at=time.time()))
     forget_old(room.database)
     with room.database.read() as session:
         assert vm_of_token(session, "t") is None
-        assert session.scalars(select(GuestToken)).all() == []
+        assert session.scalars(select(GuestToken)).all() == session.scalars(select(GuestTools)).all() == []
 
 
 def test_decisions_live_as_long_as_their_policy_says(room: Room) -> None:
