@@ -10,10 +10,13 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from services.common.contracts.codec import dump, load
+from services.common.contracts.data_disks import DataDisks
+from services.common.contracts.datastores import Datastore
 from services.common.contracts.placement import Decision
 from services.common.runtime.settings import Settings
 from services.common.runtime.steps import StepRunner
 from services.common.store.database import Database
+from services.common.store.datastores import datastores_of, note_datastores
 from services.common.store.group_commit import GroupJournal
 from services.common.store.hosts import Claim, ClaimGroup, Host, StoredDecision
 from services.common.store.jobs import Job, JobEvent
@@ -24,7 +27,7 @@ from services.scheduler.inventory import Inventory, load_inventory
 from services.scheduler.placing_together import PlacingTogether
 from services.scheduler.policy_file import Shelf, read_policy
 from services.scheduler.steps import handlers
-from tests.support.inn import Inn
+from tests.support.inn import ABLE, Inn
 from tests.support.placing import PLAIN, SHELF
 
 UNUSED = ("DATABASE_URL", "BROKER_URL", "KEYS_DIR", "STATE_DIR")
@@ -96,6 +99,28 @@ def test_a_batch_fills_the_hosts_to_the_brim_and_the_rest_is_told_why_not(servic
     assert service.books_balance()
     errors = [service.inn.job(job).error for job in jobs if service.inn.job(job).error]
     assert [error["code"] for error in errors if error] == ["no-host"] * 3
+
+
+def test_a_batch_with_volumes_on_datastores_holds_no_more_there_than_there_is(service: Service) -> None:
+    for name in ("h1", "h2", "bare"):
+        service.inn.add_host(name, vcpus=64, facts={"capabilities": [*ABLE, "volume-attach"], "datastores": [name]})
+    asked = DataDisks(("v",), datastores=(("fast", 4),)).params
+    jobs = service.jobs(7)
+    with service.database.write() as session:
+        for host in ("id-h1", "id-h2"):
+            note_datastores(session, host, [Datastore("fast", "nfs", 10)])
+        session.execute(update(Job).where(Job.id.in_(jobs)).values(params=asked))
+    service.place(jobs)
+    assert sorted(service.steps(jobs)) == ["build"] * 4 + ["release"] * 3
+    with service.database.read() as session:
+        room = {row.host_id: row.used_gib for each in datastores_of(session).values() for row in each}
+        claims = session.execute(select(Claim.host_id, Claim.datastores)).all()
+        assert (room, {host for host, _ in claims}) == ({"id-h1": 8, "id-h2": 8}, {"id-h1", "id-h2"})
+        assert all(held == {"fast": 4} for _, held in claims)
+        for row in session.scalars(select(StoredDecision)):
+            assert decided_again(row.explanation, row.seen, SHELF.get()).same is True
+    errors = [error["detail"] for job in jobs if (error := service.inn.job(job).error)]
+    assert all("left on its datastore 'fast', where 4 are asked for" in error for error in errors)
 
 
 def test_what_one_job_asks_for_wrongly_is_its_own_affair(service: Service) -> None:

@@ -57,14 +57,15 @@ def test_planetlab_that_is_something_else_is_refused(tmp_path: Path, arrays: dic
 
 
 def test_lines_give_hosts_and_arrivals_in_their_order() -> None:
-    second = {**REQUEST, "id": "vm2", "traits": ["ssd"]}
+    second = {**REQUEST, "id": "vm2", "traits": ["ssd"], "datastores": [["fast", 5]]}
     told = [
-        {"host": HOST},
+        {"host": {**HOST, "datastores": {"fast": 50}}},
         {"at": 60, "request": second, "lasts": 30, "placed": "h1"},
         {"at": 0, "request": REQUEST, "lasts": 10},
     ]
     trace = read_lines("x", [*map(json.dumps, told), ""])
     assert [a.request.id for a in trace.arrivals] == ["vm1", "vm2"]
+    assert (trace.hosts[0].datastores, trace.arrivals[1].request.datastores) == ({"fast": 50}, (("fast", 5),))
     assert (trace.arrivals[1].host, trace.arrivals[1].request.traits, trace.until) == ("h1", ("ssd",), 90.0)
     assert (trace.hosts[0].name, trace.hosts[0].state, len(trace.hosts[0].power_curve)) == ("h1", "up", 11)
 
@@ -78,6 +79,9 @@ def test_lines_give_hosts_and_arrivals_in_their_order() -> None:
         (json.dumps({"request": {**REQUEST, "vcpus": -1}}), "request/vcpus is -1"),
         (json.dumps({"request": {**REQUEST, "vcpus": True}}), "request/vcpus is True"),
         (json.dumps({"request": {**REQUEST, "cpus": 1}}), "request/cpus isn't known"),
+        (json.dumps({"request": {**REQUEST, "datastores": {"fast": 1}}}), "request/datastores"),
+        (json.dumps({"request": {**REQUEST, "datastores": [["fast", "1"]]}}), "request/datastores"),
+        (json.dumps({"host": {**HOST, "datastores": [["fast", 1]]}}), "host/datastores"),
         (json.dumps({"request": REQUEST, "at": -1}), "at is -1"),
         ('{"request": ' + json.dumps(REQUEST) + ', "at": NaN}', "at is nan"),
         ('{"request": ' + json.dumps(REQUEST) + ', "at": Infinity}', "at is inf"),

@@ -2,6 +2,7 @@
 """A vCenter for all tests of this folder, and drivers on it."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from services.common.contracts.commands import NicPlan
 from services.common.contracts.network import NetworkKind, NetworkPlan
 from services.hostagent.drivers.base import DriverSettings
+from services.hostagent.drivers.datastore_settings import Store
 from services.hostagent.drivers.vsphere.driver import VsphereDriver
 from tests.support.hypervisor import PLATFORM
 from tests.support.scratch import short_directory
@@ -42,9 +44,9 @@ def opened(server: Vcsim, directory: Path) -> Iterator[Opened]:
     """Opens drivers on the server; what they made is gone afterwards."""
     drivers: list[VsphereDriver] = []
 
-    def make(platform: str = PLATFORM, **changes: str) -> VsphereDriver:
+    def make(platform: str = PLATFORM, stores: tuple[Store, ...] = (), **changes: str) -> VsphereDriver:
         settings = DriverSettings(directory, platform, power_curve=(1.0,) * 11, vsphere=server.settings(**changes))
-        drivers.append(VsphereDriver(settings))
+        drivers.append(VsphereDriver(replace(settings, datastores=stores)))
         return drivers[-1]
 
     yield make
