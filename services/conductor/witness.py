@@ -21,6 +21,7 @@ from services.common.contracts.states import HostState
 from services.common.runtime.log import get_logger
 from services.common.store.database import Database
 from services.common.store.evidence import Evidence, look
+from services.common.store.guest_tools import GuestTools
 from services.common.store.hosts import Host
 from services.common.store.jobs import Job
 from services.common.store.journal import SqlJournal, view_of
@@ -115,6 +116,7 @@ def circumstances(session: Session, job: Job, now: float) -> JsonDict:
     vm = session.get(Vm, job.vm_id) if job.vm_id else None
     host = session.get(Host, vm.host_id) if vm and vm.host_id else None
     phase: Any = job.facts.get(job.step, {}).get("phase")
+    told = session.get(GuestTools, vm.id) if vm else None
     return {
         "host": host.name if host else None,
         "host_state": host.state if host else None,
@@ -123,6 +125,7 @@ def circumstances(session: Session, job: Job, now: float) -> JsonDict:
         "guest_last_seen_s": round(now - vm.seen_at, 1) if vm and vm.seen_at else None,
         "observed": vm.observed if vm else None,
         **({"phase": phase} if phase else {}),
+        **({"tools": {**told.facts, "told_s": round(now - told.at, 1)}} if told else {}),
     }
 
 

@@ -6,12 +6,14 @@ import time
 import pytest
 from sqlalchemy import update
 
+from services.common.contracts.codec import dump
 from services.common.contracts.events import AgentEvent, AgentEventKind
 from services.common.contracts.evidence import MAX_CONSOLE, MAX_SCREENSHOT, PNG, plain, seen, told
 from services.common.contracts.ids import new_id
 from services.common.contracts.states import HostState
+from services.common.contracts.tools import ToolsFacts, ToolsLink
 from services.common.store.evidence import PATIENCE_S, look
-from services.common.store.models import Evidence, Vm
+from services.common.store.models import Evidence, GuestTools, Vm
 from tests.integration.conductor.conftest import HOST, Room
 
 SCREEN = PNG + b"pixels"
@@ -51,6 +53,18 @@ def test_the_job_s_error_says_why_and_quotes_what_was_seen(room: Room) -> None:
     evidence = error["evidence"]
     assert (evidence["log"], evidence["console"], evidence["screenshot"]) == (LOG, "loading\nGET 404\n", True)
     assert (evidence["host"], evidence["phase"]["name"]) == ("alpha", "packages")
+
+
+def test_what_the_hypervisor_s_own_program_said_of_the_guest_is_quoted_too(room: Room) -> None:
+    room.check_in()
+    with room.database.write() as session:
+        facts = dump(ToolsFacts(True, "web", links=(ToolsLink("52:54:00:00:00:01", ("10.0.0.5",)),)))
+        session.add(GuestTools(vm_id=room.vm_id, facts=facts, since=0.0, at=time.time() - 7, due=None))
+    fails(room)
+    room.shows("")
+    told = (room.job().error or {})["evidence"]["tools"]
+    assert (told["hostname"], told["links"][0]["addresses"]) == ("web", ["10.0.0.5"])
+    assert told["told_s"] == pytest.approx(7, abs=5)
 
 
 def test_a_failed_boot_is_the_guest_s(room: Room) -> None:
