@@ -57,6 +57,17 @@ def test_a_pool_that_is_not_there_or_that_volumes_can_t_lie_in_is_refused(conn: 
         Pools((Store("a", "sdz"),), PLATFORM).facts(conn)
 
 
+def test_a_pool_that_is_taken_away_later_is_told_no_more_and_hides_no_other(conn: libvirt.virConnect) -> None:
+    pools = Pools(STORES, PLATFORM)
+    assert len(pools.facts_now(conn)) == 2
+    pool = conn.storagePoolLookupByName("vg0")
+    pool.destroy()
+    pool.undefine()
+    assert [told.name for told in pools.facts_now(conn)] == ["shared"]
+    with pytest.raises(HostFailed, match="there is no storage pool 'vg0'"):
+        pools.made(conn, VolumePlan(new_id(), 1, datastore="fast"))
+
+
 def test_volumes_are_raw_on_lvm_and_files_on_nfs_and_made_once(conn: libvirt.virConnect) -> None:
     pools, one, other = Pools(STORES, PLATFORM), VolumePlan(new_id(), 2, datastore="fast"), VolumePlan(new_id(), 2)
     shared = VolumePlan(other.id, 2, datastore="shared")

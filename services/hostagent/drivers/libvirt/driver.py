@@ -114,7 +114,7 @@ class LibvirtDriver(Driver):
         conn, capacity = self._connection.get(), self._settings.capacity
         with translated("asking libvirt for the host"):
             node, version = conn.getInfo(), conn.getLibVersion()
-            datastores = self._pools.facts(conn)
+            datastores = self._pools.facts_now(conn)
         return HostFacts(
             driver=self.name,
             version=f"{version // 1_000_000}.{version // 1000 % 1000}.{version % 1000}",

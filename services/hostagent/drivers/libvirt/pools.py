@@ -44,6 +44,16 @@ class Pools:
         """All of them; HostFailed for one that isn't there, or is of a kind that volumes can't lie in."""
         return tuple(self._facts(conn, store) for store in self._stores)
 
+    def facts_now(self, conn: libvirt.virConnect) -> tuple[Datastore, ...]:
+        """Those that are there now: what an administrator took away since the start must not hide the whole host."""
+        found = []
+        for store in self._stores:
+            try:
+                found.append(self._facts(conn, store))
+            except (HostFailed, libvirt.libvirtError) as error:
+                log.warning("a datastore can't be used", datastore=store.name, reason=str(error))
+        return tuple(found)
+
     def made(self, conn: libvirt.virConnect, volume: VolumePlan) -> Lying:
         """Where the volume lies; made, empty, where it wasn't there yet."""
         opened, name = self._open(conn, volume.datastore), volume_name(self._platform, volume.id)
@@ -132,9 +142,10 @@ class Pools:
             raise HostFailed(
                 f"datastores.{name}: volumes can't lie in pool {store.place!r}, only in {', '.join(KINDS)}"
             )
-        if not pool.isActive():
-            log.info("starting a storage pool", pool=store.place)
-            pool.create(0)
+        with self._lock:
+            if not pool.isActive():
+                log.info("starting a storage pool", pool=store.place)
+                pool.create(0)
         return _Opened(pool, kind)
 
 

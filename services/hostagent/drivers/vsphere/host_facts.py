@@ -42,7 +42,8 @@ def sizes(seat: Seat, place: Place) -> Sizes:
 
 
 def datastores(seat: Seat, place: Place, stores: Sequence[Store]) -> tuple[Datastore, ...]:
-    """Those for volumes, in one call."""
+    """Those for volumes that are there, in one call."""
+    stores = [store for store in stores if store.name in place.others]
     refs = [place.others[store.name].ref for store in stores]
     found = {item.ref._moId: item for item in retrieve(seat, of(refs, vim.Datastore, _KIND))} if refs else {}
     told = [(store, found[place.others[store.name].ref._moId]) for store in stores]

@@ -81,7 +81,7 @@ class Places:
         compute = _chosen("cluster or host", self._settings.compute, computes)
         stores = retrieve(seat, of(compute.get("datastore", ()), vim.Datastore, ("name",)))
         store = _chosen("datastore", self._settings.datastore, stores)
-        others = {other.name: _chosen("datastore", other.place, stores) for other in self._stores}
+        others = self._others(stores)
         twice = [name for name, other in others.items() if other.get("name") == store.get("name")]
         if twice:
             raise HostFailed(f"datastores.{twice[0]}: {store.get('name')!r} is where vms lie; its room is theirs")
@@ -98,6 +98,18 @@ class Places:
             view=seat.content.viewManager.CreateContainerView(folder, [vim.VirtualMachine], True),
             others=others,
         )
+
+    def _others(self, there: Sequence[Found]) -> dict[str, Found]:
+        """Datastores for volumes. One that goes later, while the agent runs, must not take the place with it."""
+        found = {}
+        for store in self._stores:
+            try:
+                found[store.name] = _chosen("datastore", store.place, there)
+            except HostFailed as error:
+                if self._known is None:
+                    raise
+                log.warning("a datastore is not there any more", datastore=store.name, reason=error.detail)
+        return found
 
     def _folder(self, seat: Seat, root: Any, compute: str) -> Any:
         if seat.content.about.apiType != "VirtualCenter":

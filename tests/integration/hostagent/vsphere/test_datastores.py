@@ -4,6 +4,7 @@
 from collections.abc import Iterator
 
 import pytest
+from pyVmomi import vim
 
 from services.common.contracts.commands import VolumePlan
 from services.common.contracts.errors import HostFailed
@@ -13,6 +14,7 @@ from services.hostagent.drivers.base import Owner
 from services.hostagent.drivers.datastore_settings import Store
 from tests.integration.hostagent.vsphere.conftest import Opened, nic
 from tests.support.hypervisor import PLATFORM, plan
+from tests.support.vcsim.administrator import Administrator
 from tests.support.vcsim.running import DATASTORE, SECOND, Vcsim, vcsim
 
 
@@ -49,3 +51,14 @@ def test_a_volume_lies_in_the_platform_s_own_directory_and_what_nobody_knows_is_
     assert found.name == f"[{SECOND}] {driver.at.place().directory}/volumes/{volume.id}.vmdk"
     driver.drop_volume(volume.id, "fast")
     assert [one for one in driver.survey() if one.kind == FoundKind.VOLUME] == []
+
+
+def test_a_datastore_that_goes_later_takes_nothing_else_with_it(opened: Opened, administrator: Administrator) -> None:
+    driver = opened(stores=(Store("fast", SECOND),), datastore=DATASTORE)
+    administrator.run(administrator.named(vim.Datastore, SECOND).Destroy_Task())
+    driver.at.places.doubt()
+    assert driver.facts().datastores == ()
+    vm = new_id()
+    driver.deploy(plan(vm, nics=(nic(),)), Owner(PLATFORM, vm, 1), {})
+    with pytest.raises(HostFailed, match="there is no datastore 'fast' on this host; there are none"):
+        driver.attach_volume(vm, VolumePlan(new_id(), 1, datastore="fast"))
