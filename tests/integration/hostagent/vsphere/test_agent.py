@@ -12,8 +12,10 @@ from pathlib import Path
 import yaml
 from pyVmomi import vim
 
+from services.common.contracts.codec import load
 from services.common.contracts.commands import DiskPlan, Verb
 from services.common.contracts.events import AgentEventKind
+from services.common.contracts.tools import ToolsFacts
 from services.hostagent.drivers.base import Power
 from services.imagebuilder.slots.layout import Patch
 from services.imagebuilder.slots.overlay import write_overlay
@@ -53,6 +55,8 @@ def test_a_vm_is_made_watched_and_erased_by_commands(
     administrator.run(theirs.PowerOffVM_Task())
     told = partial(agent.heard, AgentEventKind.LIFECYCLE, vm)
     until(lambda: [event.data["power"] for event in told()][-1:] == [Power.OFF], 5, "the vm told to be off")
+    until(lambda: agent.heard(AgentEventKind.TOOLS, vm), 15, "what VMware Tools say of its guest")
+    assert not load(ToolsFacts, agent.heard(AgentEventKind.TOOLS, vm)[-1].data).running
     assert agent.do(Verb.ERASE, vm).kind is AgentEventKind.DONE
     assert wanted.name not in [found["name"] for found in administrator.all(vim.VirtualMachine, "name")]
     assert PASSWORD not in agent.process.tail(10_000)
