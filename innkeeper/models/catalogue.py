@@ -64,6 +64,7 @@ class Media(Answer):
     kind: str = ""
     state: str = ""
     sha256: str = ""
+    kept_sha256: str = ""
     size: int | None = None
     url: str = ""
     upload: bool = False

@@ -23,6 +23,7 @@ from services.imagebuilder.media.collecting import Collecting, Limits, MediaColl
 from services.imagebuilder.media.fetch import Fetcher
 from services.imagebuilder.media.guard import Rules, RulesError
 from services.imagebuilder.media.room import Room
+from services.imagebuilder.media.unpacking import Unpacking
 from services.imagebuilder.media.uploads import Uploads
 from services.imagebuilder.places import Places
 from services.imagebuilder.rounds import Rounds
@@ -51,7 +52,7 @@ def main() -> int:
     installations = Installations(store, places, sources)
     builder = Builder(database, keys, places, sources, installations)
     uploads, room = Uploads(places, rules.max_bytes), Room(database, places, rules.store_bytes)
-    importer = Importer(database, places, Ways(Fetcher(rules), uploads, room))
+    importer = Importer(database, places, Ways(Fetcher(rules), uploads, room, Unpacking(rules.max_bytes)))
     server = ArtifactServer(settings.images_bind, places, keys.command_public_pem, uploads).start()
     orders = ordering.Orders(database, keys, places, installations)
     answerers = [

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The steps `import` and `drop-media`: a medium is fetched, or taken from its upload, or goes without a trace."""
 
+import os
 import re
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from services.common.contracts.errors import ImageFailed, InnkeeperError, LostLease, TryAgain
@@ -16,25 +19,28 @@ from services.common.contracts.states import MEDIA_MOVES, MediaState, may_move, 
 from services.common.store.catalogue import Media
 from services.common.store.database import Database
 from services.common.store.models import Job
+from services.imagebuilder.checksum import sha256_of
 from services.imagebuilder.media.alone import alone
 from services.imagebuilder.media.fetch import Checks, Fetcher, Source
-from services.imagebuilder.media.inspect import check_medium
 from services.imagebuilder.media.pace import Patience
 from services.imagebuilder.media.room import Room
+from services.imagebuilder.media.unpacking import Unpacking
 from services.imagebuilder.media.uploads import Uploads
 from services.imagebuilder.metrics import IMPORTS
 from services.imagebuilder.places import Places
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_LOOK_EVERY_S = 2.0
 
 
 @dataclass(frozen=True)
 class Ways:
-    """How media come in, and who gives them room."""
+    """How media come in, who gives them room, and what is kept of them."""
 
     fetcher: Fetcher
     uploads: Uploads
     room: Room
+    unpacking: Unpacking = field(default_factory=Unpacking)
 
 
 @dataclass(frozen=True)
@@ -56,40 +62,41 @@ class Importer:
         self._patience = Patience(ways.fetcher.pace)
 
     def import_(self, context: StepContext) -> Done:
-        """Have the medium under its sha256, checked; the end of the step makes it available."""
+        """Have what is kept of the medium under its own sha256, checked; the end of the step makes it available."""
         wanted = self._wanted(context)
         path = self._places.media(wanted.source.sha256)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with alone(path):
-                if not (path.is_file() and self._is_known(wanted)):
-                    self._bring(wanted, path, context)
+                kept = self._known(wanted) or self._bring(wanted, path, context)
                 self._ways.uploads.drop(wanted.id)
-                size = path.stat().st_size
-                self._ways.room.take(wanted.id, size)
+                size = self._places.media(kept).stat().st_size
+                self._ways.room.take(wanted.id, size, kept)
         except InnkeeperError as error:
             IMPORTS.labels("again" if error.again else "failed").inc()
             raise
         IMPORTS.labels("done").inc()
-        return Done({"sha256": wanted.source.sha256, "size": size}, write=_available(wanted.id, size, context.now))
+        facts = {"sha256": wanted.source.sha256, "kept": kept, "size": size}
+        return Done(facts, write=_available(wanted.id, size, context.now))
 
     def drop(self, context: StepContext) -> Done:
         """Undo an import: the file goes unless another medium is the same file; the medium becomes `failed`."""
         with self._database.read() as session:
             media = session.get(Media, context.job.media)
-            shared = media is not None and _shared(session, media)
+            files = _files_of_no_other(session, media) if media is not None else ()
         if media is not None and not _is_here(media):
             self._ways.uploads.drop(media.id)
-            if not shared:
-                self._drop_file(media.sha256.lower())
+            for sha256 in files:
+                self._drop(sha256, f"{sha256}*")
+            self._drop(media.sha256.lower(), f"{media.sha256.lower()}.{media.id}.*")
         reason = str((context.job.error or {}).get("detail", "the import was ended"))
         return Done(write=_failed(context.job.media, reason, context.now))
 
-    def _drop_file(self, sha256: str) -> None:
+    def _drop(self, sha256: str, files: str) -> None:
         path = self._places.media(sha256)
         if _SHA256.fullmatch(sha256) and path.parent.is_dir():
             with alone(path):
-                for file in path.parent.glob(f"{path.name}*"):
+                for file in path.parent.glob(files):
                     file.unlink()
 
     def _wanted(self, context: StepContext) -> _Wanted:
@@ -104,31 +111,55 @@ class Importer:
                 raise ImageFailed(f"{media.sha256!r} is not a sha256: 64 hexadecimal digits")
             return _Wanted(media.id, media.project_id, media.kind, media.size, Source(media.url, sha256))
 
-    def _is_known(self, wanted: _Wanted) -> bool:
-        """Whether this project has the file, or it came from this URL: a sum alone gives nobody another's file."""
+    def _known(self, wanted: _Wanted) -> str:
+        """What is kept of it, where an earlier try, this project or this URL has brought it; "" where it has to come.
+
+        A sum alone gives nobody another's file.
+        """
         same_url = (Media.url == wanted.source.url) & (Media.url != "")
-        same = select(Media.id).where(
+        others = and_(
             Media.sha256 == wanted.source.sha256,
             Media.state == MediaState.AVAILABLE,
             Media.collected_at.is_(None),
             or_(Media.project_id == wanted.project, same_url),
         )
+        came = (Media.id == wanted.id) & (Media.kept != "")
         with self._database.read() as session:
-            return session.scalars(same).first() is not None
+            kept = session.scalars(select(Media.file).where(or_(came, others))).first()
+        return kept if kept and self._places.media(kept).is_file() else ""
 
-    def _bring(self, wanted: _Wanted, path: Path, context: StepContext) -> None:
-        draft = path.with_name(path.name + ".checked")
-        if wanted.source.url:
-            self._fetch(wanted, draft, context)
-        else:
+    def _bring(self, wanted: _Wanted, path: Path, context: StepContext) -> str:
+        """The sha256 of what is kept of it; half of it stays for another try, where that may help."""
+        draft = path.with_name(f"{path.name}.{wanted.id}.checked")  # by its medium: nobody goes on with another's
+        if not wanted.source.url:
             self._take_upload(wanted, draft)
+        elif not draft.exists():  # an earlier try came so far
+            self._fetch(wanted, draft, context)
         try:
-            check_medium(draft, wanted.kind)
+            whole = self._ways.unpacking.kept_of(draft, wanted.kind, self._teller(context))
         except ImageFailed:
             draft.unlink()
             raise
-        draft.chmod(0o644)
-        draft.rename(path)
+        kept = wanted.source.sha256 if whole == draft else sha256_of(whole)[0]
+        # Noted before it is in its place: from here on it isn't collected, and nobody sends it a second time.
+        self._ways.room.take(wanted.id, _size(whole), kept)
+        with nullcontext() if whole == draft else alone(self._places.media(kept)):
+            _put(whole, self._places.media(kept))
+        draft.unlink(missing_ok=True)
+        return kept
+
+    def _teller(self, context: StepContext) -> Callable[[float], None]:
+        """Tells how far the disk is, and asks now and then whether to go on."""
+        looked = time.monotonic()
+
+        def told(percent: float) -> None:
+            nonlocal looked
+            if time.monotonic() - looked >= _LOOK_EVERY_S:
+                looked = time.monotonic()
+                self._check_wanted(context)
+            context.progress(percent, "taking the disk out of the medium")
+
+        return told
 
     def _fetch(self, wanted: _Wanted, draft: Path, context: StepContext) -> None:
         part, began = draft.with_name(draft.name + ".part"), time.monotonic()
@@ -179,16 +210,28 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
+def _put(whole: Path, place: Path) -> None:
+    """On disk for good before it has its name."""
+    whole.chmod(0o644)
+    with open(whole, "rb") as file:
+        os.fsync(file.fileno())
+    whole.rename(place)
+
+
 def _is_here(media: Media) -> bool:
     return media.state == MediaState.AVAILABLE and media.collected_at is None
 
 
-def _shared(session: Session, media: Media) -> bool:
+def _files_of_no_other(session: Session, media: Media) -> list[str]:
+    """Its files, as it came and as it is kept, less those that another medium has, too."""
     states = (MediaState.AVAILABLE, MediaState.IMPORTING)
-    others = select(Media.id).where(
-        Media.sha256 == media.sha256, Media.id != media.id, Media.state.in_(states), Media.collected_at.is_(None)
+    mine = {media.sha256.lower(), media.file}
+    others = select(Media.sha256, Media.file).where(
+        or_(Media.sha256.in_(mine), Media.file.in_(mine)),
+        *(Media.id != media.id, Media.state.in_(states), Media.collected_at.is_(None)),
     )
-    return session.scalars(others).first() is not None
+    needed = {sha256.lower() for row in session.execute(others) for sha256 in row}
+    return sorted(mine - needed)
 
 
 def _available(media_id: str, size: int, now: float) -> Any:

@@ -90,7 +90,7 @@ class Sources:
         return Boots(root, disk_bytes=shape.virtual_size)
 
     def _newest(self, entry: OsEntry, project: str, kind: str) -> str:
-        """The sha256 of the medium the project imported last for this os; it won't be collected for a while."""
+        """The sha256 of what is kept of the medium imported last for this os; it won't be collected for a while."""
         wanted = select(Media).where(
             Media.os == entry.name,
             Media.project_id == project,
@@ -106,6 +106,6 @@ class Sources:
                 f"the medium {newest.name!r} was collected to make room for others; import it again "
                 f"(POST /v1/media/{newest.id}/import), and protect it if it should stay"
             )
-        if not self._places.media(newest.sha256).is_file():
+        if not self._places.media(newest.file).is_file():
             raise ImageFailed(f"the medium {newest.name!r} is gone from the image builder's disk; import it again")
-        return newest.sha256
+        return newest.file

@@ -17,6 +17,7 @@ from services.imagebuilder.media.fetch import Fetcher
 from services.imagebuilder.media.guard import Rules
 from services.imagebuilder.media.pace import Pace
 from services.imagebuilder.media.room import Room
+from services.imagebuilder.media.unpacking import Unpacking
 from services.imagebuilder.media.uploads import Uploads
 from services.imagebuilder.places import Places
 from tests.support.imaging import MEDIA_ID, PROJECT, a_step, add_media, new_database
@@ -46,7 +47,9 @@ class Desk:
         self.places = Places(self.folder / "state", "http://images")
         self.uploads = Uploads(self.places, self.rules.max_bytes)
         self.room = Room(self.database, self.places, self.rules.store_bytes, self.idle_s)
-        self.importer = Importer(self.database, self.places, Ways(Fetcher(self.rules), self.uploads, self.room))
+        unpacking = Unpacking(self.rules.max_bytes)
+        self.ways = Ways(Fetcher(self.rules), self.uploads, self.room, unpacking)
+        self.importer = Importer(self.database, self.places, self.ways)
 
     def quota(self, gib: float) -> None:
         """Give the project so much room for media."""

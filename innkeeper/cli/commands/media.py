@@ -196,6 +196,7 @@ def _details(m: Media) -> str:
             ("kind", m.kind),
             ("size", size(m.size)),
             ("sha256", m.sha256),
+            ("disk in it", m.kept_sha256 if m.kept_sha256 != m.sha256.lower() else ""),
             ("from", m.url or "an upload"),
             ("protected", "yes" if m.protect else "no"),
             ("job", m.job),

@@ -59,6 +59,11 @@ class MediaShape(Schema):
     url = fields.String(metadata={"description": "Empty: it was sent"})
     upload = fields.Boolean()
     sha256 = fields.String()
+    kept_sha256 = fields.String(
+        metadata={
+            "description": "Of what is kept, once it is here: of an OVA or a VMDK its disk, as a qcow2; else the same"
+        }
+    )
     size = fields.Integer(allow_none=True)
     state = fields.String(
         validate=validate.OneOf([*(str(s) for s in MediaState), COLLECTED]),

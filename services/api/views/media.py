@@ -21,6 +21,7 @@ def media_view(row: Media) -> JsonDict:
         "url": row.url,
         "upload": not row.url,
         "sha256": row.sha256,
+        "kept_sha256": row.kept,
         "size": row.size,
         "state": COLLECTED if row.collected_at is not None and row.state == "available" else row.state,
         "protect": row.protect,

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Flavors, networks with the addresses given out, and imported media."""
 
-from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, false, text
+from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, UniqueConstraint, case, false, func, text
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.common.store.base import Base, Id, JsonList, Key, Long, Name, Word
@@ -57,7 +58,7 @@ class AddressLease(Base):
 
 
 class Media(Base):
-    """A vendor's ISO or cloud image, kept by its sha256.
+    """A vendor's ISO or cloud image, known by its sha256 and kept by that of what is in the store: mostly the same.
 
     Without a URL its bytes are sent to us. `collected_at` says that the file made room for others: the row stays, and
     importing it again brings the file back.
@@ -72,7 +73,8 @@ class Media(Base):
     kind: Mapped[Word]  # iso | cloud-image
     url: Mapped[Long]
     sha256: Mapped[Word]
-    size: Mapped[int | None] = mapped_column(BigInteger)  # bytes; of one that is coming: as far as it is known
+    kept: Mapped[Word] = mapped_column(default="")  # once it has come; of an OVA the sum of the disk that was in it
+    size: Mapped[int | None] = mapped_column(BigInteger)  # bytes kept; of one that is coming: as far as it is known
     state: Mapped[Word]
     job_id: Mapped[Id | None]
     error: Mapped[Long] = mapped_column(default="")
@@ -81,3 +83,13 @@ class Media(Base):
     collected_at: Mapped[float | None]
     created_at: Mapped[float]
     updated_at: Mapped[float]
+
+    @hybrid_property
+    def file(self) -> str:
+        """The sha256 under which it lies in the store, or will, as far as is known."""
+        return self.kept or self.sha256.lower()
+
+    @file.inplace.expression
+    @classmethod
+    def _file(cls) -> ColumnElement[str]:
+        return case((cls.kept == "", func.lower(cls.sha256)), else_=cls.kept)

@@ -23,6 +23,7 @@ PACKAGES: Mapping[str, str] = {
     "mmdebstrap": "mmdebstrap",
     "newuidmap": "uidmap",
     "qemu-img": "qemu-utils",
+    "prlimit": "util-linux",
     "setpriv": "util-linux",
     "tar": "tar",
     "unshare": "util-linux",

@@ -68,10 +68,10 @@ class Collecting:
         with self._database.read() as session:
             rows = session.scalars(select(Media).where(Media.state == str(MediaState.AVAILABLE)))
             wrong = [media for media in rows if self._is_here(media) == (media.collected_at is not None)]
-        return [media.sha256 for media in wrong if self._put_right(media.id, media.sha256, now)]
+        return [media.file for media in wrong if self._put_right(media.id, media.file, now)]
 
     def _is_here(self, media: Media) -> bool:
-        return self._places.media(media.sha256).is_file()
+        return self._places.media(media.file).is_file()
 
     def _put_right(self, media_id: str, sha256: str, now: float) -> bool:
         path = self._places.media(sha256)
@@ -107,7 +107,7 @@ class Collecting:
     def masters(self, now: float) -> list[str]:
         """Masters nobody needs, and files of masters that no recipe knows any more."""
         with self._database.read() as session:
-            here = set(session.scalars(select(Media.sha256).where(_kept())))
+            here = set(session.scalars(select(Media.file).where(_kept())))
         since = {m.recipe: self._unused_since(m.medium, here, now) for m, _ in self._masters.all()}
         idle = [master for master, used_at in self._masters.all() if used_at < since.get(master.recipe, 0.0)]
         strays = self._stray_files(now)
@@ -142,8 +142,8 @@ class Collecting:
     def _wanted(self, sums: set[str]) -> set[str]:
         with self._database.read() as session:
             # Also of collected ones: if the file is there, it is theirs again.
-            kept = session.scalars(select(Media.sha256).where(Media.state.in_(_HERE)))
-            return {s.lower() for s in kept} | {m.sha256.lower() for m in _awaited(session)} | (in_hand(session) & sums)
+            kept = session.scalars(select(Media.file).where(Media.state.in_(_HERE)))
+            return set(kept) | {m.sha256.lower() for m in _awaited(session)} | (in_hand(session) & sums)
 
     def _removed(self, sha256: str) -> bool:
         path = self._places.media(sha256)

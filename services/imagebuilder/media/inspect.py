@@ -20,7 +20,7 @@ _PACKED = {
 }
 _OTHERS = {
     b"KDMV": "VMDK",
-    b"# Disk DescriptorFile": "VMDK",
+    b"# Disk DescriptorFile": "a VMDK's descriptor, without what it describes",
     b"vhdxfile": "VHDX",
     b"conectix": "VHD",
     b"<!DOCTYPE": "HTML",
@@ -72,7 +72,7 @@ def _unusable(head: bytes) -> str:
     if packed := next((name for magic, name in _PACKED.items() if head.startswith(magic)), ""):
         return f"packed ({packed}); unpack it, and give the result, with its own sha256"
     what = next((name for magic, name in _OTHERS.items() if head.startswith(magic)), "neither qcow2 nor a raw disk")
-    return f"{what}; give a qcow2, a raw disk or an ISO"
+    return f"{what}; give a qcow2, a raw disk, a VMDK in one file, an OVA or an ISO"
 
 
 def qcow2_size(header: bytes) -> int:

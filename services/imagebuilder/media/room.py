@@ -57,15 +57,16 @@ class Room:
         self._limit, self._idle_s = limit, idle_s
         self._masters = MasterStore(places.state_dir)
 
-    def take(self, media_id: str, size: int) -> None:
-        """Note that the medium has this size. QuotaExceeded or ImageFailed where there is no room for it."""
+    def take(self, media_id: str, size: int, kept: str = "") -> None:
+        """Note that the medium has this size, and what is kept of it. QuotaExceeded or ImageFailed without room."""
         with self._database.write() as session:
             media = session.get(Media, media_id)
             if media is None:
                 return
             check_media_quota(session, media.project_id, size, but=media.id)
             media.size = size
-            sha256 = media.sha256
+            media.kept = kept or media.kept
+            sha256 = media.file
         self._make(size, sha256)
 
     def keep_limit(self) -> list[str]:
@@ -87,18 +88,18 @@ class Room:
     def _bytes(self, but: str = "") -> int:
         """What the store holds, and what is coming."""
         with self._database.read() as session:
-            here = (Media.state.in_(_HERE), Media.collected_at.is_(None), Media.sha256 != but)
-            files = select(func.max(Media.size)).where(*here).group_by(Media.sha256)
+            here = (Media.state.in_(_HERE), Media.collected_at.is_(None), Media.file != but)
+            files = select(func.max(Media.size)).where(*here).group_by(Media.file)
             return sum(size or 0 for size in session.scalars(files))
 
     def _kept(self, but: str = "") -> list[Kept]:
         """The store by file: media of the same content are one."""
         now = time.time()
         with self._database.read() as session:
-            statement = select(Media).where(Media.state.in_(_HERE), Media.collected_at.is_(None), Media.sha256 != but)
+            statement = select(Media).where(Media.state.in_(_HERE), Media.collected_at.is_(None), Media.file != but)
             rows: dict[str, list[Media]] = {}
             for media in session.scalars(statement):
-                rows.setdefault(media.sha256, []).append(media)
+                rows.setdefault(media.file, []).append(media)
             needed = self._needed(session)
         return [_kept(same, now - self._idle_s, sha256 in needed) for sha256, same in rows.items()]
 
@@ -130,9 +131,7 @@ class Room:
     def _noted(self, sha256: str) -> bool:
         now = time.time()
         with self._database.write() as session:
-            statement = select(Media).where(
-                Media.sha256 == sha256, Media.state.in_(_HERE), Media.collected_at.is_(None)
-            )
+            statement = select(Media).where(Media.file == sha256, Media.state.in_(_HERE), Media.collected_at.is_(None))
             same = list(session.scalars(statement.with_for_update()))
             if not same or not _kept(same, now - self._idle_s, False).may_go:
                 return False
@@ -144,7 +143,7 @@ class Room:
 def _kept(same: Sequence[Media], idle_since: float, needed: bool) -> Kept:
     used_at = max(media.last_used_at or media.updated_at for media in same)
     bound = needed or any(media.protect or media.state != MediaState.AVAILABLE for media in same)
-    return Kept(same[0].sha256, max(m.size or 0 for m in same), used_at, not bound and used_at < idle_since)
+    return Kept(same[0].file, max(m.size or 0 for m in same), used_at, not bound and used_at < idle_since)
 
 
 def _unread(path: Path) -> bool:

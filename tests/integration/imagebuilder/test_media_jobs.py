@@ -12,6 +12,7 @@ from innkeeper.client import Client
 from innkeeper.models.account import Tokens
 from tests.support.file_server import serving
 from tests.support.missing import servers_needed
+from tests.support.packed_disks import ova, ovf, streamed
 from tests.support.scratch import short_directory
 from tests.support.stack import Stack, running
 from tests.support.vendor import Faults
@@ -78,6 +79,21 @@ def test_an_imported_image_is_available_and_a_vm_boots_from_it(stack: Stack, ven
     job = stack.finish(made["job"]["id"])
     assert job["state"] == "succeeded", job
     assert stack.vm(made["vm"]["id"])["state"] == "ready"
+
+
+def test_a_vm_boots_from_the_disk_that_was_in_an_ova(stack: Stack) -> None:
+    content = ova({"web.ovf": ovf(), "disk.vmdk": streamed(IMAGE)})
+    made = sent(stack, "appliance", content)
+    answer = stack.http.put(made["upload"]["url"], content=content)
+    job = stack.finish(answer.json()["job"]["id"])
+    medium = stack.http.get(f"/v1/media/{made['media']['id']}").json()
+    assert (job["state"], medium["state"]) == ("succeeded", "available"), job
+    assert (medium["sha256"], medium["kept_sha256"] in kept(stack)) == (hashlib.sha256(content).hexdigest(), True)
+    assert medium["sha256"] not in kept(stack)
+    vm = stack.create("from-an-ova", os="debian-13", flavor="small")
+    assert stack.finish(vm["job"]["id"])["state"] == "succeeded"
+    agent = stack.directory / "agent-fake-1"
+    assert medium["kept_sha256"] in (agent / "vms" / vm["vm"]["id"] / "masters").read_text().split()
 
 
 def sent(stack: Stack, name: str, content: bytes, sha256: str = "") -> dict[str, Any]:

@@ -19,6 +19,7 @@ from services.common.contracts.states import MediaState
 from services.imagebuilder.media.pace import Pace
 from services.imagebuilder.media.uploads import Piece
 from tests.support.bootable import make_medium, xorriso
+from tests.support.imaging import MEDIA_ID
 from tests.support.importing import QUICK, RAW, Desk, changed, sum_of
 from tests.support.missing import missing
 from tests.support.vendor import Faults, vendor
@@ -203,7 +204,7 @@ def test_a_server_that_says_more_than_it_has_serves_when_the_sum_is_right(tmp_pa
 
 def test_a_download_that_was_whole_when_the_builder_died_is_not_asked_for_twice(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
-    part = desk.places.media(f"{sum_of(RAW)}.checked.part")
+    part = desk.places.media(f"{sum_of(RAW)}.{MEDIA_ID}.checked.part")
     part.parent.mkdir(parents=True)
     part.write_bytes(RAW)
     with vendor(RAW) as server:

@@ -214,7 +214,7 @@ def imported(shop: Shop, body: bytes, **changes: Any) -> str:
 def test_an_imported_cloud_image_is_what_its_os_boots_from(shop: Shop) -> None:
     sha256 = imported(shop, a_disk())
     outcome = shop.importer.import_(a_step(media=MEDIA_ID))
-    assert outcome.facts == {"sha256": sha256, "size": 4096}
+    assert outcome.facts == {"sha256": sha256, "kept": sha256, "size": 4096}
     shop.finish(outcome)
     assert (shop.media().state, shop.media().size) == (MediaState.AVAILABLE, 4096)
     root = load(DiskPlan, shop.builder.build(a_step(a_spec(os="debian-13"))).facts["disks"][0])
