@@ -15,11 +15,12 @@ def clone(hands: Hands, command: Command) -> Facts:
     """Copy the disk; a copy that takes long tells how far it is, and gives up for whatever is due after it."""
     if command.clone is None:
         raise HostFailed("a clone command that names no source")
-    hands.driver.clone_disk(command.vm, command.clone, _teller(hands, command))
+    hands.driver.clone_disk(command.vm, command.clone, teller(hands, command, "copying the disk"))
     return {"source": command.clone.source}
 
 
-def _teller(hands: Hands, command: Command) -> Copied:
+def teller(hands: Hands, command: Command, text: str) -> Copied:
+    """What is told of a command's copy, once a second; it ends for whatever is due after the command."""
     told = time.monotonic()
 
     def copied(percent: float) -> None:
@@ -28,6 +29,6 @@ def _teller(hands: Hands, command: Command) -> Copied:
             raise TryAgain("the copy was broken off for a newer command")
         if time.monotonic() - told >= _TELL_EVERY_S:
             told = time.monotonic()
-            hands.progress(command, percent, "copying the disk")
+            hands.progress(command, percent, text)
 
     return copied

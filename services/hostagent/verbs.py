@@ -20,6 +20,10 @@ def _deploy(hands: Hands, command: Command) -> Facts:
         raise HostFailed("a deploy command without a plan")
 
     files = hands.artifacts.resolve(command.vm, artifacts_of(plan), teller(hands, command))
+    for base in (disk.begins_as for disk in plan.disks):
+        if base is not None:
+            copied = clone_verbs.teller(hands, command, "bringing the disk image to the hypervisor")
+            hands.driver.bring_image(command.vm, base, files[base.sha256], copied)
     for network in dict.fromkeys(nic.network for nic in plan.nics):
         hands.driver.ensure_network(network)
     hands.driver.deploy(plan, Owner(command.platform, command.vm, command.fence), files)

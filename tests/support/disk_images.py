@@ -32,5 +32,6 @@ def a_master(masters: Path, mib: int = 64) -> Artifact:
 def begin_as(driver: Driver, vm: str, base: Artifact, masters: Path) -> None:
     """A vm whose disk is that image, larger."""
     driver.ensure_network(network())
+    driver.bring_image(vm, base, masters / base.sha256, lambda _percent: None)
     whole = plan(vm, disks=(DiskPlan("root", 1, base),))
     driver.deploy(whole, Owner(PLATFORM, vm, 1), {base.sha256: masters / base.sha256})

@@ -73,6 +73,11 @@ class DiskPlan:
     backing: Artifact | None = None  # the master under `base`, where that is an overlay of one
     cloned: bool = False
 
+    @property
+    def begins_as(self) -> Artifact | None:
+        """The image that is its first content, to be written to; a drive has one in it instead."""
+        return self.base if self.device != "cdrom" else None
+
 
 @dataclass(frozen=True)
 class VolumePlan:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from services.common.contracts.abilities import Ability
-from services.common.contracts.commands import ClonePlan, DeployPlan, NicPlan, SnapshotPlan, VolumePlan
+from services.common.contracts.commands import Artifact, ClonePlan, DeployPlan, NicPlan, SnapshotPlan, VolumePlan
 from services.common.contracts.devices import (
     DIRECT_KERNEL,
     DISK_IMAGE,
@@ -153,6 +153,13 @@ class Driver(ABC):
 
         HostFailed while a vm is plugged into it.
         """
+
+    def bring_image(self, vm: str, base: Artifact, master: Path, copied: Copied) -> None:
+        """Bring to the hypervisor what the disk of a vm begins as that is deployed next: it may take long.
+
+        `copied` hears how far it is. Most need no such thing: they read a master where it lies with the agent.
+        """
+        return
 
     @abstractmethod
     def deploy(self, plan: DeployPlan, owner: Owner, files: Mapping[str, Path]) -> None:

@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Copies of a domain's first disk: whole and flat, so that a clone stands on nothing else; or overlays of it."""
 
-import os
-import re
-import select
 import subprocess
 from pathlib import Path
 from uuid import uuid4
@@ -16,11 +13,10 @@ from services.common.runtime.failpoints import hit
 from services.hostagent.drivers.base import Copied
 from services.hostagent.drivers.libvirt.disk_xml import disks_of
 from services.hostagent.drivers.libvirt.qcow2 import Base, disk_size, write_qcow2
+from services.hostagent.drivers.qemu_img import convert
 
 FIRST = "root-0.qcow2"
 _GIB = 1 << 30
-_PERCENT = re.compile(rb"\((\d+\.\d+)/100%\)")
-_LOOK_S = 1.0
 _GROW_S = 60.0
 
 
@@ -43,7 +39,7 @@ def copy_disk(source: Path, directory: Path, clone: ClonePlan, copied: Copied) -
     draft = directory / f".{FIRST}.{uuid4().hex}.draft"
     hit("agent.before-clone")
     try:
-        _convert(source, draft, copied)
+        convert(source, "qcow2", draft, ("-O", "qcow2"), copied)
         if clone.size_gib * _GIB > disk_size(draft):
             _grow(draft, clone.size_gib * _GIB)
         draft.chmod(0o600)
@@ -66,36 +62,6 @@ def link_disk(source: Path, directory: Path, clone: ClonePlan) -> None:
     except (OSError, ValueError) as error:
         raise HostFailed(f"linking to {source.name} of vm {clone.source}: {error}") from error
     hit("agent.after-clone")
-
-
-def _convert(source: Path, draft: Path, copied: Copied) -> None:
-    # Formats are named, never guessed from what a guest has written.
-    command = ["qemu-img", "convert", "-p", "-f", "qcow2", "-O", "qcow2", str(source), str(draft)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        try:
-            _follow(process, copied)
-        except BaseException:
-            process.kill()
-            raise
-        words = process.stderr.read() if process.stderr is not None else b""
-    if process.returncode:
-        told = words.decode(errors="replace").strip()
-        raise HostFailed(f"copying {source.name}: qemu-img ended with {process.returncode}: {told}")
-
-
-def _follow(process: "subprocess.Popen[bytes]", copied: Copied) -> None:
-    """Tell how far it is, about once a second and at least as often as it says so itself."""
-    assert process.stdout is not None
-    percent, output = 0.0, process.stdout.fileno()
-    while True:
-        copied(percent)
-        if not select.select([output], [], [], _LOOK_S)[0]:
-            continue
-        text = os.read(output, 4096)
-        if not text:
-            return
-        told = _PERCENT.findall(text)
-        percent = float(told[-1]) if told else percent
 
 
 def _grow(draft: Path, size: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from services.common.contracts.commands import ClonePlan, DeployPlan, NicPlan, SnapshotPlan, VolumePlan
+from services.common.contracts.commands import Artifact, ClonePlan, DeployPlan, NicPlan, SnapshotPlan, VolumePlan
 from services.common.contracts.datastores import Datastore
 from services.common.contracts.errors import HostFailed
 from services.common.contracts.events import HostFacts, InventoryItem
@@ -133,6 +133,11 @@ class VsphereDriver(Driver):
 
     def drop_network(self, network: str) -> None:
         """Port groups are the administrator's: none was made."""
+
+    def bring_image(self, vm: str, base: Artifact, master: Path, copied: Copied) -> None:
+        if self.at.find(vm) is None and not cloning.is_copied(self.at, vm):
+            with self._templates.disk_of(base, master, copied):
+                return
 
     def deploy(self, plan: DeployPlan, owner: Owner, files: Mapping[str, Path]) -> None:
         self._files.vm(owner.vm).mkdir(mode=0o711, exist_ok=True)  # from here on the vm is in our inventory

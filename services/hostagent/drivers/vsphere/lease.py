@@ -4,6 +4,7 @@
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPResponse
 from pathlib import Path
@@ -14,6 +15,7 @@ from pyVmomi import vim
 
 from services.common.contracts.errors import HostFailed, InnkeeperError, TryAgain
 from services.common.runtime.log import get_logger
+from services.hostagent.drivers.base import Copied
 from services.hostagent.drivers.vsphere.connections import Connection
 from services.hostagent.drivers.vsphere.hypervisor import Hypervisor
 from services.hostagent.drivers.vsphere.places import Place
@@ -31,12 +33,21 @@ _LOST = ("ManagedObjectNotFound", "InvalidState")
 _GOOD, _LAPSED, _FULL = (200, 201, 204), (401, 403, 404, 410), 507
 
 
-def import_vm(at: Hypervisor, doing: str, spec: Any, disk: Streamed) -> Any:
+@dataclass(frozen=True)
+class _Sending:
+    """A disk on its way, and who hears how far it is beside the server."""
+
+    lease: Any
+    disk: Streamed
+    copied: Copied
+
+
+def import_vm(at: Hypervisor, doing: str, spec: Any, disk: Streamed, copied: Copied) -> Any:
     """The new vm, once its one disk has arrived whole. What is left of one that failed bears the mark in `spec`."""
     lease = at.call(doing, lambda _seat, place: place.pool.ImportVApp(spec, place.folder, None))
     try:
         info = _ready(at, doing, lease)
-        _send(at, doing, lease, info, disk)
+        _send(at, doing, _Sending(lease, disk, copied), info)
         _held(at, doing, lambda _seat, _place: lease.HttpNfcLeaseComplete())
     except InnkeeperError as error:
         _call_off(at, doing, lease, error)
@@ -61,13 +72,13 @@ def _still(state: State) -> str:
     return f"its lease is still {state.get('state')}"
 
 
-def _send(at: Hypervisor, doing: str, lease: Any, info: Any, disk: Streamed) -> None:
+def _send(at: Hypervisor, doing: str, sending: _Sending, info: Any) -> None:
     place = next((one for one in info.deviceUrl if one.disk), None)
     if place is None:
         raise HostFailed(f"{doing}: the server doesn't say where to send the disk to")
-    headers = {"Content-Type": _TYPE, "Content-Length": str(disk.size)}
+    headers = {"Content-Type": _TYPE, "Content-Length": str(sending.disk.size)}
     with _connected(at, place) as connection:
-        chunks = _told(at, doing, lease, disk)
+        chunks = _told(at, doing, sending)
         answer = connection.sent("POST", urlsplit(place.url).path or "/", headers, chunks)
         _check(answer, doing)
 
@@ -91,16 +102,18 @@ def _of_one(at: Hypervisor, thumbprint: str) -> ssl.SSLContext:
     return context
 
 
-def _told(at: Hypervisor, doing: str, lease: Any, disk: Streamed) -> Iterator[bytes]:
+def _told(at: Hypervisor, doing: str, sending: _Sending) -> Iterator[bytes]:
     """The file's bytes; how far they are is told now and then, which keeps the lease."""
     told, sent = time.monotonic(), 0
-    with _opened(disk.path) as file:
+    with _opened(sending.disk.path) as file:
         while chunk := file.read(_CHUNK):
             yield chunk
             sent += len(chunk)
+            percent = 100.0 * sent / max(1, sending.disk.size)
+            sending.copied(percent)
             if time.monotonic() - told >= _TELL_EVERY_S:
                 told = time.monotonic()
-                _held(at, doing, partial(_tell, lease, min(99, 100 * sent // max(1, disk.size))))
+                _held(at, doing, partial(_tell, sending.lease, min(99, int(percent))))
 
 
 def _held(at: Hypervisor, doing: str, what: Callable[[Seat, Place], object]) -> None:

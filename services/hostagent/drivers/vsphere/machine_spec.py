@@ -113,24 +113,20 @@ def new_nic(key: int, kind: str, mac: str, backing: Any) -> Any:
 
 def disk_image_of(plan: DeployPlan) -> Artifact | None:
     """What the vm's disk begins as, where it isn't empty; HostFailed for what vSphere can't have."""
-    begun = [disk for disk in plan.disks if _begins_as_image(disk)]
+    begun = [disk for disk in plan.disks if disk.begins_as is not None]
     for disk in begun[1:]:
         raise HostFailed(f"the {disk.role} disk of {plan.name} is the second that starts as an image")
     for disk in begun:
         if disk.backing is not None:
             raise HostFailed(f"the {disk.role} disk of {plan.name} starts as an overlay, which vSphere can't read")
-        return disk.base
+        return disk.begins_as
     return None
 
 
 def with_copies(plan: DeployPlan) -> DeployPlan:
     """The plan as it is once the disk that begins as an image was copied from there."""
-    copied = (replace(d, base=None, cloned=True) if _begins_as_image(d) else d for d in plan.disks)
+    copied = (replace(d, base=None, cloned=True) if d.begins_as is not None else d for d in plan.disks)
     return replace(plan, disks=tuple(copied))
-
-
-def _begins_as_image(disk: DiskPlan) -> bool:
-    return disk.base is not None and disk.device != "cdrom"
 
 
 def images_of(plan: DeployPlan) -> dict[int, DiskPlan]:

@@ -21,6 +21,7 @@ from services.common.contracts.survey import Found as Surveyed
 from services.common.contracts.survey import FoundKind
 from services.common.runtime.failpoints import hit
 from services.common.runtime.log import get_logger
+from services.hostagent.drivers.base import Copied
 from services.hostagent.drivers.vm_files import VmFiles
 from services.hostagent.drivers.vsphere import ovf, vmdk
 from services.hostagent.drivers.vsphere.collector import Found, of, retrieve, within
@@ -36,6 +37,7 @@ log = get_logger(__name__)
 _PATHS = ("name", "config.extraConfig", "config.hardware.device", "config.template")
 _SHOWN = 16  # digits of the sum in a template's name
 _DISK = "disk.vmdk"
+_LOOK_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,19 @@ class Template:
     marked: bool  # vSphere knows that it is one
 
 
+@dataclass(frozen=True)
+class _Master:
+    """A master as it lies with the agent, and who hears how far it is on its way."""
+
+    base: Artifact
+    path: Path
+    copied: Copied
+
+
+def _nobody(_percent: float) -> None:
+    """Hears how far a master is."""
+
+
 class Templates:
     """Those of our place. `files` says where the agent may put a file for a while."""
 
@@ -59,12 +74,15 @@ class Templates:
         self._used: Counter[str] = Counter()  # by sums: who copies from them now
 
     @contextmanager
-    def disk_of(self, base: Artifact, master: Path) -> Iterator[str]:
-        """The path of the disk that is the master, which is there for as long as the block."""
+    def disk_of(self, base: Artifact, master: Path, copied: Copied = _nobody) -> Iterator[str]:
+        """The path of the disk that is the master, which is there for as long as the block.
+
+        `copied` hears how far it is on its way there.
+        """
         with self._lock:
             self._used[base.sha256] += 1
         try:
-            yield self._ensured(base, master).disk
+            yield self._ensured(base, master, copied).disk
         finally:
             with self._lock:
                 self._used[base.sha256] -= 1
@@ -80,28 +98,38 @@ class Templates:
         others = (one for one in found if one.made.sha256 not in masters)
         return [Surveyed(FoundKind.MASTER, one.name, "", one.made.sha256) for one in others]
 
-    def _ensured(self, base: Artifact, master: Path) -> Template:
+    def _ensured(self, base: Artifact, master: Path, copied: Copied) -> Template:
         found = self._find(base.sha256)
         if found is None or not found.made.whole or not found.marked:
-            with self._turn:
+            with self._in_turn(copied):
                 found = self._find(base.sha256)
                 if found is None or not found.made.whole:
-                    self._bring(base, master, found)
+                    self._bring(_Master(base, master, copied), found)
                 self._finish(base.sha256)
                 found = self._find(base.sha256)
         if found is None:
             raise HostFailed(f"the template of {base.sha256[:12]} has vanished")
         return found
 
-    def _bring(self, base: Artifact, master: Path, half: Template | None) -> None:
+    @contextmanager
+    def _in_turn(self, copied: Copied) -> Iterator[None]:
+        while not self._turn.acquire(timeout=_LOOK_S):
+            copied(0.0)
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    def _bring(self, master: _Master, half: Template | None) -> None:
+        base, copied = master.base, master.copied
         doing = f"bringing the disk image {base.sha256[:12]} to vSphere"
         hit("agent.before-import")
         if half is not None:
             self._destroy(half)
         vmdk.drop_leftovers(self._directory)
-        with vmdk.streamed(master, base.format, self._directory) as disk:
+        with vmdk.streamed(master.path, base.format, self._directory, lambda part: copied(part / 2)) as disk:
             spec = self._spec(doing, base.sha256, disk)
-            import_vm(self._at, doing, spec, disk)
+            import_vm(self._at, doing, spec, disk, lambda part: copied(50 + part / 2))
         hit("agent.before-import-kept")
         log.info("a disk image was brought to vSphere", sha256=base.sha256, bytes=disk.size)
         self._say_whole(doing, base.sha256)

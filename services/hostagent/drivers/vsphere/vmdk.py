@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A master as the one kind of file in which vSphere takes a disk from outside: a streamed VMDK, by qemu-img."""
 
-import os
 import shutil
 import struct
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,10 +11,10 @@ from uuid import uuid4
 
 from services.common.contracts.errors import HostFailed
 from services.common.formats.qcow2_header import MAGIC, backing_of
+from services.hostagent.drivers.base import Copied
+from services.hostagent.drivers.qemu_img import PROGRAM, convert
 
-_PROGRAM = "qemu-img"
 _OPTIONS = "subformat=streamOptimized,adapter_type=lsilogic,compat6=on"
-_CONVERT_S = 3600.0
 _CAPACITY = struct.Struct("<Q")  # in sectors
 _CAPACITY_AT, _SECTOR = 12, 512
 _FEATURES = struct.Struct(">Q")
@@ -34,18 +32,18 @@ class Streamed:
 
 def can_convert() -> bool:
     """Whether this machine has what it takes."""
-    return shutil.which(_PROGRAM) is not None
+    return shutil.which(PROGRAM) is not None
 
 
 @contextmanager
-def streamed(master: Path, format_: str, directory: Path) -> Iterator[Streamed]:
+def streamed(master: Path, format_: str, directory: Path, copied: Copied) -> Iterator[Streamed]:
     """The master as such a file, there for as long as the block; HostFailed with qemu-img's own words."""
     if not can_convert():
-        raise HostFailed(f"{_PROGRAM} is not installed on the agent's machine: no disk image can be brought to vSphere")
+        raise HostFailed(f"{PROGRAM} is not installed on the agent's machine: no disk image can be brought to vSphere")
     directory.mkdir(mode=0o700, exist_ok=True)
     draft = directory / f"{uuid4().hex}.vmdk"
     try:
-        yield _made(master, format_, draft)
+        yield _made(master, format_, draft, copied)
     finally:
         draft.unlink(missing_ok=True)
 
@@ -56,12 +54,12 @@ def drop_leftovers(directory: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _made(master: Path, format_: str, draft: Path) -> Streamed:
+def _made(master: Path, format_: str, draft: Path, copied: Copied) -> Streamed:
     try:
         _refuse_others(master, format_)
-        _convert(master, format_, draft)
+        convert(master, "qcow2" if format_ == "qcow2" else "raw", draft, ("-O", "vmdk", "-o", _OPTIONS), copied)
         return Streamed(draft, draft.stat().st_size, _capacity(draft))
-    except (OSError, subprocess.SubprocessError) as error:
+    except OSError as error:
         raise HostFailed(f"converting {master.name}: {error}") from error
 
 
@@ -76,15 +74,6 @@ def _refuse_others(master: Path, format_: str) -> None:
     new = head[7] >= 3  # before, there were no features
     if backing_of(master) is not None or (new and _FEATURES.unpack_from(head, _FEATURES_AT)[0] & _EXTERNAL_DATA):
         raise HostFailed(f"{master.name} refers to another file; a base image must stand alone")
-
-
-def _convert(master: Path, format_: str, draft: Path) -> None:
-    # Formats are named, never guessed from what is in an image.
-    command = [_PROGRAM, "convert", "-f", "qcow2" if format_ == "qcow2" else "raw", "-O", "vmdk", "-o", _OPTIONS]
-    whole = [*command, os.fspath(master), os.fspath(draft)]
-    done = subprocess.run(whole, capture_output=True, text=True, timeout=_CONVERT_S, check=False)
-    if done.returncode:
-        raise HostFailed(f"converting {master.name}: {_PROGRAM} ended with {done.returncode}: {done.stderr.strip()}")
 
 
 def _capacity(draft: Path) -> int:

@@ -61,6 +61,10 @@ def deploy(driver: VsphereDriver, vm: str, base: Artifact, size_gib: int = 3) ->
     driver.deploy(plan(vm, nics=(nic(),), disks=(DiskPlan("root", size_gib, base),)), Owner(PLATFORM, vm, 1), files)
 
 
+def nobody(_percent: float) -> None:
+    """Hears how far it is."""
+
+
 def templates(administrator: Administrator) -> list[dict[str, Any]]:
     paths = ("name", "config.template", "runtime.powerState", "config.hardware.device", "config.extraConfig")
     return [one for one in administrator.all(vim.VirtualMachine, *paths) if one["config.template"]]
@@ -150,9 +154,9 @@ def test_a_lease_that_lapses_in_the_middle_is_tried_again_and_half_of_it_is_begu
 ) -> None:
     vm, told, sent = a_vm(), counted_progress(monkeypatch), lease._told
 
-    def lapsing(at: Any, doing: str, of: Any, disk: vmdk.Streamed) -> Iterator[bytes]:
-        of.HttpNfcLeaseAbort(None)
-        yield from sent(at, doing, SimpleNamespace(HttpNfcLeaseProgress=lambda _percent: None), disk)
+    def lapsing(at: Any, doing: str, sending: Any) -> Iterator[bytes]:
+        sending.lease.HttpNfcLeaseAbort(None)
+        yield from sent(at, doing, sending)
 
     monkeypatch.setattr(lease, "_told", lapsing)
     with pytest.raises(TryAgain, match="lease has lapsed"):
@@ -184,6 +188,43 @@ def test_what_a_server_answers_to_a_disk_is_told(status: int, error: type[Except
     answer: Any = SimpleNamespace(status=status, reason="recorded")
     with pytest.raises(error, match=f"bringing it: .* {status} recorded"):
         lease._check(answer, "bringing it")
+
+
+def test_who_hears_how_far_an_image_is_may_end_it(
+    driver: VsphereDriver, administrator: Administrator, base: Artifact
+) -> None:
+    vm, master, heard = a_vm(), driver._files.masters / base.sha256, list[float]()
+
+    def enough(at: float) -> Callable[[float], None]:
+        def heard_at(percent: float) -> None:
+            if percent >= at:
+                raise TryAgain("enough")
+
+        return heard_at
+
+    for at in (0.0, 60.0):  # while it is converted, and while it is sent
+        with pytest.raises(TryAgain, match="enough"):
+            driver.bring_image(vm, base, master, enough(at))
+        assert templates(administrator) == []
+    driver.bring_image(vm, base, master, heard.append)
+    assert heard == sorted(heard)
+    assert (heard[0], heard[-1]) == (0.0, 100.0)
+    assert len(templates(administrator)) == 1
+    deploy(driver, vm, base)
+    master.unlink()
+    driver.keep_masters(())
+    driver.bring_image(vm, base, master, heard.append)  # it has its disk
+    assert templates(administrator) == []
+
+
+def test_a_disk_is_sent_whole(driver: VsphereDriver, base: Artifact, directory: Path) -> None:
+    # The simulator throws the bytes away: that they are the master's is for qemu-img to say.
+    master = directory / "masters" / base.sha256
+    with vmdk.streamed(master, "qcow2", directory / "templates", nobody) as disk:
+        assert (disk.capacity, disk.size) == (1500 << 20, disk.path.stat().st_size)
+        command = ["qemu-img", "compare", "-f", "qcow2", "-F", "vmdk", str(master), str(disk.path)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert "identical" in done.stdout
 
 
 def test_a_lease_that_becomes_an_error_fails_with_the_vendor_s_words(
@@ -239,7 +280,7 @@ def test_an_image_that_refers_to_another_file_or_is_none_is_not_converted(
         (text, "not a qcow2 image"),
         (directory / "gone", "No such"),
     ):
-        with pytest.raises(HostFailed, match=why), vmdk.streamed(path, "qcow2", directory / "templates"):
+        with pytest.raises(HostFailed, match=why), vmdk.streamed(path, "qcow2", directory / "templates", nobody):
             pass
     assert list((directory / "templates").iterdir()) == []
 
