@@ -9,7 +9,7 @@ from tests.contract.drivers.conftest import Bench
 from tests.contract.drivers.refusing import needs
 from tests.support.disk_images import a_master, begin_as
 from tests.support.dying import Killed, dying_at, points_of
-from tests.support.hypervisor import PLATFORM, a_vm
+from tests.support.hypervisor import PLATFORM, a_vm, network
 
 
 @needs(Capability.DISK_IMAGE)
@@ -37,6 +37,7 @@ def test_a_vm_whose_agent_is_killed_anywhere_while_its_image_is_brought_there_is
     bench: Bench,
 ) -> None:
     masters = bench.directory / "masters"
+    bench.driver.ensure_network(network())  # once for all of them
     passed = points_of(lambda: begin_as(bench.driver, a_vm(), a_master(masters), masters))
     for point in passed:
         vm, base = a_vm(), a_master(masters)
