@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Prometheus endpoint of a process that serves no HTTP of its own."""
 
+import os
+import sys
+from ipaddress import ip_address
+
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
+_ADDRESS = "INNKEEPER_METRICS_ADDRESS"
 STEP_SECONDS = Histogram(
     "innkeeper_step_seconds",
     "Time a step took in a worker's hands",
@@ -27,7 +32,13 @@ HOST_CPU = Gauge("innkeeper_host_cpu_percent", "CPU in use on a host", ["host"])
 HOST_CLAIMED = Gauge("innkeeper_host_claimed", "Capacity held by claims", ["host", "resource"])
 
 
-def serve(port: int, address: str = "127.0.0.1") -> None:
-    """Serve /metrics on `port` in a daemon thread; port 0 means no endpoint."""
-    if port:
-        start_http_server(port, addr=address)
+def serve(port: int) -> None:
+    """Serve /metrics on `port` of INNKEEPER_METRICS_ADDRESS in a daemon thread; port 0 means no endpoint."""
+    if not port:
+        return
+    address = os.environ.get(_ADDRESS) or "127.0.0.1"
+    try:
+        ip_address(address)
+    except ValueError:
+        sys.exit(f"settings: {_ADDRESS} is {address!r}, no IP address; 0.0.0.0 means every one of this machine")
+    start_http_server(port, addr=address)
