@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local.servers.libvirtd import Libvirtd
+from services.common.contracts.survey import FoundKind
 from services.hostagent.drivers import open_driver
 from services.hostagent.drivers.base import Driver, DriverSettings
 from services.hostagent.drivers.datastore_settings import Store
@@ -74,6 +75,8 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     for item in cleaner.inventory():
         cleaner.erase(item.vm)
     cleaner.keep_masters(())
+    for volume in {one.id for one in cleaner.survey() if one.kind == FoundKind.VOLUME}:
+        cleaner.drop_volume(volume)
     for driver in opened:
         driver.close()
     shutil.rmtree(directory, ignore_errors=True)
