@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from services.common.assembly import open_database
 from services.common.contracts.events import AgentEvent, AgentEventKind
-from services.common.runtime import log, metrics
+from services.common.runtime import heartbeat, log, metrics
 from services.common.runtime.broker_admin import BrokerAdmin
 from services.common.runtime.bus import AgentEvents, Publisher
 from services.common.runtime.dispatch import Dispatcher
@@ -99,6 +99,7 @@ def main() -> None:
     settings = settings_or_exit()
     log.setup("conductor", settings.log_level)
     metrics.serve(settings.metrics_port)
+    heartbeat.start(settings.heartbeat_file)
     stopping = ending()
     feed = Feed(settings.redis_url)
     database = open_database(settings, feed)

@@ -34,6 +34,7 @@ class Settings:
     orphan_grace_s: float
     host_timeout_s: float
     answer_s: float
+    heartbeat_file: Path | None  # touched while the process lives
 
     def __repr__(self) -> str:
         return f"Settings(keys_dir={self.keys_dir}, state_dir={self.state_dir}, api_url={self.api_url})"
@@ -83,6 +84,7 @@ class _Reader:
 
     def settings(self) -> Settings:
         policy, controllers = self.text("POLICY_FILE", ""), self.text("CONTROLLERS_FILE", "")
+        heartbeat = self.text("HEARTBEAT_FILE", "")
         found = Settings(
             database_url=self.text("DATABASE_URL"),
             broker_url=self.text("BROKER_URL"),
@@ -102,6 +104,7 @@ class _Reader:
             orphan_grace_s=self.number("ORPHAN_GRACE_S", "60"),
             host_timeout_s=self.number("HOST_TIMEOUT_S", "20"),
             answer_s=self.number("ANSWER_S", "5"),
+            heartbeat_file=Path(heartbeat) if heartbeat else None,
         )
         if self.problems:
             raise SettingsError("; ".join(self.problems))

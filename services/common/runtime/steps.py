@@ -24,6 +24,7 @@ from services.common.contracts.events import JobEventKind
 from services.common.contracts.flow import FLOWS, UNDO_STEPS, task_name
 from services.common.contracts.journal import Changes, Done, Handler, JobView, Journal, StepContext
 from services.common.contracts.topics import job_channel
+from services.common.runtime import heartbeat
 from services.common.runtime.batches import MOST, Act, Batches, strategy
 from services.common.runtime.celery_app import make_celery
 from services.common.runtime.failpoints import hit
@@ -189,6 +190,7 @@ def run_worker(
     missing = set(steps_of(queue)) ^ set(handlers)
     if missing:
         raise ValueError(f"queue {queue}: handlers and flow disagree on {sorted(missing)}")
+    heartbeat.start(settings.heartbeat_file)
     runner = StepRunner(queue, handlers, journal, settings)
     app = make_celery(settings.broker_url)
     _leave_out_what_is_not_ours()
