@@ -110,6 +110,8 @@ class Agent:
 
     def _power_seen(self, vm: str, power: str) -> None:
         """What is told is what the vm is now: a hypervisor may tell of a change after we have made another one."""
+        if power == Power.ABSENT:
+            self._tools.leave(vm)
         told = False
         while not told:
             acts = self._board.acts(vm)
@@ -128,8 +130,6 @@ class Agent:
         self._reports.lifecycle(vm, power)
         if power != Power.ON:
             self._guests.leave(vm)
-        if power == Power.ABSENT:
-            self._tools.leave(vm)
 
     def _found(self, items: list[InventoryItem]) -> None:
         for item in items:
