@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 
 from sqlalchemy import and_, delete, or_, select
-from sqlalchemy.exc import SQLAlchemyError
 
 from services.common.assembly import open_database
 from services.common.contracts.events import AgentEvent, AgentEventKind
@@ -20,7 +19,6 @@ from services.common.runtime.bus import AgentEvents, Publisher
 from services.common.runtime.dispatch import Dispatcher
 from services.common.runtime.ending import ending
 from services.common.runtime.feed import Feed
-from services.common.runtime.going_on import going_on
 from services.common.runtime.settings import settings_or_exit
 from services.common.store.database import Database
 from services.common.store.evidence import Evidence
@@ -32,6 +30,7 @@ from services.common.store.projects import IdempotencyKey, RevokedToken
 from services.common.store.surveys import HostSurvey
 from services.common.store.vms import Vm
 from services.conductor import gauges
+from services.conductor.duties import Duties, Work
 from services.conductor.guest_waits import GuestWaits
 from services.conductor.guests import Guests
 from services.conductor.inbox import Inbox
@@ -47,7 +46,6 @@ from services.conductor.topology import Topology
 from services.conductor.witness import Witness
 
 logger = log.get_logger(__name__)
-Work = Callable[[], object]
 KEYS_KEPT_S = 24 * 3600
 LOOKS_KEPT_S, EVIDENCE_KEPT_S = 3600, 7 * 24 * 3600
 
@@ -64,24 +62,6 @@ def forget_old(database: Database) -> None:
         looks = and_(Evidence.job_id.is_(None), Evidence.asked_at < now - LOOKS_KEPT_S)
         session.execute(delete(HostSurvey).where(HostSurvey.asked_at < now - LOOKS_KEPT_S))
         session.execute(delete(Evidence).where(or_(looks, Evidence.asked_at < now - EVIDENCE_KEPT_S)))
-
-
-def repeat(stopping: threading.Event, leadership: Leadership, table: list[tuple[float, Work]]) -> None:
-    """Do each piece of work at its interval while the role is ours; one that fails doesn't stop the others."""
-    due = [0.0 for _ in table]
-    while not stopping.wait(0.1):
-        try:
-            if not leadership.held():
-                continue
-        except SQLAlchemyError:
-            logger.exception("leadership could not be looked at")
-            continue
-        for n, (every_s, work) in enumerate(table):
-            if time.monotonic() < due[n]:
-                continue
-            due[n] = time.monotonic() + every_s
-            with going_on(logger, "a sweep failed", work=getattr(work, "__name__", str(work))):
-                work()
 
 
 def in_turn(*handlers: Callable[[AgentEvent], None]) -> Callable[[AgentEvent], None]:
@@ -120,8 +100,10 @@ def main() -> None:
         AgentEventKind.LIFECYCLE: in_turn(reconciler.lifecycle, waits.power_seen),
     }
     recorder = Recorder(database, journal, feed, sweeper.resend_to, others)
-    events = AgentEvents(settings.broker_url, recorder.handle)
-    relay = Relay(database, Dispatcher(Publisher(settings.broker_url), settings.keys_dir), feed)
+    hears, passes_on = Leadership(database, "recorder"), Leadership(database, "relay")
+    events = AgentEvents(settings.broker_url, recorder.handle, hears.held)
+    dispatcher = Dispatcher(Publisher(settings.broker_url), settings.keys_dir)
+    relay = Relay(database, dispatcher, feed, passes_on.held)
     topology = Topology(database, Publisher(settings.broker_url), BrokerAdmin(settings.broker_admin_url))
     table: list[tuple[float, Work]] = [
         (0.25, sweeper.ring_overdue),
@@ -136,22 +118,29 @@ def main() -> None:
         (600.0, lambda: forget_old(database)),
         (600.0, lambda: forget_decisions(database)),
     ]
-    anyone: list[tuple[float, Work]] = [(0.5, topology.keep), (5.0, lambda: gauges.refresh(database))]
     power_gauges = PowerGauges(database)
-    anyone.append((5.0, lambda: power_gauges.refresh(time.time())))
+    house: list[tuple[float, Work]] = [
+        (0.5, topology.keep),
+        (5.0, lambda: gauges.refresh(database)),
+        (5.0, lambda: power_gauges.refresh(time.time())),
+    ]
+    sweeping = Duties(Leadership(database, "sweeper"), table)
+    keeping = Duties(Leadership(database, "keeper"), house)
     threads = [
         threading.Thread(target=relay.run, args=(stopping,), name="relay", daemon=True),
         threading.Thread(target=events.run, name="recorder", daemon=True),
-        threading.Thread(target=repeat, args=(stopping, Leadership(database, "sweeper"), table), name="sweeper"),
-        threading.Thread(target=repeat, args=(stopping, Leadership(database, "keeper"), anyone), name="keeper"),
+        threading.Thread(target=sweeping.run, args=(stopping,), name="sweeper"),
+        threading.Thread(target=keeping.run, args=(stopping,), name="keeper"),
     ]
     for thread in threads:
         thread.start()
     logger.info("conductor runs")
     stopping.wait()
     events.stop()
-    for thread in threads:
+    for thread, role in zip(threads, (passes_on, hears, None, None), strict=True):
         thread.join(timeout=5)
+        if role is not None and not thread.is_alive():  # one that still works keeps its role until that expires
+            role.release()
 
 
 if __name__ == "__main__":

@@ -3,11 +3,12 @@
 
 Whoever commits a row rings for it at once (services.common.runtime.dispatch), but the api hands its rows over through
 Redis. What the relay finds in the table was left behind by a process that died, or by a broker that was away.
+Every relay hears what is handed over; the one that has the role sends it. Without one it is sent a moment later.
 """
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import bindparam, select
@@ -38,10 +39,11 @@ _ROWS = (
 class Relay:
     """One thread's work; several relays may run, on PostgreSQL they share the rows, elsewhere doubles are harmless."""
 
-    def __init__(self, database: Database, dispatcher: Dispatcher, feed: Feed):
+    def __init__(self, database: Database, dispatcher: Dispatcher, feed: Feed, ours: Callable[[], bool]):
         self._database = database
         self._dispatcher = dispatcher
         self._feed = feed
+        self._ours = ours  # whether this relay is to send what was handed over
 
     def run(self, stopping: threading.Event) -> None:
         """Relay until told to stop."""
@@ -56,9 +58,9 @@ class Relay:
                 with going_on(log, "relaying failed", BROKER_AWAY) as course:
                     began = time.monotonic()
                     message = handed.get(LOOK_S)
-                    if message is not None:
+                    if message is not None and self._ours():
                         self.pass_on(message["rows"])
-                    elif time.monotonic() - began < LOOK_S / 2:
+                    elif message is None and time.monotonic() - began < LOOK_S / 2:
                         stopping.wait(LOOK_S)  # Redis is away and says so at once
                     if time.monotonic() - looked >= LOOK_S:
                         self.drain()

@@ -59,6 +59,7 @@ class NightWatch:
         """Look no more."""
         self._ended.set()
         self._thread.join()
+        self._leadership.release()
 
     def look(self) -> None:
         """One look, if the watch is ours."""

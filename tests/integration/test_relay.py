@@ -27,7 +27,7 @@ def test_a_row_nobody_can_read_is_dropped_and_those_behind_it_are_sent(
     with database.write() as session:
         session.execute(outbox.ROWS, [unreadable, behind])
     publisher = Publisher(rabbit.url)
-    relay = Relay(database, Dispatcher(publisher, tmp_path), Feed(redis_server.url))
+    relay = Relay(database, Dispatcher(publisher, tmp_path), Feed(redis_server.url), lambda: True)
     assert relay.drain() == 2
     assert relay.drain() == 0
     with database.read() as session:

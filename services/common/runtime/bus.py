@@ -21,6 +21,7 @@ log = get_logger(__name__)
 AGENT_EVENTS = Exchange(AGENT_EXCHANGE, type="topic", durable=True)
 # A queue that the broker took down with it may have no leader: it answers nothing, for a minute.
 PATIENCE_S = 3.0
+NOT_OURS_S = 0.2
 _KEPT = {"delivery_mode": 2}  # on the broker's disk
 # Headers of a task that say nothing: a third of the time it takes to write and to read a bell.
 _UNSAID: tuple[object, ...] = (None, {}, [None, None])
@@ -169,16 +170,25 @@ class Publisher:
 
 
 class AgentEvents:
-    """Hears every agent: batches of (host vouched for by the broker, payload), acknowledged once handled."""
+    """Hears every agent while it is ours to: (host vouched for by the broker, payload), acknowledged once handled.
 
-    def __init__(self, broker_url: str, handle: Callable[[list[tuple[str, str]]], None]):
+    One hears at a time: of two, one might write down late what its host had said first.
+    """
+
+    def __init__(
+        self, broker_url: str, handle: Callable[[list[tuple[str, str]]], None], ours: Callable[[], bool] = lambda: True
+    ):
         self._url = broker_url
         self._handle = handle
+        self._ours = ours
         self._stopping = threading.Event()
 
     def run(self) -> None:
         """Consume until `stop`; connects again for ever."""
         while not self._stopping.is_set():
+            if not self._ours():
+                self._stopping.wait(NOT_OURS_S)
+                continue
             try:
                 self._session()
             except BROKER_AWAY as error:
@@ -197,13 +207,14 @@ class AgentEvents:
             consumer = Consumer(channel, [queue], on_message=batch.append, prefetch_count=200)
             beat = time.monotonic()
             with consumer:
-                while not self._stopping.is_set():
+                while not self._stopping.is_set() and self._ours():
                     self._drain(connection, batch)
-                    if batch:
-                        self._handle([(_sender(m), _text(m)) for m in batch])
-                        for message in batch:
-                            message.ack()
-                        batch.clear()
+                    for message in batch:
+                        if not self._ours():
+                            return  # what isn't acknowledged is told to whoever has the role now
+                        self._handle([(_sender(message), _text(message))])
+                        message.ack()
+                    batch.clear()
                     if time.monotonic() - beat > 3:
                         connection.heartbeat_check()
                         beat = time.monotonic()

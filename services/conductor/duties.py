@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a conductor does again and again while it has a role; another conductor does it while it has not."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from services.common.runtime.going_on import going_on
+from services.common.runtime.log import get_logger
+from services.common.store.leadership import Leadership
+
+log = get_logger(__name__)
+Work = Callable[[], object]
+TICK_S = 0.1
+
+
+def _nothing() -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Duties:
+    """A role, and a table of work with its intervals; `lost` is called once each time the role has gone."""
+
+    role: Leadership
+    table: Sequence[tuple[float, Work]]
+    lost: Work = _nothing
+
+    def run(self, stopping: threading.Event) -> None:
+        """Work until told to stop, then give the role back; one piece that fails doesn't stop the others."""
+        due = [0.0 for _ in self.table]
+        had = False
+        while not stopping.wait(TICK_S):
+            for n, (every_s, work) in enumerate(self.table):
+                if not self.role.held() or stopping.is_set():
+                    break
+                had = True
+                if time.monotonic() < due[n]:
+                    continue
+                due[n] = time.monotonic() + every_s
+                with going_on(log, "a sweep failed", work=getattr(work, "__name__", str(work))):
+                    work()
+            if had and not self.role.held():
+                had = False
+                log.warning("another conductor has the role now", role=self.role.role)
+                with going_on(log, "a role was not laid down", role=self.role.role):
+                    self.lost()
+        self.role.release()
