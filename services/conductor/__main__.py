@@ -8,7 +8,9 @@ broker's topology and the gauges.
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
+from prometheus_client import REGISTRY
 from sqlalchemy import and_, delete, or_, select
 
 from services.common.assembly import open_database
@@ -19,6 +21,7 @@ from services.common.runtime.bus import AgentEvents, Publisher
 from services.common.runtime.dispatch import Dispatcher
 from services.common.runtime.ending import ending
 from services.common.runtime.feed import Feed
+from services.common.runtime.reaching import broker_answers
 from services.common.runtime.settings import settings_or_exit
 from services.common.store.database import Database
 from services.common.store.evidence import Evidence
@@ -29,8 +32,8 @@ from services.common.store.leadership import Leadership
 from services.common.store.projects import IdempotencyKey, RevokedToken
 from services.common.store.surveys import HostSurvey
 from services.common.store.vms import Vm
-from services.conductor import gauges
 from services.conductor.duties import Duties, Work
+from services.conductor.gauges import Gauges
 from services.conductor.guest_waits import GuestWaits
 from services.conductor.guests import Guests
 from services.conductor.inbox import Inbox
@@ -39,6 +42,7 @@ from services.conductor.power_gauges import PowerGauges
 from services.conductor.reconciler import Reconciler, repair_claims
 from services.conductor.recorder import Recorder
 from services.conductor.relay import Relay
+from services.conductor.state_of_the_house import StateOfTheHouse
 from services.conductor.surveyor import Surveyor
 from services.conductor.sweeper import Sweeper
 from services.conductor.tools import Tools
@@ -83,6 +87,9 @@ def main() -> None:
     stopping = ending()
     feed = Feed(settings.redis_url)
     database = open_database(settings, feed)
+    broker = partial(broker_answers, settings.broker_url)
+    questions = {"database": database.answers, "redis": feed.ping, "broker": broker}
+    REGISTRY.register(StateOfTheHouse(questions, settings.keys_dir))
     journal = SqlJournal(database)
     witness = Witness(database, journal)
     sweeper = Sweeper(database, journal, witness)
@@ -118,14 +125,19 @@ def main() -> None:
         (600.0, lambda: forget_old(database)),
         (600.0, lambda: forget_decisions(database)),
     ]
-    power_gauges = PowerGauges(database)
+    gauges, power_gauges = Gauges(database), PowerGauges(database)
     house: list[tuple[float, Work]] = [
         (0.5, topology.keep),
-        (5.0, lambda: gauges.refresh(database)),
+        (5.0, gauges.refresh),
         (5.0, lambda: power_gauges.refresh(time.time())),
     ]
+
+    def forget() -> None:
+        gauges.forget()
+        power_gauges.forget()
+
     sweeping = Duties(Leadership(database, "sweeper"), table)
-    keeping = Duties(Leadership(database, "keeper"), house)
+    keeping = Duties(Leadership(database, "keeper"), house, lost=forget)
     threads = [
         threading.Thread(target=relay.run, args=(stopping,), name="relay", daemon=True),
         threading.Thread(target=events.run, name="recorder", daemon=True),

@@ -5,20 +5,18 @@ A series for each of a hundred thousand vms would cost Prometheus more than it t
 is one sum. What has gone is taken out, so that nothing is told for ever of a host that fell silent.
 """
 
-from collections.abc import Mapping
 from heapq import nlargest
-from typing import Any
+from math import nan
 
-from prometheus_client import Gauge
 from sqlalchemy import select
 
 from services.common.store.database import Database
 from services.common.store.host_power import host_powers
 from services.common.store.vms import Vm
 from services.conductor import metrics
+from services.conductor.series import Series
 
 MOST_VMS = 1000
-Series = Mapping[tuple[str, ...], float]
 
 
 class PowerGauges:
@@ -27,7 +25,7 @@ class PowerGauges:
     def __init__(self, database: Database, most_vms: int = MOST_VMS):
         self._database = database
         self._most = most_vms
-        self._told: dict[Gauge, set[tuple[str, ...]]] = {}
+        self._series = Series()
 
     def refresh(self, now: float) -> None:
         """One pass."""
@@ -41,14 +39,12 @@ class PowerGauges:
         for (_, project), drawn in watts.items():
             projects[(project,)] = projects.get((project,), 0.0) + drawn
         hosts = {(p.name, p.source): p.watts for p in powers.values() if p.watts is not None}
-        self._set(metrics.HOST_WATTS, hosts)
-        self._set(metrics.VM_WATTS, thirstiest)
-        self._set(metrics.PROJECT_WATTS, projects)
+        self._series.set(metrics.HOST_WATTS, hosts)
+        self._series.set(metrics.VM_WATTS, thirstiest)
+        self._series.set(metrics.PROJECT_WATTS, projects)
         metrics.OTHER_VM_WATTS.set(sum(watts.values()) - sum(thirstiest.values()))
 
-    def _set(self, gauge: Gauge, series: Mapping[Any, float]) -> None:
-        for labels, value in series.items():
-            gauge.labels(*labels).set(value)
-        for labels in self._told.get(gauge, set()) - series.keys():
-            gauge.remove(*labels)
-        self._told[gauge] = set(series)
+    def forget(self) -> None:
+        """Tell nothing: another conductor does."""
+        self._series.forget()
+        metrics.OTHER_VM_WATTS.set(nan)

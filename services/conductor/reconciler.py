@@ -26,6 +26,7 @@ from services.common.store.hosts import Claim
 from services.common.store.journal import SqlJournal
 from services.common.store.sizes import lower_claim
 from services.common.store.vms import Vm
+from services.conductor.metrics import CLAIMS_REPAIRED, ORPHANS
 
 log = get_logger(__name__)
 # A vm that a host doesn't list is missing only after this: it may be on its way there.
@@ -90,6 +91,7 @@ class Reconciler:
 
     def _collect(self, session: Session, host: str, item: InventoryItem, vm: Vm | None) -> None:
         fence = max(item.fence, vm.fence if vm else 0)
+        ORPHANS.inc()
         log.warning("collecting an orphan", host=host, vm=item.vm, name=item.name)
         command = Command(
             id=derived_id(item.vm, "collect", host, fence),
@@ -162,5 +164,6 @@ def repair_claims(database: Database) -> int:
             if session.scalar(select(Vm.id).where(Vm.id == vm_id, gone).with_for_update()) is None:
                 continue
             give_back(session, vm_id)
+        CLAIMS_REPAIRED.inc()
         log.warning("released what a gone vm still held", vm=vm_id)
     return len(leaked)

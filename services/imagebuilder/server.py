@@ -26,7 +26,7 @@ from services.common.formats.spliced import Spliced
 from services.common.runtime.log import get_logger
 from services.common.runtime.signing import BadSignature, verify_url_token
 from services.imagebuilder.media.uploads import Piece, Uploads
-from services.imagebuilder.metrics import BYTES_SERVED, REQUESTS
+from services.imagebuilder.metrics import BYTES_SERVED, REQUESTS, watch_room
 from services.imagebuilder.places import Places
 
 log = get_logger(__name__)
@@ -43,6 +43,7 @@ class ArtifactServer:
         host, _, port = bind.rpartition(":")
         handler = type("Handler", (_Handler,), {"places": places, "public_pem": public_pem, "uploads": uploads})
         self._server = _Server((host.strip("[]"), int(port)), handler)
+        self._state_dir = places.state_dir
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="artifacts", daemon=True)
 
     @property
@@ -52,6 +53,7 @@ class ArtifactServer:
 
     def start(self) -> "ArtifactServer":
         """Begin to serve."""
+        watch_room(self._state_dir)
         self._thread.start()
         return self
 

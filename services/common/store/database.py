@@ -17,6 +17,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from services.common.contracts.errors import TryAgain
+from services.common.store.ended import tell_ended
 from services.common.store.json_text import loads
 
 # Told after a commit: the events written (as sent to readers), and the rows put into the outbox.
@@ -73,6 +74,7 @@ class Database:
                 session.connection(execution_options={"begin": "IMMEDIATE"})
             yield session
             session.commit()
+            tell_ended(session)
             events, rang = session.info.get(EVENTS, []), session.info.get(RANG, [])
         if events or rang:
             self.announce(events, rang)

@@ -13,10 +13,12 @@ from services.common.contracts.advance import step_of
 from services.common.contracts.events import JobEventKind
 from services.common.contracts.flow import FLOWS
 from services.common.contracts.journal import Changes, JobView, NewEvent
+from services.common.contracts.states import JOB_FINAL
 from services.common.store import moves, outbox
 from services.common.store.appending import append_events, event_rows
 from services.common.store.database import Database, retried
 from services.common.store.durations import Durations
+from services.common.store.ended import ends
 from services.common.store.hosts import Installation
 from services.common.store.jobs import JobEvent, JobStep
 from services.common.store.tables import table_of
@@ -113,6 +115,8 @@ class SqlJournal:
         if changes.write:
             changes.write(session)
         moves.move_vm(session, job, changes, vm_before, now)
+        if changes.state in JOB_FINAL:
+            ends(session, job.kind, str(changes.state), job.created_at)
         first = last_seq - len(changes.events) + 1
         told = event_rows(session, key_of(job), first, changes.events, str(changes.state))
         command = None if changes.at_host else changes.command

@@ -60,6 +60,11 @@ def confirmed(session: Session, ids: Sequence[int]) -> None:
     session.execute(delete(OUTBOX).where(OUTBOX.c.id.in_(ids)))
 
 
+def oldest(session: Session) -> float | None:
+    """When the row was written that has waited for longest."""
+    return session.scalar(select(OUTBOX.c.created_at).order_by(OUTBOX.c.id).limit(1))
+
+
 def depth(session: Session) -> int:
     """How much waits."""
     return session.scalar(select(func.count()).select_from(Outbox)) or 0
