@@ -49,6 +49,10 @@ class Scene:
         """All it has sent."""
         return set(self.wire.seen(self.taps[card]))
 
+    def sends(self, interface: str, frame: Frame) -> None:
+        """Until the host has sent such a frame there."""
+        until(lambda: frame in self.wire.seen(interface, "out"), 90, f"{frame} at {interface}")
+
     def next_round(self) -> None:
         """Until whatever was sent before has come out, where it does: the guest sends in turns."""
         told = len(self.wire.seen(self.taps[1]))
@@ -156,11 +160,11 @@ def test_what_carries_more_than_plain_addresses_is_held_to_the_macs_of_its_vm(sc
 def test_a_guest_speaks_to_its_own_vlan_and_hears_no_other(scene: Scene, driver: Driver) -> None:
     assert Capability.NETWORK_VLAN in driver.facts().capabilities
     tap, mac = scene.taps[1], scene.mac(1)
-    until(lambda: Frame(PEERS["peer20"], "ip", "10.80.0.2") in scene.wire.seen(tap, "out"), 90, "an answer")
+    scene.sends(tap, Frame(PEERS["peer20"], "ip", "10.80.0.2"))
     for peer, address in (("peer30", "10.81.0.2"), ("peer20", "10.80.0.2")):
         arping = ("busybox", "arping", "-c", "1", "-w", "1", "-U", "-s", address, "-I", peer, "10.80.0.9")
         run_in_the_room(scene.libvirtd, *arping)
-        assert Frame(PEERS[peer], "arp", address) in scene.wire.seen(peer, "out")
+        scene.sends(peer, Frame(PEERS[peer], "arp", address))
     scene.next_round()
     heard = {frame.mac for frame in scene.wire.seen(tap, "out")}
     assert heard & set(PEERS.values()) == {PEERS["peer20"]}
