@@ -42,7 +42,7 @@ from services.conductor.power_gauges import PowerGauges
 from services.conductor.reconciler import Reconciler, repair_claims
 from services.conductor.recorder import Recorder
 from services.conductor.relay import Relay
-from services.conductor.state_of_the_house import StateOfTheHouse
+from services.conductor.state_of_the_house import Question, StateOfTheHouse
 from services.conductor.surveyor import Surveyor
 from services.conductor.sweeper import Sweeper
 from services.conductor.tools import Tools
@@ -88,7 +88,7 @@ def main() -> None:
     feed = Feed(settings.redis_url)
     database = open_database(settings, feed)
     broker = partial(broker_answers, settings.broker_url)
-    questions = {"database": database.answers, "redis": feed.ping, "broker": broker}
+    questions: dict[str, Question] = {"database": database.answers, "redis": feed.ping, "broker": broker}
     REGISTRY.register(StateOfTheHouse(questions, settings.keys_dir))
     journal = SqlJournal(database)
     witness = Witness(database, journal)
