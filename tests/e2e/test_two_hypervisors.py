@@ -13,6 +13,8 @@ import httpx
 import pytest
 from pyVmomi import vim
 
+from deploy.local.simulated_guests.answers import read_answers
+from deploy.local.simulated_guests.vcenter import Vcenter
 from services.common.contracts.vm import hypervisor_name, hypervisor_uuid
 from services.common.store.database import Database
 from services.common.store.guests import token_row
@@ -129,6 +131,18 @@ def test_a_vendor_s_cloud_image_is_brought_to_vsphere_once_and_its_template_is_n
     names = ("never-boots-1", "never-boots-2")
     vms = [installed(stack, name, "vsphere", f"10.90.0.2{n}/24", os=CLOUD) for n, name in enumerate(names)]
     assert [vm["state"] for vm in vms] == ["ready", "ready"]
+    # What its system would read in its drive: where to report, with which token.
+    seen = Vcenter(vcenter.settings())
+    images = {machine.macs: machine.image for machine in seen.machines()}
+    with seen.open(images[(vms[0]["nics"][0]["mac"],)]) as seed:
+        answers = read_answers(seed)  # type: ignore[arg-type]
+    seen.close()
+    assert (answers.hostname, answers.installs) == (names[0], False)
+    assert answers.url == f"{ENV['INNKEEPER_GUEST_URL']}/v1/guest/messages"
+    headers = {"Authorization": f"Bearer {answers.token}"}
+    beat = {"type": "heartbeat", "uptime_s": 1}
+    told = httpx.post(f"{stack.api_url}/v1/guest/messages", json=beat, headers=headers, trust_env=False)
+    assert told.status_code == 204, told.text
     templates = [one for one in administrator.all(vim.VirtualMachine, "config.template") if one["config.template"]]
     assert len(templates) == 1
     for vm in vms:
