@@ -58,7 +58,7 @@ def make(at: Hypervisor, origins: Origins, wanted: DeployPlan, owner: Owner, fil
         _hand_over(at, existing, plan, owner)
         cloning.grow(at, plan, owner.vm)
         return
-    source = origins.source if not cloning.is_copied(at, owner.vm) else ""
+    source = origins.source if origins.source and not cloning.is_copied(at, owner.vm) else ""
     order, doing = _Order(plan, owner, images_of(plan), base, source), f"making {plan.name}"
     place = at.call(doing, lambda seat, place: _begin(at, seat, place, order))
     hit("agent.before-volume")
