@@ -7,9 +7,11 @@ from sqlalchemy import select
 
 from services.common.contracts.datastores import Datastore
 from services.common.contracts.ids import new_id
+from services.common.contracts.states import HostState
 from services.common.store.database import Database
 from services.common.store.datastores import datastores_of, note_datastores
 from services.common.store.giving_back import give_back
+from services.common.store.host_states import move_host
 from services.common.store.hosts import Claim, Host
 from services.common.store.volumes import Volume, hold_room, locked_volume
 from services.scheduler.capacity import Capacity
@@ -101,6 +103,15 @@ def test_a_volume_grows_within_its_datastore_and_leaves_the_host_s_own_disk_alon
     assert books.resize(volume, 0)
     assert books.used()["fast"] == (0, 10)
     assert not books.resize(books.volume(1, "nowhere"), 1)
+
+
+def test_a_host_on_whose_datastore_something_lies_is_not_empty(database: Database) -> None:
+    books = Books(database)
+    volume = books.volume(1)
+    for gib, slept in ((1, False), (0, True)):
+        assert books.resize(volume, gib)
+        with database.write() as session:
+            assert move_host(session, books.host, HostState.FALLING_ASLEEP, empty=True) == slept
 
 
 def test_a_datastore_that_is_told_no_more_takes_nothing_and_is_forgotten_once_it_is_empty(database: Database) -> None:
