@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real guest on a real libvirt: it reports the network asked for, and outlives agent and libvirtd."""
 
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -47,18 +44,15 @@ class Shop:
 
 
 @pytest.fixture(scope="module")
-def shop() -> Iterator[Shop]:
-    kept = os.environ.get("INNKEEPER_TEST_MASTERS", "")
-    folder = Path(kept or tempfile.mkdtemp(prefix="ik-"))
-    store = MasterStore(folder)
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    store, folder = MasterStore(Path.home() / ".cache" / "innkeeper"), tmp_path_factory.mktemp("shop")
     try:
         master = ensure_master(store, "mini", lambda *_: None)
     except InnkeeperError as error:
         missing(f"the mini guest can't be made here: {error.detail}")
+    (folder / "masters").symlink_to(store.path(master.files["kernel"].sha256).parent)
     with serving(folder) as url:
         yield Shop(url, folder, master)
-    if not kept:
-        shutil.rmtree(folder)
 
 
 def mini(shop: Shop, vm: str) -> DeployPlan:
