@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from services.api import server_refusals
+from services.api import draining, server_refusals
 
 server_refusals.install()
 bind = os.environ.get("INNKEEPER_API_BIND", "127.0.0.1:8080")
@@ -15,7 +15,9 @@ worker_class = "gthread"
 workers = int(os.environ.get("INNKEEPER_API_WORKERS", "2"))
 threads = int(os.environ.get("INNKEEPER_API_THREADS", "48"))
 timeout = 60
-graceful_timeout = 5
+# What is being answered may end; streams and those who wait for jobs end by themselves (draining.py).
+graceful_timeout = int(os.environ.get("INNKEEPER_GRACE_S", "25"))
+_DRAIN_S = float(os.environ.get("INNKEEPER_API_DRAIN_S", "0"))
 keepalive = 30
 # No access log: the application logs each request once, as JSON, with its id.
 accesslog = None
@@ -37,6 +39,11 @@ def on_starting(server: Any) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     for left in directory.glob("*_[0-9]*.db"):
         left.unlink(missing_ok=True)  # by an API that was killed
+
+
+def when_ready(server: Any) -> None:
+    """The master's own handlers are there: ours comes before its SIGTERM."""
+    draining.end_later(_DRAIN_S, server.signal)
 
 
 def child_exit(_server: object, worker: object) -> None:

@@ -5,6 +5,7 @@ import time
 
 from sqlalchemy import select
 
+from services.api import draining
 from services.api.call import Answer, Call
 from services.api.views import jobs as job_views
 from services.api.views import vms as vm_views
@@ -18,7 +19,7 @@ LOOK_S = 1.0
 
 
 def waited(call: Call, answer: Answer, seconds: float) -> Answer:
-    """The same answer once the job is over: 200 and fresh views; the 202 as it was when time runs out."""
+    """The same answer once the job is over: 200 and fresh views; the 202 as it was when the time, or this API, ends."""
     job_id = answer.headers.get("Location", "").rpartition("/")[2]
     if not job_id or not _over(call, job_id, seconds):
         return answer
@@ -45,7 +46,7 @@ def _over(call: Call, job_id: str, seconds: float) -> bool:
             if state is None or state in JOB_FINAL:
                 return state is not None
             left = until - time.monotonic()
-            if left <= 0:
+            if left <= 0 or draining.begun():
                 return False
             began = time.monotonic()
             pause = min(LOOK_S, left)

@@ -3,7 +3,7 @@
 
 A stream subscribes before it reads the table, so nothing falls between. What the feed brings is passed on only if it
 is the very next seq; anything else makes the stream read the table again. A silent feed is not trusted for longer
-than LOOK_S.
+than LOOK_S. When this API ends, a stream ends with it, and its reader comes back to another one.
 """
 
 import json
@@ -14,6 +14,7 @@ from typing import Any
 
 from flask import Response
 
+from services.api import draining
 from services.api.metrics import STREAMS
 from services.api.views.events import shown
 from services.common.runtime.feed import Feed, Subscription
@@ -21,6 +22,7 @@ from services.common.runtime.feed import Feed, Subscription
 JsonDict = dict[str, Any]
 LOOK_S = 2.0
 BEAT_S = 10.0
+COME_BACK = "retry: 200\n: this server is ending; come back with the last id you saw\n\n"
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
@@ -68,7 +70,7 @@ def stream(feed: Feed, source: Source) -> Iterator[str]:
 
 def _live(news: Subscription, source: Source) -> Iterator[str]:
     looked = said = 0.0
-    while True:
+    while not draining.begun():
         if time.monotonic() - looked >= LOOK_S:
             looked = time.monotonic()
             for event_id, event in source.read():
@@ -93,6 +95,7 @@ def _live(news: Subscription, source: Source) -> Iterator[str]:
         yield frame(message, event_id)
         if source.over(message):
             return
+    yield COME_BACK
 
 
 def _next(news: Subscription) -> JsonDict | None:
