@@ -78,6 +78,22 @@ def in_turn(*handlers: Callable[[AgentEvent], None]) -> Callable[[AgentEvent], N
     return handle
 
 
+def keeper(database: Database, topology: Topology) -> Duties:
+    """Looks after the broker's topology and the gauges."""
+    gauges, power_gauges = Gauges(database), PowerGauges(database)
+    house: list[tuple[float, Work]] = [
+        (0.5, topology.keep),
+        (5.0, gauges.refresh),
+        (5.0, lambda: power_gauges.refresh(time.time())),
+    ]
+
+    def forget() -> None:
+        gauges.forget()
+        power_gauges.forget()
+
+    return Duties(Leadership(database, "keeper"), house, lost=forget)
+
+
 def main() -> None:
     """Wire and run until SIGTERM."""
     settings = settings_or_exit()
@@ -125,19 +141,8 @@ def main() -> None:
         (600.0, lambda: forget_old(database)),
         (600.0, lambda: forget_decisions(database)),
     ]
-    gauges, power_gauges = Gauges(database), PowerGauges(database)
-    house: list[tuple[float, Work]] = [
-        (0.5, topology.keep),
-        (5.0, gauges.refresh),
-        (5.0, lambda: power_gauges.refresh(time.time())),
-    ]
-
-    def forget() -> None:
-        gauges.forget()
-        power_gauges.forget()
-
     sweeping = Duties(Leadership(database, "sweeper"), table)
-    keeping = Duties(Leadership(database, "keeper"), house, lost=forget)
+    keeping = keeper(database, topology)
     threads = [
         threading.Thread(target=relay.run, args=(stopping,), name="relay", daemon=True),
         threading.Thread(target=events.run, name="recorder", daemon=True),
