@@ -7,7 +7,7 @@ broker's topology and the gauges.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from prometheus_client import REGISTRY
@@ -22,7 +22,7 @@ from services.common.runtime.dispatch import Dispatcher
 from services.common.runtime.ending import ending
 from services.common.runtime.feed import Feed
 from services.common.runtime.reaching import broker_answers
-from services.common.runtime.settings import settings_or_exit
+from services.common.runtime.settings import Settings, settings_or_exit
 from services.common.store.database import Database
 from services.common.store.evidence import Evidence
 from services.common.store.guest_tools import GuestTools
@@ -94,6 +94,21 @@ def keeper(database: Database, topology: Topology) -> Duties:
     return Duties(Leadership(database, "keeper"), house, lost=forget)
 
 
+def ask_the_house(settings: Settings, database: Database, feed: Feed) -> None:
+    """Have whoever reads the metrics told which parts answer."""
+    broker = partial(broker_answers, settings.broker_url)
+    questions: dict[str, Question] = {"database": database.answers, "redis": feed.ping, "broker": broker}
+    REGISTRY.register(StateOfTheHouse(questions, settings.keys_dir))
+
+
+def let_go(threads: Iterable[threading.Thread], roles: Iterable[Leadership | None]) -> None:
+    """Wait for each to end, and give its role back."""
+    for thread, role in zip(threads, roles, strict=True):
+        thread.join(timeout=5)
+        if role is not None and not thread.is_alive():  # one that still works keeps its role until that expires
+            role.release()
+
+
 def main() -> None:
     """Wire and run until SIGTERM."""
     settings = settings_or_exit()
@@ -103,9 +118,7 @@ def main() -> None:
     stopping = ending()
     feed = Feed(settings.redis_url)
     database = open_database(settings, feed)
-    broker = partial(broker_answers, settings.broker_url)
-    questions: dict[str, Question] = {"database": database.answers, "redis": feed.ping, "broker": broker}
-    REGISTRY.register(StateOfTheHouse(questions, settings.keys_dir))
+    ask_the_house(settings, database, feed)
     journal = SqlJournal(database)
     witness = Witness(database, journal)
     sweeper = Sweeper(database, journal, witness)
@@ -154,10 +167,7 @@ def main() -> None:
     logger.info("conductor runs")
     stopping.wait()
     events.stop()
-    for thread, role in zip(threads, (passes_on, hears, None, None), strict=True):
-        thread.join(timeout=5)
-        if role is not None and not thread.is_alive():  # one that still works keeps its role until that expires
-            role.release()
+    let_go(threads, (passes_on, hears, None, None))
 
 
 if __name__ == "__main__":
