@@ -148,5 +148,8 @@ class Journal(Protocol):
     def renew(self, leases: Sequence[tuple[str, int]], lease_s: float) -> set[str]:
         """Prolong these (job, fence) leases; the ids of those still held."""
 
+    def hand_back(self, leases: Sequence[tuple[str, int]]) -> None:
+        """End these (job, fence) leases, as far as they are still held: the jobs are due at once, for anybody."""
+
     def apply(self, job: JobView, changes: Changes) -> bool:
         """Write the changes if `job.fence` is still the job's; after the commit tell readers and the relay."""

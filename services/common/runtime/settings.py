@@ -31,6 +31,7 @@ class Settings:
     policy_file: Path | None
     controllers_file: Path | None
     lease_s: float
+    grace_s: float
     orphan_grace_s: float
     host_timeout_s: float
     answer_s: float
@@ -101,6 +102,7 @@ class _Reader:
             policy_file=Path(policy) if policy else None,
             controllers_file=Path(controllers) if controllers else None,
             lease_s=self.number("LEASE_S", "8"),
+            grace_s=self.number("GRACE_S", "25"),
             orphan_grace_s=self.number("ORPHAN_GRACE_S", "60"),
             host_timeout_s=self.number("HOST_TIMEOUT_S", "20"),
             answer_s=self.number("ANSWER_S", "5"),

@@ -33,6 +33,7 @@ from services.common.runtime.going_on import going_on
 from services.common.runtime.log import bind, get_logger
 from services.common.runtime.metrics import LEASES_LOST, QUEUE_AGE, STEP_SECONDS
 from services.common.runtime.settings import Settings
+from services.common.runtime.worker_end import AskedToEnd, LastResort
 
 log = get_logger(__name__)
 # An error nobody foresaw is tried this often: it may be a passing fault; after that it is the step's failure.
@@ -59,6 +60,13 @@ class Leases:
         """The job is out of hand."""
         with self._lock:
             self._held.pop(job.id, None)
+
+    def hand_back(self) -> list[str]:
+        """Let others have every job in hand, at once; which jobs those were."""
+        with self._lock:
+            held, self._held = list(self._held.items()), {}
+        self._journal.hand_back(held)
+        return [job_id for job_id, _ in held]
 
     def _renew(self) -> None:
         while True:
@@ -186,7 +194,7 @@ class Grouped:
 def run_worker(
     queue: str, handlers: Mapping[str, Handler], settings: Settings, journal: Journal, grouped: Grouped | None = None
 ) -> None:
-    """Be the Celery worker of a queue until SIGTERM; what is in hand is finished first."""
+    """Be the Celery worker of a queue until SIGTERM; what is in hand is finished first, or handed back (worker_end)."""
     missing = set(steps_of(queue)) ^ set(handlers)
     if missing:
         raise ValueError(f"queue {queue}: handlers and flow disagree on {sorted(missing)}")
@@ -214,13 +222,15 @@ def run_worker(
         "queues": [queue],
         "pool": "threads",
         "concurrency": CONCURRENCY,
-        "hostname": f"{queue}@{socket.gethostname()}",
+        "hostname": f"{queue}-{os.getpid()}@{socket.gethostname()}",  # two of a kind on one machine are two nodes
         "without_gossip": True,
         "without_mingle": True,
         "loglevel": "WARNING",
         "quiet": True,
     }
     log.info("worker starts", queue=queue, steps=sorted(handlers))
+    last_resort = LastResort(AskedToEnd(), settings.grace_s, runner.leases.hand_back)
     app.Worker(**options).start()
     if batches:
         batches.stop()
+    last_resort.finished()

@@ -92,6 +92,14 @@ class SqlJournal:
                     held.add(job_id)
         return held
 
+    def hand_back(self, leases: Sequence[tuple[str, int]]) -> None:
+        """The sweeper rings for them; the fence stays, and goes up with the next claim."""
+        jobs = moves.JOBS
+        with self.database.write() as session:
+            for job_id, fence in leases:
+                mine = (jobs.c.id == job_id) & (jobs.c.fence == fence) & (jobs.c.lease_owner != "")
+                session.execute(update(jobs).where(mine).values(lease_owner="", lease_until=0.0, rung_at=0.0))
+
     def apply(self, job: JobView, changes: Changes) -> bool:
         """One transaction: the job, its step, its vm, its events, its bells, and the step's own write."""
 

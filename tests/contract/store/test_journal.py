@@ -127,6 +127,22 @@ def test_a_result_with_an_old_fence_changes_nothing(database: Database) -> None:
     assert job_row(database, job).facts["place"] == {"host": "new"}
 
 
+def test_what_is_handed_back_is_free_at_once_and_its_late_result_changes_nothing(database: Database) -> None:
+    _, job = new_vm(database)
+    journal = SqlJournal(database)
+    slow = journal.claim(job, "scheduler", "slow", 30)
+    assert slow is not None
+    assert journal.claim(job, "scheduler", "quick", 30) is None
+    journal.hand_back([(job, slow.fence - 1)])  # of an older lease: nothing
+    assert journal.claim(job, "scheduler", "quick", 30) is None
+    journal.hand_back([(job, slow.fence)])
+    quick = journal.claim(job, "scheduler", "quick", 30)
+    assert quick is not None
+    assert quick.fence > slow.fence
+    assert not journal.apply(slow, advance.finished(slow, Done(), time.time()))
+    assert journal.apply(quick, advance.finished(quick, Done(), time.time()))
+
+
 def test_a_refused_write_rolls_the_whole_step_back(database: Database) -> None:
     _, job = new_vm(database)
     journal = SqlJournal(database)
