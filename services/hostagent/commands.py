@@ -96,7 +96,6 @@ class Commands:
         if reason:
             return "refused", partial(self._reports.refused, command, reason)
         try:
-            hit(f"agent.before.{command.verb}")
             facts = VERBS[command.verb](self._hands, command)
             hit(f"agent.after.{command.verb}")
         except InnkeeperError as error:

@@ -27,12 +27,12 @@ NIC = {"network": "lab", "addresses": ["10.78.0.50/24"]}
 
 
 def points() -> set[str]:
-    """Before and after each verb that a job may send, and all that the agent and the fake driver name themselves."""
+    """After each verb that a job may send, before it is told, and all that the agent and the fake driver name."""
     agent = Path(services.hostagent.__file__).parent
     files = [path for path in agent.rglob("*.py") if not {"libvirt", "vsphere"} & set(path.parts)]
     named = {point for path in files for point in _POINT.findall(path.read_text())}
     verbs = {*VERBS.values(), Verb.DROP_VOLUME}
-    return named | {f"agent.{when}.{verb}" for when in ("before", "after") for verb in verbs}
+    return named | {f"agent.after.{verb}" for verb in verbs}
 
 
 def at_host(stack: Stack) -> FakeState:
