@@ -17,7 +17,7 @@ Inn = Callable[..., Done]
 ROOM = {"vcpus": 16, "memory_mib": 16384, "disk_gib": 500}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def stack() -> Iterator[Stack]:
     with servers_needed(), short_directory() as directory, running(directory) as found:
         found.enrol("fake-1", "fake", capacity=ROOM)

@@ -72,12 +72,22 @@ def test_a_wiped_server_starts_empty_with_the_same_credentials(
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_no_secret_is_on_a_command_line(kind: Callable[[Path], Server], tmp_path: Path, start: Start) -> None:
+def test_no_secret_is_on_a_command_line_and_it_listens_on_loopback_alone(
+    kind: Callable[[Path], Server], tmp_path: Path, start: Start
+) -> None:
     server = start(kind(tmp_path / "server"))
     password = (tmp_path / "server" / "password").read_text().strip()
     for pid in server.pids():
         assert password.encode() not in Path(f"/proc/{pid.pid}/cmdline").read_bytes()
     assert (tmp_path / "server" / "password").stat().st_mode & 0o077 == 0
+    ports = {f"{port:04X}" for port in server.ports.values()}
+    sockets = [
+        line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]
+    ]
+    listening = [fields[1].split(":") for fields in sockets if fields[3] == "0A"]
+    loopback = {"0100007F", "00000000000000000000000001000000"}
+    assert {address for address, port in listening if port in ports} <= loopback
+    assert {port for _, port in listening} >= ports
 
 
 def test_a_recycled_pid_is_never_signalled(tmp_path: Path, start: Start) -> None:
@@ -108,18 +118,6 @@ def test_rabbitmq_takes_quorum_queues_and_knows_no_guest(tmp_path: Path, start: 
     assert [user["name"] for user in api.json()] == ["innkeeper"]
     guest = httpx.get(f"http://127.0.0.1:{server.ports['admin']}/api/whoami", auth=("guest", "guest"))
     assert guest.status_code == httpx.codes.UNAUTHORIZED
-
-
-def test_rabbitmq_listens_on_loopback_alone(tmp_path: Path, start: Start) -> None:
-    server = start(RabbitMQ(tmp_path / "server"))
-    ports = {f"{port:04X}" for port in server.ports.values()}
-    sockets = [
-        line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]
-    ]
-    listening = [fields[1].split(":") for fields in sockets if fields[3] == "0A"]
-    loopback = {"0100007F", "00000000000000000000000001000000"}
-    assert {address for address, port in listening if port in ports} <= loopback
-    assert {port for _, port in listening} >= ports
 
 
 def test_redis_refuses_a_client_without_the_password(tmp_path: Path, start: Start) -> None:
