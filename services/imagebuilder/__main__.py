@@ -11,6 +11,7 @@ from services.common.runtime.ask import Answerer
 from services.common.runtime.keys import Keys, KeysError
 from services.common.runtime.settings import Settings, SettingsError
 from services.common.runtime.steps import run_worker
+from services.common.runtime.worker_end import AskedToEnd
 from services.common.store.journal import SqlJournal
 from services.imagebuilder import ordering, preview
 from services.imagebuilder.build import Builder
@@ -53,7 +54,9 @@ def main() -> int:
     builder = Builder(database, keys, places, sources, installations)
     uploads, room = Uploads(places, rules.max_bytes), Room(database, places, rules.store_bytes)
     importer = Importer(database, places, Ways(Fetcher(rules), uploads, room, Unpacking(rules.max_bytes)))
-    server = ArtifactServer(settings.images_bind, places, keys.command_public_pem, uploads).start()
+    asked = AskedToEnd()
+    pem = keys.command_public_pem
+    server = ArtifactServer(settings.images_bind, places, pem, uploads, lambda: bool(asked)).start()
     orders = ordering.Orders(database, keys, places, installations)
     answerers = [
         Answerer(settings.redis_url, preview.TOPIC, preview.preview).start(),
@@ -75,7 +78,7 @@ def main() -> int:
         for each in rounds:
             each.stop()
         orders.stop()
-        server.close()
+        server.close(asked.left(settings.grace_s))
         database.close()
     return 0
 

@@ -4,7 +4,7 @@
     GET, HEAD /artifacts/<sha256>?t=TOKEN     a master or a medium
     GET, HEAD /images/<vm>/<name>?t=TOKEN     what was made for one vm; <name>.iso of an overlay is the whole image
     HEAD, PUT /uploads/<medium>/<size>?t=TOKEN    how far a medium's upload is (Upload-Offset); a piece of it
-    GET       /healthz
+    GET       /healthz, /readyz               /readyz is 503 from the moment on that the process is asked to end
 Ranges are served; files go out by sendfile. 403 without a token for just this path, 404 when there is no such file.
 """
 
@@ -15,7 +15,8 @@ import re
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -39,10 +40,17 @@ _LINGER_S, _LINGER_BYTES = 2.0, 64 << 20
 class ArtifactServer:
     """Serves in its own thread until closed."""
 
-    def __init__(self, bind: str, places: Places, public_pem: str, uploads: Uploads | None = None):
+    def __init__(
+        self,
+        bind: str,
+        places: Places,
+        public_pem: str,
+        uploads: Uploads | None = None,
+        ending: Callable[[], bool] = lambda: False,
+    ):
         host, _, port = bind.rpartition(":")
         handler = type("Handler", (_Handler,), {"places": places, "public_pem": public_pem, "uploads": uploads})
-        self._server = _Server((host.strip("[]"), int(port)), handler)
+        self._server = _Server((host.strip("[]"), int(port)), handler, ending)
         self._state_dir = places.state_dir
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="artifacts", daemon=True)
 
@@ -57,19 +65,23 @@ class ArtifactServer:
         self._thread.start()
         return self
 
-    def close(self) -> None:
-        """End it; answers under way are cut off."""
+    def close(self, patience_s: float = 0.0) -> None:
+        """End it; answers under way get so much time, and are cut off then."""
         self._server.shutdown()
         self._server.server_close()
+        self._server.wait_quiet(patience_s)
         self._server.cut()
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, address: tuple[str, int], handler: Any):
+    def __init__(self, address: tuple[str, int], handler: Any, ending: Callable[[], bool]):
         self._lock = threading.Lock()
+        self._quiet = threading.Condition(self._lock)
         self._connections: set[socket.socket] = set()
+        self._answering = 0
+        self.ending = ending
         super().__init__(address, handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -81,6 +93,23 @@ class _Server(ThreadingHTTPServer):
         with self._lock:
             self._connections.discard(request)
         super().shutdown_request(request)
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """A request is being answered during the block."""
+        with self._lock:
+            self._answering += 1
+        try:
+            yield
+        finally:
+            with self._quiet:
+                self._answering -= 1
+                self._quiet.notify_all()
+
+    def wait_quiet(self, seconds: float) -> bool:
+        """Wait until no request is being answered, at most so long; whether none is."""
+        with self._quiet:
+            return self._quiet.wait_for(lambda: not self._answering, seconds)
 
     def cut(self) -> None:
         """End every connection: one that waits for its next request would go on being served."""
@@ -108,6 +137,7 @@ class _AsItComes:
 
 
 class _Handler(BaseHTTPRequestHandler):
+    server: _Server
     places: Places
     public_pem: str
     uploads: Uploads | None  # None: nothing is taken in
@@ -116,12 +146,20 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = _IDLE_S
 
     def do_GET(self) -> None:
-        self._serve(body=True)
+        self._answer(lambda: self._serve(body=True))
 
     def do_HEAD(self) -> None:
-        self._serve(body=False)
+        self._answer(lambda: self._serve(body=False))
 
     def do_PUT(self) -> None:
+        self._answer(self._receive)
+
+    def _answer(self, answer: Callable[[], None]) -> None:
+        with self.server.answering():
+            self.close_connection |= self.server.ending()
+            answer()
+
+    def _receive(self) -> None:
         # What isn't read of the body must not be taken for the next request.
         self.close_connection = True
         if not self._admitted(True) or not self._take_in():
@@ -172,6 +210,10 @@ class _Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path).path
         if path == "/healthz":
             self._say(200, {"status": "ok"}, body)
+            return
+        if path == "/readyz":
+            ending = self.server.ending()
+            self._say(503 if ending else 200, {"status": "draining" if ending else "ok"}, body)
             return
         if not self._admitted(body):
             return

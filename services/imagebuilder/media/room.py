@@ -149,7 +149,7 @@ def _kept(same: Sequence[Media], idle_since: float, needed: bool) -> Kept:
 def _unread(path: Path) -> bool:
     """Whether nobody is sending this file just now."""
     try:
-        with open(path, "rb") as file:
+        with open(path, "r+b") as file:  # NFS gives an exclusive lock to writers alone
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False

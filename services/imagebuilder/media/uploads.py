@@ -2,7 +2,7 @@
 """Media that are sent to us: appended where they broke off, and summed while they come.
 
 media/uploads/<medium>.part   what has come so far
-media/uploads/<medium>.sum    its sha256, once all of it has come
+media/uploads/<medium>.sum    its sha256, once all of it has come, if one process took all of it
 """
 
 import fcntl
@@ -24,6 +24,7 @@ from services.imagebuilder.places import Places
 
 _CHUNK = 1 << 20
 _WAIT_S = 2.0
+_Mark = tuple[int, int]  # a file that another process has written since looks otherwise
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Uploads:
         self._places = places
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
-        self._sums: dict[str, tuple[int, hashlib._Hash]] = {}  # medium -> of its first so many bytes
+        self._sums: dict[str, tuple[_Mark, hashlib._Hash]] = {}  # medium -> of its file, as we left it
 
     def offset(self, medium: str, size: int) -> int:
         """How much of the medium is here. TooLarge or TryAgain where the rest could not be taken."""
@@ -77,10 +78,11 @@ class Uploads:
                 )
             if piece.start + piece.length > piece.size:
                 raise Invalid(f"the piece ends at byte {piece.start + piece.length}, the medium at {piece.size}")
-            digest = self._sum_so_far(piece.medium, path, have)
+            digest = self._sum_so_far(piece.medium, path) if have else hashlib.sha256()
             have = self._append(piece, path, digest, source)
             if have == piece.size:
-                _write_whole(_sum_path(path), digest.hexdigest())
+                if digest is not None:
+                    _write_whole(_sum_path(path), digest.hexdigest())
                 self.forget(piece.medium)
             return have
 
@@ -93,7 +95,7 @@ class Uploads:
     def drop(self, medium: str) -> None:
         """Remove what came; nothing may have."""
         path = self._places.upload(medium)
-        for file in (path, _sum_path(path), path.with_suffix(".lock")):
+        for file in (path, *(path.with_suffix(f".{kind}") for kind in ("sum", "writing", "lock"))):
             file.unlink(missing_ok=True)
         self.forget(medium)
 
@@ -111,32 +113,35 @@ class Uploads:
                 raise TryAgain("another piece of this medium is coming; ask how far it is, then go on")
             yield path
 
-    def _sum_so_far(self, medium: str, path: Path, have: int) -> "hashlib._Hash":
+    def _sum_so_far(self, medium: str, path: Path) -> "hashlib._Hash | None":
+        """The sum of what has come; None where another process took some of it: then it is taken at the end.
+
+        To read it now would cost a look at all that has come for every piece, where pieces go to two in turn.
+        """
         with self._lock:
             known = self._sums.pop(medium, None)
-        if known is not None and known[0] == have:
-            return known[1]
-        digest = hashlib.sha256()
-        if have:
-            with open(path, "rb") as file:
-                while chunk := file.read(_CHUNK):
-                    digest.update(chunk)
-        return digest
+        return known[1] if known is not None and known[0] == _mark(path.stat()) else None
 
-    def _append(self, piece: Piece, path: Path, digest: "hashlib._Hash", source: Readable) -> int:
+    def _append(self, piece: Piece, path: Path, digest: "hashlib._Hash | None", source: Readable) -> int:
         have, end = piece.start, piece.start + piece.length
         with open(path, "ab") as file:
             try:
                 while have < end and (chunk := source.read(min(_CHUNK, end - have))):
                     _write(file, chunk)
-                    digest.update(chunk)
                     have += len(chunk)
+                    if digest is not None:
+                        digest.update(chunk)
             finally:
                 os.fsync(file.fileno())
                 UPLOADED.inc(have - piece.start)
-                with self._lock:
-                    self._sums[piece.medium] = (have, digest)
+                if digest is not None:
+                    with self._lock:
+                        self._sums[piece.medium] = (_mark(os.fstat(file.fileno())), digest)
         return have
+
+
+def _mark(file: os.stat_result) -> _Mark:
+    return file.st_size, file.st_mtime_ns
 
 
 def _write(file: BinaryIO, chunk: bytes) -> None:
@@ -164,6 +169,6 @@ def _sum_path(path: Path) -> Path:
 
 
 def _write_whole(path: Path, text: str) -> None:
-    scratch = path.with_suffix(f".{os.getpid()}")
+    scratch = path.with_suffix(".writing")  # under the lock of its medium
     scratch.write_text(text, encoding="ascii")
     scratch.rename(path)

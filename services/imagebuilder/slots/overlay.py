@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from services.common.formats.qcow2_header import COPIED, Header
+from services.imagebuilder.drafts import draft_of
 from services.imagebuilder.slots.layout import Patch
 
 _BITS = 12
@@ -35,7 +36,7 @@ def write_overlay(path: Path, master: Path, patches: Sequence[Patch], backing: s
     finally:
         os.close(descriptor)
     content = _image(size, os.fsencode(backing or master.absolute()), data)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    scratch = draft_of(path)
     draft = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     # Not synced: an image lost with the machine's power is made again when its step is.
     with os.fdopen(draft, "wb", buffering=0) as file:

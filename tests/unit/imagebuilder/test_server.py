@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The artifact server: signed paths only, ranges, and nothing outside its folders."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from services.common.runtime.signing import sign_url
 from services.imagebuilder.places import Places
 from services.imagebuilder.server import ArtifactServer
 from tests.support.imaging import VM_ID, new_keys
+from tests.support.waiting import until
 
 SHA = "ab" * 32
 CONTENT = bytes(range(256)) * 4
@@ -120,3 +122,31 @@ def test_health_needs_no_token(site: Site) -> None:
 def test_a_connection_serves_many_requests(site: Site) -> None:
     for _ in range(3):
         assert site.get(f"/artifacts/{SHA}", Range="bytes=0-0").content == CONTENT[:1]
+
+
+def test_a_server_that_ends_says_so_and_finishes_what_it_sends(tmp_path: Path) -> None:
+    keys, places, ending = new_keys(tmp_path), Places(tmp_path / "state", "http://x"), threading.Event()
+    (tmp_path / "state/masters").mkdir(parents=True)
+    (tmp_path / "state/masters" / SHA).write_bytes(CONTENT * 32_768)
+    server = ArtifactServer("127.0.0.1:0", places, keys.command_public_pem, ending=ending.is_set).start()
+    base = f"http://127.0.0.1:{server.port}"
+    with httpx.Client(trust_env=False) as client:
+        assert client.get(f"{base}/readyz").json() == {"status": "ok"}
+        with client.stream("GET", sign_url(f"{base}/artifacts/{SHA}", keys.command_private_pem)) as answer:
+            ending.set()
+            told = httpx.get(f"{base}/readyz", trust_env=False)
+            assert (told.status_code, told.json(), told.headers["connection"]) == (503, {"status": "draining"}, "close")
+            closing = threading.Thread(target=server.close, args=(20,))
+            closing.start()
+            until(lambda: refused(base), 5, "no new connection is taken")
+            assert sum(map(len, answer.iter_bytes())) == len(CONTENT) * 32_768
+        closing.join(5)
+        assert not closing.is_alive()
+
+
+def refused(base: str) -> bool:
+    try:
+        httpx.get(f"{base}/healthz", trust_env=False)
+    except httpx.ConnectError:
+        return True
+    return False

@@ -75,11 +75,18 @@ def test_a_piece_that_breaks_off_is_kept_and_gone_on_with(site: Site) -> None:
     assert site.desk.uploads.sum_of(MEDIA_ID) == sum_of(RAW)
 
 
-def test_the_sum_is_right_when_the_builder_was_started_anew_in_between(site: Site) -> None:
-    site.put(0, RAW[:1000])
-    other = Uploads(site.desk.places, QUICK.max_bytes)
-    assert other.receive(Piece(MEDIA_ID, len(RAW), 1000, len(RAW) - 1000), BytesIO(RAW[1000:])) == len(RAW)
-    assert (site.desk.places.upload(MEDIA_ID).with_suffix(".sum")).read_text() == sum_of(RAW)
+def test_pieces_may_go_to_several_processes_in_turn_and_after_an_upload_that_was_dropped(site: Site) -> None:
+    here, there = (Uploads(site.desk.places, QUICK.max_bytes) for _ in range(2))
+
+    def send(to: Uploads, content: bytes, start: int, end: int) -> None:
+        assert to.receive(Piece(MEDIA_ID, len(RAW), start, end - start), BytesIO(content[start:end])) == end
+
+    send(here, b"x" * len(RAW), 0, 1000)
+    there.drop(MEDIA_ID)
+    send(there, RAW, 0, 1000)  # as long as what `here` remembers
+    send(here, RAW, 1000, 2000)
+    send(there, RAW, 2000, len(RAW))
+    assert [to.sum_of(MEDIA_ID) for to in (here, there)] == [sum_of(RAW)] * 2
 
 
 def test_a_piece_at_the_wrong_place_is_refused_with_the_right_one(site: Site) -> None:
