@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.common.contracts.errors import ImageFailed, TryAgain
+from services.common.contracts.errors import ImageFailed, LostLease, TryAgain
 from services.common.contracts.states import MediaState
+from services.common.store.catalogue import Media
 from services.imagebuilder.masters import programs
 from services.imagebuilder.media import unpacking
+from services.imagebuilder.media.collecting import Collecting, Limits
 from services.imagebuilder.media.ova import disk_in
 from services.imagebuilder.media.unpacking import Unpacking
 from services.imagebuilder.media.uploads import Piece
@@ -218,6 +220,22 @@ def test_what_is_kept_of_an_ova_is_its_disk_alone_and_goes_with_the_last_of_its_
         desk.offer(content, server.url, id="second", name="second")
         assert desk.run("second") is None
         assert (len(server.asked), desk.medium("second").kept, desk.left()) == (1, first.kept, [f"media/{first.kept}"])
+    collecting = Collecting(desk.database, desk.places, desk.uploads, Limits())
+    gone = []
+    for media_id in (MEDIA_ID, "second"):
+        with desk.database.write() as session:
+            session.get_one(Media, media_id).state = MediaState.DELETED
+        gone.append(collecting.media())
+    assert (gone, desk.left()) == ([[], [first.kept]], [])
+
+
+def test_a_conversion_ends_when_nobody_wants_it_any_more(tmp_path: Path) -> None:
+    def unwanted(_percent: float) -> None:
+        raise LostLease("it was cancelled")
+
+    (tmp_path / "medium").write_bytes(ova(FILES))
+    with pytest.raises(LostLease):
+        Unpacking(MOST).kept_of(tmp_path / "medium", "cloud-image", unwanted)
 
 
 def test_a_conversion_that_broke_off_goes_on_from_the_medium(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
