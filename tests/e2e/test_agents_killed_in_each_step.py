@@ -77,8 +77,8 @@ def turned_on_and_off(stack: Stack) -> None:
     for verb, state in (("stop", "stopped"), ("start", "ready"), ("force-stop", "stopped")):
         life.do(verb, state=state)
     there = at_host(stack).vms[life.vm]
-    # Booted by four of them; a reset may be done again, where the agent was killed before it could note it.
-    assert (there.vcpus, there.boots in (4, 5)) == (2, True)
+    # Booted by four of them; of these a reset alone is done again, where the agent dies before it can note it.
+    assert (there.vcpus, 4 <= there.boots <= 6) == (2, True)
     life.end()
 
 
