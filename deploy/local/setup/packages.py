@@ -64,5 +64,6 @@ TESTS = [
     Package(("ipmitool",), "hosts' controllers by IPMI; hosts and workers that use these need it, too"),
     Package(("openipmi",), "ipmi_sim, a controller for the tests of IPMI"),
     Package(("openvswitch-switch",), "a switch with VLANs; hosts of networks with a tag need it, too"),
+    Package(("prometheus",), "promtool, which judges rules and dashboards and plays alerts through"),
     Package(("libxml2-utils",), "xmllint, by which virt-xml-validate judges definitions of vms"),
 ]

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every alert fires when it should and not otherwise, asks for what there is, and has a page whose commands exist."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+
+from innkeeper.cli.main import inn
+from tests.house.alert_stories import STORIES, Series
+from tests.house.promql import ROOT, RULES, parses, promtool, series, unknown
+
+PAGES = ROOT / "docs" / "operations" / "alerts"
+PREFIX = "Innkeeper"
+HEADS = ["What it means", "What users notice", "How to look", "What to do", "When it is false"]
+FILES = sorted(RULES.glob("*.yaml"))
+
+
+def alerts(file: Path) -> Iterator[dict[str, Any]]:
+    for group in yaml.safe_load(file.read_text())["groups"]:
+        yield from group["rules"]
+
+
+EVERY = {rule["alert"]: rule for file in FILES for rule in alerts(file)}
+
+
+def blocks(page: Path, kind: str) -> list[str]:
+    return re.findall(rf"^```{kind}\n(.*?)^```$", page.read_text(), re.S | re.M)
+
+
+def test_prometheus_takes_the_rules() -> None:
+    promtool("check", "rules", *map(str, FILES))
+
+
+def test_every_alert_has_a_story_and_a_page_and_there_are_no_others() -> None:
+    assert {name.removeprefix(PREFIX) for name in EVERY} == set(STORIES)
+    assert set(EVERY) == {page.stem for page in PAGES.glob("*.md")} - {"README"}
+    index = (PAGES / "README.md").read_text()
+    assert [
+        name for name in EVERY if f"| [{name}]({name}.md) | {EVERY[name]['labels']['severity']} |" not in index
+    ] == []
+
+
+@pytest.mark.parametrize("name", sorted(EVERY))
+def test_an_alert_says_what_it_is_about_and_where_to_read_on(name: str) -> None:
+    rule = EVERY[name]
+    assert rule["labels"]["severity"] in ("critical", "warning")
+    assert {"summary", "description", "runbook_url"} == set(rule["annotations"])
+    assert rule["annotations"]["runbook_url"].endswith(f"/{name}.md")
+    page = (PAGES / f"{name}.md").read_text()
+    assert re.findall(r"^## (.+)$", page, re.M) == HEADS
+    assert f"`{rule['labels']['severity']}`" in page
+
+
+def test_alerts_and_pages_ask_for_what_the_services_tell(tmp_path: Path) -> None:
+    told = series()
+    shown = [line for page in PAGES.glob("*.md") for block in blocks(page, "promql") for line in block.splitlines()]
+    asked = [*(rule["expr"] for rule in EVERY.values()), *shown]
+    assert {wrong for text in asked for wrong in unknown(text, told)} == set()
+    parses(shown, tmp_path)
+
+
+def test_a_series_or_a_label_that_nobody_tells_is_found() -> None:
+    told = series()
+    assert unknown('sum by (step) (innkeeper_jobs{state="stalled"})', told) == {"(step)"}
+    assert unknown('innkeeper_jobs{step="x"}', told) == {"innkeeper_jobs{step}"}
+    assert unknown("innkeeper_nothing > 0", told) == {"innkeeper_nothing"}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_alerts_fire_when_they_should_and_not_otherwise(file: Path, tmp_path: Path) -> None:
+    tests = []
+    for rule in alerts(file):
+        story = STORIES[rule["alert"].removeprefix(PREFIX)]
+        tests += [
+            course(rule["alert"], story.fires, story.after, 1),
+            course(rule["alert"], story.quiet, story.after, 0),
+        ]
+    played = tmp_path / "stories.yaml"
+    played.write_text(yaml.safe_dump({"rule_files": [str(file)], "evaluation_interval": "5m", "tests": tests}))
+    promtool("test", "rules", str(played))
+
+
+def course(alert: str, told: Series, after: int, firing: int) -> dict[str, Any]:
+    fired = f'count(ALERTS{{alertname="{alert}",alertstate="firing"}}) or vector(0)'
+    question = {"expr": fired, "eval_time": f"{after}m", "exp_samples": [{"labels": "{}", "value": firing}]}
+    given = [{"series": name, "values": values} for name, values in told.items()]
+    return {"interval": "1m", "name": f"{alert}: {firing}", "input_series": given, "promql_expr_test": [question]}
+
+
+@pytest.mark.parametrize("page", sorted(PAGES.glob("*.md")), ids=lambda page: page.stem)
+def test_every_command_of_inn_on_a_page_exists(page: Path) -> None:
+    lines = [line for block in blocks(page, "") for line in block.splitlines()]
+    spans = re.findall(r"`(inn [^`]+)`", page.read_text())
+    for words in (text.split() for text in [*lines, *spans] if text.startswith("inn ")):
+        command: click.Command = inn
+        for word in words[1:]:
+            if isinstance(command, click.Group):
+                found = command.get_command(click.Context(command), word)
+                assert found is not None, " ".join(words)
+                command = found
+            elif word.startswith("--"):
+                assert any(word in option.opts for option in command.params), " ".join(words)

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The dashboards are what their Python says, ask for what there is, in PromQL, and know no data source."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.grafana.__main__ import DASHBOARDS, texts
+from tests.house.promql import ROOT, parses, series, unknown
+
+# Grafana puts a duration in their place.
+VARIABLES = {"$__rate_interval": "5m", "$__range": "6h"}
+BOARDS = {name: json.loads(text) for name, text in texts().items()}
+
+
+def shown(board: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    return (panel for panel in board["panels"] if panel["type"] != "row")
+
+
+def asked(board: dict[str, Any]) -> Iterator[str]:
+    for panel in shown(board):
+        for target in panel["targets"]:
+            expression: str = target["expr"]
+            for name, value in VARIABLES.items():
+                expression = expression.replace(name, value)
+            yield expression
+
+
+def test_the_files_are_what_the_code_writes() -> None:
+    written = {file.name: file.read_text() for file in DASHBOARDS.glob("*.json")}
+    assert written == texts(), "write them anew: python -m deploy.grafana"
+
+
+def test_every_panel_asks_for_what_the_services_tell_in_promql(tmp_path: Path) -> None:
+    expressions = [text for board in BOARDS.values() for text in asked(board)]
+    assert {wrong for text in expressions for wrong in unknown(text, series())} == set()
+    assert not any("$" in text for text in expressions)
+    parses(expressions, tmp_path)
+
+
+@pytest.mark.parametrize("name", sorted(BOARDS))
+def test_a_dashboard_keeps_its_uid_and_asks_whoever_looks_for_the_data_source(name: str) -> None:
+    board = BOARDS[name]
+    assert board["uid"] == f"innkeeper-{name.removesuffix('.json')}"
+    assert f"| `{board['uid']}` |" in (ROOT / "docs" / "operations" / "dashboards.md").read_text()
+    assert [v["name"] for v in board["templating"]["list"] if v["type"] == "datasource"] == ["datasource"]
+    for panel in shown(board):
+        assert {panel["datasource"]["uid"], *(t["datasource"]["uid"] for t in panel["targets"])} == {"${datasource}"}
+
+
+@pytest.mark.parametrize("name", sorted(BOARDS))
+def test_no_panel_lies_on_another_one_or_beyond_the_edge(name: str) -> None:
+    taken: set[tuple[int, int]] = set()
+    numbers = [panel["id"] for panel in BOARDS[name]["panels"]]
+    assert len(numbers) == len(set(numbers))
+    for place in (panel["gridPos"] for panel in BOARDS[name]["panels"]):
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert not cells & taken
+        assert max(x for x, _ in cells) < 24
+        taken |= cells
