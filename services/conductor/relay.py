@@ -58,7 +58,8 @@ class Relay:
                 with going_on(log, "relaying failed", BROKER_AWAY) as course:
                     began = time.monotonic()
                     message = handed.get(LOOK_S)
-                    if message is not None and self._ours():
+                    ours = self._ours()  # asked even where nothing comes: a role must be renewed
+                    if message is not None and ours:
                         self.pass_on(message["rows"])
                     elif message is None and time.monotonic() - began < LOOK_S / 2:
                         stopping.wait(LOOK_S)  # Redis is away and says so at once
