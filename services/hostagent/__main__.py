@@ -3,9 +3,10 @@
 
 import os
 import sys
+from pathlib import Path
 
 from services.common.contracts.errors import InnkeeperError
-from services.common.runtime import log, metrics
+from services.common.runtime import heartbeat, log, metrics, tracing
 from services.common.runtime.ending import ending
 from services.hostagent.agent import run
 from services.hostagent.config import ConfigError, read_config
@@ -19,8 +20,11 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     log.setup("hostagent")
+    tracing.start("hostagent")
     stopping = ending()
     metrics.serve(config.metrics_port)
+    alive = os.environ.get("INNKEEPER_HEARTBEAT_FILE")
+    heartbeat.start(Path(alive) if alive else None)
     try:
         with log.bind(host=config.host_id):
             run(config, stopping)

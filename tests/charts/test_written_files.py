@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is written from the chart is as the chart is now, and kustomize and Helm say the same."""
+
+import re
+from typing import Any
+
+import pytest
+
+from deploy.k8s import manifests
+from deploy.k8s.__main__ import KUSTOMIZE, OVERLAYS, ROOT, chart_files, kustomize_files
+from deploy.k8s.difference import patch
+from deploy.k8s.rendering import Object, key, kustomize
+from deploy.k8s.values import UndescribedError, read_values
+from deploy.local.setup.cluster_tools import KUBECTL
+from tests.support.cluster import CI, had, made
+
+AGAIN = "write it anew: python -m deploy.k8s"
+_HASH = re.compile(rf"\b{manifests.SETTINGS}-[a-z0-9]{{10}}\b")
+
+
+def name_of(paths: list[Any]) -> str:
+    return next(name for name, path in CI.items() if paths == ([path] if path else []))
+
+
+def test_readme_and_schema_are_those_of_the_values() -> None:
+    for path, text in chart_files().items():
+        assert (ROOT / path).read_text() == text, f"{path}: {AGAIN}"
+
+
+def test_the_files_of_kustomize_are_those_of_the_chart() -> None:
+    wanted = kustomize_files(lambda paths: made(name_of(paths)))
+    assert {str(path.relative_to(ROOT)) for path in KUSTOMIZE.glob("*/**/*.yaml")} == set(wanted), AGAIN
+    for path, text in wanted.items():
+        assert (ROOT / path).read_text() == text, f"{path}: {AGAIN}"
+
+
+def plain(objects: list[Object]) -> dict[tuple[str, str, str], Object]:
+    """By key, without the namespace and with the settings' plain name."""
+    found = {}
+    for one in manifests.without_helm(objects):
+        if one["metadata"]["name"].startswith(f"{manifests.SETTINGS}-"):
+            one["metadata"]["name"] = manifests.SETTINGS
+        for source in one.get("spec", {}).get("template", {}).get("spec", {}).get("containers", []):
+            for given in source.get("envFrom", []):
+                given["configMapRef"]["name"] = _HASH.sub(manifests.SETTINGS, given["configMapRef"]["name"])
+        if one["kind"] != "Namespace":
+            found[key(one)] = one
+    return found
+
+
+@pytest.mark.parametrize("overlay", ["base", *OVERLAYS])
+def test_kustomize_and_helm_say_the_same(overlay: str) -> None:
+    folder, values = ("base", "default") if overlay == "base" else (f"overlays/{overlay}", overlay)
+    objects = kustomize(had(KUBECTL), KUSTOMIZE / folder)
+    by_kustomize, by_helm = plain(objects), plain(made(values))
+    assert by_kustomize.keys() == by_helm.keys()
+    for name, one in by_helm.items():
+        assert by_kustomize[name] == one, name
+    services = [one for one in objects if one["kind"] == "Deployment" and "envFrom" in str(one)]
+    assert services
+    assert all(_HASH.search(str(one)) for one in services)  # new settings mean new pods
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "operations"),
+    [
+        ({"a": 1}, {"a": 1}, []),
+        ({"a": 1, "b/c": 2}, {"a": 3}, [("replace", "/a"), ("remove", "/b~1c")]),
+        ({"a": [1, 2]}, {"a": [1, 3]}, [("replace", "/a/1")]),
+        ({"a": [1, 2]}, {"a": [1]}, [("replace", "/a")]),
+        ({}, {"a": {}}, [("add", "/a")]),
+    ],
+)
+def test_a_difference_is_the_least_that_makes_one_of_the_other(old: Any, new: Any, operations: list[Any]) -> None:
+    assert [(one["op"], one["path"]) for one in patch(old, new)] == operations
+
+
+def test_a_value_without_a_description_is_named() -> None:
+    with pytest.raises(UndescribedError, match=r"api\.pods$"):
+        read_values("# -- Pods\nreplicas: 1\napi:\n  pods: 2\n")
