@@ -16,7 +16,7 @@ workers = int(os.environ.get("INNKEEPER_API_WORKERS", "2"))
 threads = int(os.environ.get("INNKEEPER_API_THREADS", "48"))
 timeout = 60
 # What is being answered may end; streams and those who wait for jobs end by themselves (draining.py).
-graceful_timeout = int(os.environ.get("INNKEEPER_GRACE_S", "25"))
+graceful_timeout = int(float(os.environ.get("INNKEEPER_GRACE_S", "25")))
 _DRAIN_S = float(os.environ.get("INNKEEPER_API_DRAIN_S", "0"))
 keepalive = 30
 # No access log: the application logs each request once, as JSON, with its id.

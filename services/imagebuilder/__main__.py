@@ -74,6 +74,8 @@ def main() -> int:
         run_worker(Queue.IMAGEBUILDER, handlers(builder, importer), settings, SqlJournal(database))
     finally:
         for answerer in answerers:
+            answerer.leave()
+        for answerer in answerers:
             answerer.stop()
         for each in rounds:
             each.stop()

@@ -79,6 +79,8 @@ def main() -> int:
         for one in apart:
             one.stop()
         for answerer in answerers:
+            answerer.leave()
+        for answerer in answerers:
             answerer.stop()
         shelf.stop()
         database.close()

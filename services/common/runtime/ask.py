@@ -71,9 +71,13 @@ class Answerer:
         self._thread.start()
         return self
 
-    def stop(self) -> None:
-        """Answer what is in hand, then no more."""
+    def leave(self) -> None:
+        """Answer what is in hand, then no more; nobody waits. Of several, ask all before the first is waited for."""
         self._ended.set()
+
+    def stop(self) -> None:
+        """Leave, and return when it is so."""
+        self.leave()
         self._thread.join()
         self._client.close()
 
