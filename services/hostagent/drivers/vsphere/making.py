@@ -53,11 +53,21 @@ class _Order:
 
 def make(at: Hypervisor, origins: Origins, wanted: DeployPlan, owner: Owner, files: Mapping[str, Path]) -> None:
     """Make the vm, or hand the one that is there to its newer fence."""
-    base, existing, plan = disk_image_of(wanted), at.find(owner.vm), with_copies(wanted)
+    existing, plan = at.find(owner.vm), with_copies(wanted)
+    if existing is None:
+        try:
+            _make_new(at, origins, wanted, owner, files)
+        except HostFailed:
+            existing = at.find(owner.vm)  # by what an agent that died had just begun
+            if existing is None:
+                raise
     if existing is not None:
         _hand_over(at, existing, plan, owner)
-        cloning.grow(at, plan, owner.vm)
-        return
+    cloning.grow(at, plan, owner.vm)
+
+
+def _make_new(at: Hypervisor, origins: Origins, wanted: DeployPlan, owner: Owner, files: Mapping[str, Path]) -> None:
+    base, plan = disk_image_of(wanted), with_copies(wanted)
     source = origins.source if origins.source and not cloning.is_copied(at, owner.vm) else ""
     order, doing = _Order(plan, owner, images_of(plan), base, source), f"making {plan.name}"
     place = at.call(doing, lambda seat, place: _begin(at, seat, place, order))
@@ -72,7 +82,6 @@ def make(at: Hypervisor, origins: Origins, wanted: DeployPlan, owner: Owner, fil
     made = at.run(doing, lambda seat, place: _create(at, seat, place, order, paths))
     at.machines.learn(made, owner)
     hit("agent.after-define")
-    cloning.grow(at, plan, owner.vm)
 
 
 def _hand_over(at: Hypervisor, machine: Machine, plan: DeployPlan, owner: Owner) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """NICs of a vm that is there already, told apart by their MACs. They come and go while it runs, too."""
 
+from functools import partial
 from typing import Any
 
 from pyVmomi import vim
@@ -32,7 +33,15 @@ def attach(at: Hypervisor, vm: str, nic: NicPlan) -> None:
 
     hit("agent.before-attach-nic")
     at.run(f"plugging NIC {nic.mac} into vm {vm}", begin)
+    at.run(f"plugging NIC {nic.mac} into vm {vm} once", partial(_leave_one, at, vm, nic.mac.lower()))
     hit("agent.after-attach-nic")
+
+
+def _leave_one(at: Hypervisor, vm: str, mac: str, seat: Seat, place: Place) -> Any:
+    """What an agent that died had just begun may be there as well by now: the server takes two of one MAC."""
+    machine = at.machines.need(seat, place, vm)
+    more = [card for card in _all(seat, machine) if str(card.macAddress).lower() == mac][1:]
+    return _reconfigured(machine, *(_Change(operation=_Change.Operation.remove, device=card) for card in more))
 
 
 def detach(at: Hypervisor, vm: str, mac: str) -> None:
@@ -51,9 +60,12 @@ def detach(at: Hypervisor, vm: str, mac: str) -> None:
 
 
 def _cards(seat: Seat, machine: Machine) -> dict[str, Any]:
-    cards = [device for device in devices_of(seat, machine) if isinstance(device, _DEVICE.VirtualEthernetCard)]
-    return {str(card.macAddress).lower(): card for card in cards}
+    return {str(card.macAddress).lower(): card for card in _all(seat, machine)}
 
 
-def _reconfigured(machine: Machine, change: Any) -> Any:
-    return machine.ref.ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=[change]))
+def _all(seat: Seat, machine: Machine) -> list[Any]:
+    return [device for device in devices_of(seat, machine) if isinstance(device, _DEVICE.VirtualEthernetCard)]
+
+
+def _reconfigured(machine: Machine, *changes: Any) -> Any:
+    return machine.ref.ReconfigVM_Task(vim.vm.ConfigSpec(deviceChange=list(changes))) if changes else None

@@ -41,10 +41,11 @@ class PluggedVolumes:
         try:
             self._at.run(doing, lambda seat, place: self._plug(seat, place, vm, volume, makes=True))
         except HostFailed as error:
-            if error.extra.get("vsphere") != "FileAlreadyExists":
+            if error.extra.get("vsphere") == "FileAlreadyExists":
+                # It was made before: what is on it is somebody's data.
+                self._plug_existing(vm, volume)
+            elif not self._is_plugged(vm, volume.id):  # by what an agent that died had just begun
                 raise
-            # It was made before: what is on it is somebody's data.
-            self._plug_existing(vm, volume)
         hit("agent.after-attach-volume")
 
     def detach(self, vm: str, volume: str) -> None:
@@ -109,6 +110,12 @@ class PluggedVolumes:
     def _plug_existing(self, vm: str, volume: VolumePlan) -> None:
         doing = f"plugging volume {volume.id} into vm {vm}"
         self._at.run(doing, lambda seat, place: self._plug(seat, place, vm, volume, makes=False))
+
+    def _is_plugged(self, vm: str, volume: str) -> bool:
+        def looked(seat: Seat, place: Place) -> bool:
+            return self._find(place, devices_of(seat, self._at.machines.need(seat, place, vm)), volume) is not None
+
+        return self._at.call(f"looking for volume {volume} in vm {vm}", looked)
 
     def _prepare(self, seat: Seat, place: Place, vm: str) -> None:
         self._at.machines.need(seat, place, vm)
