@@ -54,7 +54,7 @@ def environment(home: Home, addresses: Addresses, rabbitmq: RabbitMQ, redis: Red
     """What every service of ours finds in its environment; secrets are here and not on command lines."""
     passed = ("HOME", "USER", "LOGNAME", "TMPDIR", "SSL_CERT_FILE")
     proxies = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
-    ours = {name: value for name, value in os.environ.items() if name.startswith("INNKEEPER_")}
+    ours = {name: value for name, value in os.environ.items() if name.startswith(("INNKEEPER_", "OTEL_"))}
     return {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "LANG": "C.UTF-8",

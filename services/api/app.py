@@ -25,6 +25,7 @@ from services.api.tokens import Tokens
 from services.api.uii import routes as uii
 from services.common.catalog import systems
 from services.common.contracts.ids import new_id
+from services.common.runtime import tracing
 from services.common.runtime.broker_admin import BrokerAdmin
 from services.common.runtime.feed import Feed
 from services.common.runtime.keys import Keys
@@ -37,6 +38,7 @@ VERSION = "1"
 LARGEST_BODY = 1024 * 1024
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _WORTH_ZIPPING = 2048
+_JOB = re.compile(r"/v1/jobs/([0-9a-f-]{36})")
 
 
 def create_app(settings: Settings, database: Database, keys: Keys | None = None, feed: Feed | None = None) -> Flask:
@@ -144,7 +146,26 @@ def _finish(response: Response) -> Response:
     log.info(
         "answered", method=request.method, path=request.path, status=response.status_code, ms=round(took * 1000, 1)
     )
+    _traced(route, took, response)
     return _zipped(response)
+
+
+def _traced(route: str, took: float, response: Response) -> None:
+    """The request as a span: the root of the job it opened, where it did."""
+    if not route.startswith(("/v1", "/uii")):
+        return
+    # An upload names the job it feeds, and an answer that is repeated the job of the first one.
+    opens = request.method != "PUT" and "Idempotency-Replayed" not in response.headers
+    found = _JOB.fullmatch(response.headers.get("Location", "")) if opens else None
+    told = {"http.request.method": request.method, "http.route": route, "request": g.get("trace_id", "")}
+    tracing.tell_request(
+        f"{request.method} {route}",
+        found[1] if found else "",
+        took,
+        request.headers.get("traceparent", ""),
+        **told,
+        **{"http.response.status_code": response.status_code},
+    )
 
 
 def _zipped(response: Response) -> Response:

@@ -6,12 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from services.common.contracts.topics import OUTBOX_CHANNEL, job_channel, project_channel
+from services.common.runtime import tracing
 from services.common.runtime.bus import Publisher
 from services.common.runtime.dispatch import Dispatcher, Ringer
 from services.common.runtime.feed import Feed
 from services.common.runtime.settings import Settings
 from services.common.store import outbox
 from services.common.store.database import Announce, Database
+from services.common.store.ended import Ended
 
 
 def announcer(feed: Feed, ringer: Ringer | None) -> Announce:
@@ -44,12 +46,17 @@ def _project(event: dict[str, Any]) -> str:
     return project_channel(event["project"])
 
 
+def _traced(job: Ended) -> None:
+    tracing.tell(f"job {job.kind}", job.job, job.created_at, vm=job.vm, kind=job.kind, outcome=job.outcome)
+
+
 def open_database(settings: Settings, feed: Feed | None = None, pool_size: int = 8, rings: bool = True) -> Database:
     """The database of the settings, wired to Redis and the broker.
 
     `rings=False` is for the api: publishing would take a third of what its processes can do.
     """
     database = Database(settings.database_url, pool_size=pool_size)
+    database.ended = _traced
     feed = feed or Feed(settings.redis_url)
     if not rings:
         database.announce = announcer(feed, None)

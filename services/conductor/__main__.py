@@ -15,7 +15,7 @@ from sqlalchemy import and_, delete, or_, select
 
 from services.common.assembly import open_database
 from services.common.contracts.events import AgentEvent, AgentEventKind
-from services.common.runtime import heartbeat, log, metrics
+from services.common.runtime import heartbeat, log, metrics, tracing
 from services.common.runtime.broker_admin import BrokerAdmin
 from services.common.runtime.bus import AgentEvents, Publisher
 from services.common.runtime.dispatch import Dispatcher
@@ -113,6 +113,7 @@ def main() -> None:
     """Wire and run until SIGTERM."""
     settings = settings_or_exit()
     log.setup("conductor", settings.log_level)
+    tracing.start("conductor")
     metrics.serve(settings.metrics_port)
     heartbeat.start(settings.heartbeat_file)
     stopping = ending()

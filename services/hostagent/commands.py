@@ -9,6 +9,7 @@ from typing import Any
 
 from services.common.contracts.commands import LOOKS, Command
 from services.common.contracts.errors import HostFailed, InnkeeperError
+from services.common.runtime import tracing
 from services.common.runtime.failpoints import hit
 from services.common.runtime.log import bind, get_logger
 from services.hostagent import metrics
@@ -71,7 +72,11 @@ class Commands:
 
     def _carry_out(self, command: Command) -> None:
         began = time.monotonic()
-        with bind(vm=command.vm, job=command.job, step=command.step):
+        ids = {"vm": command.vm, "step": command.step, "verb": str(command.verb), "host": command.host}
+        with (
+            bind(vm=command.vm, job=command.job, step=command.step),
+            tracing.span(f"{command.verb} at host", command.job, **ids) as told,
+        ):
             try:
                 outcome, tell = self._outcome(command)
             finally:
@@ -84,6 +89,9 @@ class Commands:
             self._acted(command.vm)
             tell()
             seconds = time.monotonic() - began
+            told.set(outcome=outcome)
+            if outcome == "failed":
+                told.failed(outcome)
             metrics.COMMANDS.labels(command.verb, outcome).inc()
             metrics.SECONDS.labels(command.verb).observe(seconds)
             log.info("command carried out", verb=command.verb, outcome=outcome, seconds=round(seconds, 3))

@@ -18,6 +18,7 @@ from services.common.contracts.errors import InnkeeperError, TryAgain
 from services.common.contracts.flow import Queue
 from services.common.contracts.journal import Changes, Done, JobView
 from services.common.contracts.placement import Request
+from services.common.runtime import tracing
 from services.common.runtime.failpoints import hit
 from services.common.runtime.log import get_logger
 from services.common.runtime.metrics import QUEUE_AGE, STEP_SECONDS
@@ -96,10 +97,13 @@ class PlacingTogether:
             return
         hit(f"{Queue.SCHEDULER}.{STEP}.after-commit")
         log.info("vms placed", placed=len(batch.seats), put_off=len(batch.put_off), alone=len(batch.alone))
+        now = time.time()
         self.roster.claimed(Counter(seat.host.id for seat in batch.seats.values()))
         for seat in batch.seats.values():
             QUEUE_AGE.labels(Queue.SCHEDULER).observe(max(0.0, time.time() - seat.job.due_since - took))
             STEP_SECONDS.labels(STEP, "done").observe(took)
+            ids = {"vm": seat.compact.request.id, "step": STEP, "outcome": "done"}
+            tracing.tell(STEP, seat.job.id, now - took, **ids, together=len(batch.seats))
 
     def _placed(self, job_ids: Sequence[str]) -> Batch:
         """One transaction: claims, decisions and the ends of all steps. Where it fails the table is as before."""

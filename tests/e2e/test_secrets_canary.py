@@ -2,7 +2,7 @@
 """A vm with marked secrets goes through the whole platform: afterwards the marks are in its own seed, and nowhere else.
 
 What is looked through: every file of the installation (logs, database, broker, Redis, state, the host's agent), every
-message of the broker, every command Redis got, every key it has, what the API answers, and Flower.
+message of the broker, every command Redis got, every key it has, what the API answers, Flower, and every trace.
 """
 
 import email
@@ -24,6 +24,7 @@ import redis
 import yaml
 
 from tests.e2e.conftest import gone
+from tests.support.collector import Collector, Seen, collecting
 from tests.support.file_server import serving
 from tests.support.listening import listening
 from tests.support.missing import servers_needed
@@ -43,8 +44,15 @@ SIGNED = re.compile(rb"eyJ(hbGciOi|0eXAiOi)[\w-]{10,}\.[\w-]{10,}\.[\w-]{10,}")
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    env = {"INNKEEPER_MEDIA_ALLOW_PRIVATE": "127.0.0.1/32", "INNKEEPER_ORPHAN_GRACE_S": "2", **GUEST_URL}
+def collector() -> Iterator[Collector]:
+    with collecting() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[Stack]:
+    settings = {"INNKEEPER_MEDIA_ALLOW_PRIVATE": "127.0.0.1/32", "INNKEEPER_ORPHAN_GRACE_S": "2"}
+    env = {**settings, **GUEST_URL, **collector.env}
     with servers_needed(), short_directory() as folder, running(folder, env=env) as stack:
         stack.enrol("fake-1")
         vendor = tmp_path_factory.mktemp("vendor")
@@ -176,11 +184,12 @@ def windows(stack: Stack) -> WindowsGuest:
     return guest
 
 
-def test_secrets_are_in_the_vms_own_seed_and_nowhere_else(stack: Stack) -> None:
+def test_secrets_are_in_the_vms_own_seed_and_nowhere_else(stack: Stack, collector: Collector) -> None:
     with flower(stack) as pages, listening(stack) as heard:
         vm, job = made(stack)
         guest = windows(stack)
         seen = pages()
+        traced(collector, job)
     assert len(heard.broker) > 10
     assert len(heard.redis) > 10
     seed = stack.directory / "state" / "images" / vm / "seed.iso"
@@ -198,9 +207,46 @@ def test_secrets_are_in_the_vms_own_seed_and_nowhere_else(stack: Stack) -> None:
         assert not marked(marks, *heard.redis)
         assert not marked(marks, in_redis(stack))
         assert not marked(marks, answers(stack, of, by), seen)
+        assert not marked(marks, *collector.bodies)
     for (of, _, _), marks in kept.items():
         gone(stack, of)
         until(partial(forgotten, stack, marks), 30, "the seed is gone from builder and host", pause=0.2)
+
+
+def traced(collector: Collector, job: str) -> list[Seen]:
+    """The spans of a vm's creation, once all are there: the last one to come tells the whole job."""
+    processes = {"api", "scheduler", "imagebuilder", "worker", "hostagent"}
+
+    def whole() -> list[Seen]:
+        found = collector.of(job)
+        ended = any(span.name == "job vm.create" for span in found)
+        return found if ended and {span.service for span in found} >= processes else []
+
+    return until(whole, 20, "every process has sent its spans", pause=0.1)
+
+
+def test_a_vm_s_creation_is_one_trace_from_the_request_to_ready(stack: Stack, collector: Collector) -> None:
+    vm, job = made(stack)
+    spans = traced(collector, job)
+    names = {(span.service, span.name) for span in spans}
+    assert names >= {
+        ("api", "POST /v1/vms"),
+        ("scheduler", "place"),
+        ("imagebuilder", "wait for imagebuilder"),
+        ("imagebuilder", "build"),
+        ("hostagent", "deploy at host"),
+        ("hostagent", "start at host"),
+        ("worker", "verify"),
+    }
+    [root] = [span for span in spans if not span.parent]
+    assert (root.service, root.name) == ("api", "POST /v1/vms")
+    assert {span.parent for span in spans if span is not root} == {root.id}
+    assert {span.attributes["innkeeper.job"] for span in spans} == {job}
+    assert {span.attributes["innkeeper.vm"] for span in spans if span is not root} == {vm}
+    whole = next(span for span in spans if span.name == "job vm.create")
+    assert whole.attributes["innkeeper.outcome"] == "succeeded"
+    assert whole.seconds > max(span.seconds for span in spans if span.name == "build")
+    gone(stack, vm)
 
 
 def test_no_log_and_no_table_has_a_signed_token(stack: Stack) -> None:

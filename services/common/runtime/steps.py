@@ -24,7 +24,7 @@ from services.common.contracts.events import JobEventKind
 from services.common.contracts.flow import FLOWS, UNDO_STEPS, task_name
 from services.common.contracts.journal import Changes, Done, Handler, JobView, Journal, StepContext
 from services.common.contracts.topics import job_channel
-from services.common.runtime import heartbeat
+from services.common.runtime import heartbeat, tracing
 from services.common.runtime.batches import MOST, Act, Batches, strategy
 from services.common.runtime.celery_app import make_celery
 from services.common.runtime.failpoints import hit
@@ -104,7 +104,12 @@ class StepRunner:
     def carry_out(self, job: JobView) -> None:
         """Do the present step of a job that was claimed for this runner."""
         QUEUE_AGE.labels(self.queue).observe(max(0.0, time.time() - job.due_since))
-        with bind(job=job.id, vm=job.vm.id if job.vm else None, step=job.step):
+        vm = job.vm.id if job.vm else ""
+        tracing.tell(f"wait for {self.queue}", job.id, job.due_since, vm=vm, queue=self.queue)
+        with (
+            bind(job=job.id, vm=vm or None, step=job.step),
+            tracing.span(job.step, job.id, vm=vm, step=job.step, attempt=job.attempt) as told,
+        ):
             self.leases.hold(job)
             begun = time.perf_counter()
             outcome = "error"
@@ -115,6 +120,9 @@ class StepRunner:
                 hit(f"{self.queue}.{job.step}.after-commit")
             finally:
                 self.leases.let_go(job)
+                told.set(outcome=outcome)
+                if outcome in ("failed", "error"):
+                    told.failed(outcome)
                 STEP_SECONDS.labels(job.step, outcome).observe(time.perf_counter() - begun)
 
     def _attempt(self, job: JobView) -> tuple[Changes, str]:
@@ -199,6 +207,7 @@ def run_worker(
     if missing:
         raise ValueError(f"queue {queue}: handlers and flow disagree on {sorted(missing)}")
     heartbeat.start(settings.heartbeat_file)
+    tracing.start(queue)
     runner = StepRunner(queue, handlers, journal, settings)
     app = make_celery(settings.broker_url)
     _leave_out_what_is_not_ours()
@@ -233,4 +242,5 @@ def run_worker(
     app.Worker(**options).start()
     if batches:
         batches.stop()
+    tracing.stop()
     last_resort.finished()

@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from services.common.contracts.errors import TryAgain
-from services.common.store.ended import tell_ended
+from services.common.store.ended import Ended, count_ended
 from services.common.store.json_text import loads
 
 # Told after a commit: the events written (as sent to readers), and the rows put into the outbox.
@@ -34,12 +34,17 @@ def _silent(_events: list[dict[str, Any]], _rang: list[dict[str, Any]]) -> None:
     return None
 
 
+def _nothing(_job: Ended) -> None:
+    return None
+
+
 class Database:
     """One database; make one per process and hand it down."""
 
     def __init__(self, url: str, announce: Announce = _silent, pool_size: int = 8):
         self.url = make_url(url)
         self.announce = announce
+        self.ended: Callable[[Ended], object] = _nothing  # told of each job whose end was committed
         self.engine = _sqlite(url) if self.is_sqlite else _postgresql(url, pool_size)
         self._looking = self.engine if self.is_sqlite else _autocommitting(url)
 
@@ -74,8 +79,10 @@ class Database:
                 session.connection(execution_options={"begin": "IMMEDIATE"})
             yield session
             session.commit()
-            tell_ended(session)
+            ended = count_ended(session)
             events, rang = session.info.get(EVENTS, []), session.info.get(RANG, [])
+        for job in ended:
+            self.ended(job)
         if events or rang:
             self.announce(events, rang)
 

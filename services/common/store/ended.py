@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long jobs took, told once their end is committed, by whichever process ended them."""
+"""Jobs that end: how long they took is told once their end is committed, by whichever process ended them."""
 
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from prometheus_client import Histogram
 from sqlalchemy.orm import Session
@@ -15,12 +17,25 @@ SECONDS = Histogram(
 ENDED = "ended"
 
 
-def ends(session: Session, kind: str, outcome: str, created_at: float) -> None:
+@dataclass(frozen=True)
+class Ended:
+    """A job that has come to its end; `vm` is "" where it had none."""
+
+    job: str
+    vm: str
+    kind: str
+    outcome: str
+    created_at: float
+
+
+def ends(session: Session, job: Ended) -> None:
     """The job ends with this transaction."""
-    session.info.setdefault(ENDED, []).append((kind, outcome, max(0.0, time.time() - created_at)))
+    session.info.setdefault(ENDED, []).append(job)
 
 
-def tell_ended(session: Session) -> None:
-    """The transaction is committed: count what ended in it."""
-    for kind, outcome, seconds in session.info.get(ENDED, ()):
-        SECONDS.labels(kind, outcome).observe(seconds)
+def count_ended(session: Session) -> Sequence[Ended]:
+    """The transaction is committed: the jobs that ended in it, which are counted."""
+    found: Sequence[Ended] = session.info.get(ENDED, ())
+    for job in found:
+        SECONDS.labels(job.kind, job.outcome).observe(max(0.0, time.time() - job.created_at))
+    return found

@@ -18,7 +18,7 @@ from services.common.store import moves, outbox
 from services.common.store.appending import append_events, event_rows
 from services.common.store.database import Database, retried
 from services.common.store.durations import Durations
-from services.common.store.ended import ends
+from services.common.store.ended import Ended, ends
 from services.common.store.hosts import Installation
 from services.common.store.jobs import JobEvent, JobStep
 from services.common.store.tables import table_of
@@ -124,7 +124,8 @@ class SqlJournal:
             changes.write(session)
         moves.move_vm(session, job, changes, vm_before, now)
         if changes.state in JOB_FINAL:
-            ends(session, job.kind, str(changes.state), job.created_at)
+            vm = job.vm.id if job.vm else ""
+            ends(session, Ended(job.id, vm, job.kind, str(changes.state), job.created_at))
         first = last_seq - len(changes.events) + 1
         told = event_rows(session, key_of(job), first, changes.events, str(changes.state))
         command = None if changes.at_host else changes.command
