@@ -7,7 +7,7 @@ from typing import Any
 from pyVmomi import vim
 
 from services.common.contracts.commands import ClonePlan, DeployPlan
-from services.common.contracts.errors import HostFailed
+from services.common.contracts.errors import HostFailed, TryAgain
 from services.common.runtime.failpoints import hit
 from services.hostagent.drivers.base import Power
 from services.hostagent.drivers.vsphere.hypervisor import Hypervisor
@@ -53,7 +53,12 @@ def copy_disk(at: Hypervisor, vm: str, source: str) -> None:
     _drop_draft(at, doing, vm)
     at.call(doing, lambda seat, place: at.datastore.make_directory(seat, place, vm))
     draft = at.datastore.path(at.place(), vm, _DRAFT)
-    _run(at, doing, lambda disks, dc: disks.CopyVirtualDisk_Task(source, dc, draft, dc, None, False), _COPY_S)
+    try:
+        _run(at, doing, lambda disks, dc: disks.CopyVirtualDisk_Task(source, dc, draft, dc, None, False), _COPY_S)
+    except HostFailed as error:
+        if error.extra.get("vsphere") == "FileAlreadyExists":
+            raise TryAgain(f"{doing}: a copy that was begun before is still under way") from error
+        raise
     hit("agent.before-clone-kept")
     whole = path_of(at, at.place(), vm)
     _run(at, doing, lambda disks, dc: disks.MoveVirtualDisk_Task(draft, dc, whole, dc, False, None))

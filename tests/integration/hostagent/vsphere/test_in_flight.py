@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 from pyVmomi import SoapAdapter, vim
 
-from services.hostagent.drivers.base import DriverSettings
+from services.common.contracts.commands import NicPlan
+from services.common.contracts.errors import TryAgain
+from services.common.contracts.vm import nic_mac
+from services.hostagent.drivers.base import DriverSettings, Owner
 from services.hostagent.drivers.vsphere.driver import VsphereDriver
 from tests.contract.drivers.stories import STORIES, Life
 from tests.integration.hostagent.vsphere.conftest import port_group
 from tests.support.dying import Killed
-from tests.support.hypervisor import PLATFORM
+from tests.support.hypervisor import PLATFORM, plan
 from tests.support.vcsim.administrator import Administrator
 from tests.support.vcsim.running import Vcsim, vcsim
 
@@ -27,6 +30,23 @@ def cards(life: Life, server: Vcsim) -> int:
     administrator.close()
     (devices,) = [vm["config.hardware.device"] for vm in found if vm["name"] == life.plan.name]
     return sum(isinstance(device, vim.vm.device.VirtualEthernetCard) for device in devices)
+
+
+def test_a_copy_that_is_under_way_is_waited_for_and_made_anew(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with vcsim("-slow", "CopyVirtualDisk_Task", "-by", "500") as server:
+        settings = DriverSettings(directory, PLATFORM, power_curve=(1.0,) * 11, vsphere=server.settings())
+        dead = Life(VsphereDriver(settings), network=port_group())
+        nics = (NicPlan(nic_mac(dead.source, 0), dead.network),)
+        dead.driver.deploy(plan(dead.source, "source", nics=nics), Owner(PLATFORM, dead.source, 1), {})
+        call = dies_in(monkeypatch, "CopyVirtualDisk_Task", dead.clone)
+        life = replace(dead, driver=VsphereDriver(settings))
+        with suppress(TryAgain):
+            life.clone()
+        call.join()
+        life.clone()
+        assert sorted(item.vm for item in life.driver.inventory()) == sorted((life.vm, life.source))
+        for driver in (dead.driver, life.driver):
+            driver.close()
 
 
 # The call that is under way, and how much of what the verb makes is to be there in the end.
