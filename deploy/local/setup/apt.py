@@ -17,7 +17,7 @@ _NO_CLUSTER = Path("/etc/postgresql-common/createcluster.d/innkeeper.conf")
 _NETWORK = ("Could not resolve", "failure resolving", "Could not connect", "Unable to connect", "Failed to fetch")
 _STILL = {_POLICY: ("#!/bin/sh\nexit 101\n", "755"), _NO_CLUSTER: ("create_main_cluster = false\n", "644")}
 _OURS = re.compile(
-    r"^(rabbitmq-server|epmd|redis|valkey|libvirt|virt(log|lock|qemu|network|storage)d|postgresql|openvswitch|ovs)"
+    r"^(rabbitmq-server|epmd|redis|valkey|libvirt|virt(log|lock|qemu|network|storage)d|postgresql|openvswitch|ovs|docker|containerd)"
 )
 
 
