@@ -43,7 +43,9 @@ class Duties:
                     work()
             if had and not self.role.held():
                 had = False
-                log.warning("another conductor has the role now", role=self.role.role)
+                log.warning(
+                    "a role was lost; what it stands for is another one's until it is ours again", role=self.role.role
+                )
                 with going_on(log, "a role was not laid down", role=self.role.role):
                     self.lost()
         self.role.release()
