@@ -14,6 +14,13 @@ from deploy.local.servers import RabbitMQ, Redis
 DEFAULT_PORT = 8080
 # Those with a Prometheus endpoint of their own; the api serves /metrics itself.
 METERED = ("conductor", "worker", "scheduler", "imagebuilder", "hostagent")
+# It is for looking: a job by its id among the arguments, and no button that ends a worker.
+FLOWER = {
+    "FLOWER_READ_ONLY": "true",
+    "FLOWER_TASKS_COLUMNS": "name,args,state,received,started,runtime,worker",
+    "FLOWER_MAX_TASKS": "2000",
+    "FLOWER_PURGE_OFFLINE_WORKERS": "60",
+}
 _PURPOSES = ("images", "flower", *METERED)
 
 
@@ -83,6 +90,5 @@ def flower_environment(home: Home, rabbitmq: RabbitMQ) -> dict[str, str]:
         "CELERY_BROKER_URL": rabbitmq.url,
         "FLOWER_BROKER_API": f"{rabbitmq.admin_url}/api/",
         "FLOWER_BASIC_AUTH": f"admin:{secret(home.flower_password)}",
-        "FLOWER_MAX_TASKS": "2000",
-        "FLOWER_PURGE_OFFLINE_WORKERS": "60",
+        **FLOWER,
     }

@@ -23,6 +23,7 @@ import pytest
 import redis
 import yaml
 
+from deploy.local.settings import FLOWER
 from tests.e2e.conftest import gone
 from tests.support.collector import Collector, Seen, collecting
 from tests.support.file_server import serving
@@ -138,6 +139,7 @@ def flower(stack: Stack) -> Iterator[Callable[[], bytes]]:
         "CELERY_BROKER_URL": stack.rabbit.url,
         "FLOWER_BROKER_API": f"{stack.rabbit.admin_url}/api/",
         "FLOWER_BASIC_AUTH": f"admin:{password}",
+        **FLOWER,
     }
     process = Process("flower", argv, env, stack.directory / "flower.log")
     process.start()
@@ -150,6 +152,7 @@ def flower(stack: Stack) -> Iterator[Callable[[], bytes]]:
             return False
 
     def pages() -> bytes:
+        assert client.post("/api/worker/shutdown/worker@here").status_code in (403, 405), "who looks could end workers"
         found = [client.get(path) for path in ("/", "/workers", "/tasks", "/broker", "/api/tasks", "/metrics")]
         assert all(page.status_code == 200 for page in found), process.tail()
         return b"\n".join(page.content for page in found)
@@ -160,6 +163,13 @@ def flower(stack: Stack) -> Iterator[Callable[[], bytes]]:
     finally:
         client.close()
         process.stop()
+
+
+def shown(page: bytes, job: str) -> bool:
+    """Whether an operator who has a job's id finds its tasks, by name."""
+    return all(
+        name in page for name in (job.encode(), b'"scheduler.place"', b'"imagebuilder.build"', b'"worker.verify"')
+    )
 
 
 def made(stack: Stack) -> tuple[str, str]:
@@ -189,6 +199,7 @@ def test_secrets_are_in_the_vms_own_seed_and_nowhere_else(stack: Stack, collecto
         vm, job = made(stack)
         guest = windows(stack)
         seen = pages()
+        assert shown(seen, job)
         traced(collector, job)
     assert len(heard.broker) > 10
     assert len(heard.redis) > 10
