@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pyVmomi import vim
 
@@ -82,6 +83,20 @@ def free_bytes(seat: Seat, place: Place) -> int:
     """What the datastore has left."""
     found = retrieve(seat, of([place.datastore], vim.Datastore, ("summary.freeSpace",)))
     return sum(item.get("summary.freeSpace", 0) for item in found)
+
+
+def host_for_new(seat: Seat, place: Place) -> Any:
+    """The host that a new vm begins on: the working one with the most memory left; None where vCenter chooses."""
+    if place.balanced:
+        return None
+    hosts = _working(seat, place)
+    return max(hosts, key=_free_mib).ref if hosts else None
+
+
+def _free_mib(host: Found) -> int:
+    return int(
+        host.get("summary.hardware").memorySize // _MIB - (host.get("summary.quickStats").overallMemoryUsage or 0)
+    )
 
 
 def _working(seat: Seat, place: Place) -> list[Found]:

@@ -17,6 +17,7 @@ from services.common.contracts.errors import HostFailed, InnkeeperError, TryAgai
 from services.common.runtime.log import get_logger
 from services.hostagent.drivers.base import Copied
 from services.hostagent.drivers.vsphere.connections import Connection
+from services.hostagent.drivers.vsphere.host_facts import host_for_new
 from services.hostagent.drivers.vsphere.hypervisor import Hypervisor
 from services.hostagent.drivers.vsphere.places import Place
 from services.hostagent.drivers.vsphere.session import Seat
@@ -44,7 +45,7 @@ class _Sending:
 
 def import_vm(at: Hypervisor, doing: str, spec: Any, disk: Streamed, copied: Copied) -> Any:
     """The new vm, once its one disk has arrived whole. What is left of one that failed bears the mark in `spec`."""
-    lease = at.call(doing, lambda _seat, place: place.pool.ImportVApp(spec, place.folder, None))
+    lease = at.call(doing, lambda seat, place: _begin(seat, place, spec))
     try:
         info = _ready(at, doing, lease)
         _send(at, doing, _Sending(lease, disk, copied), info)
@@ -53,6 +54,10 @@ def import_vm(at: Hypervisor, doing: str, spec: Any, disk: Streamed, copied: Cop
         _call_off(at, doing, lease, error)
         raise
     return info.entity
+
+
+def _begin(seat: Seat, place: Place, spec: Any) -> Any:
+    return place.pool.ImportVApp(spec, place.folder, host_for_new(seat, place))
 
 
 def _ready(at: Hypervisor, doing: str, lease: Any) -> Any:

@@ -18,7 +18,7 @@ from services.common.contracts.errors import HostFailed
 from services.common.runtime.failpoints import hit
 from services.hostagent.drivers.base import Owner, Power
 from services.hostagent.drivers.vsphere import cloning, linking
-from services.hostagent.drivers.vsphere.host_facts import free_bytes
+from services.hostagent.drivers.vsphere.host_facts import free_bytes, host_for_new
 from services.hostagent.drivers.vsphere.hypervisor import Hypervisor
 from services.hostagent.drivers.vsphere.machine_spec import disk_image_of, images_of, vm_spec, with_copies
 from services.hostagent.drivers.vsphere.machines import Machine
@@ -138,4 +138,4 @@ def _create(at: Hypervisor, seat: Seat, place: Place, order: _Order, paths: Mapp
     if order.source:
         parent = cloning.source_of(at, seat, place, order.source)
         linking.stand_on(spec, cloning.path_of(at, place, order.owner.vm), parent)
-    return place.folder.CreateVM_Task(spec, place.pool)
+    return place.folder.CreateVM_Task(spec, place.pool, host_for_new(seat, place))

@@ -15,6 +15,7 @@ from pyVmomi import vim, vmodl
 from services.common.contracts.errors import HostFailed
 from services.common.runtime.log import get_logger
 from services.hostagent.drivers.datastore_settings import Store
+from services.hostagent.drivers.vsphere.balancing import balances
 from services.hostagent.drivers.vsphere.collector import Found, below, of, retrieve
 from services.hostagent.drivers.vsphere.session import Seat
 from services.hostagent.drivers.vsphere.settings import VsphereSettings
@@ -36,6 +37,7 @@ class Place:
     datastore_name: str
     directory: str  # on the datastore, which other places may share
     view: Any  # of everything in the folder
+    balanced: bool  # vCenter itself chooses the host of a new vm
     others: Mapping[str, Found] = field(default_factory=dict)  # datastores for volumes, by our names for them
 
     def on(self, datastore: str) -> "Place":
@@ -96,6 +98,7 @@ class Places:
             datastore_name=store.get("name"),
             directory=f"innkeeper-{self._platform}-{compute.ref._moId}",
             view=seat.content.viewManager.CreateContainerView(folder, [vim.VirtualMachine], True),
+            balanced=balances(seat, compute.ref),
             others=others,
         )
 

@@ -16,7 +16,7 @@ from services.common.contracts.survey import FoundKind
 from services.common.contracts.vm import hypervisor_uuid
 from services.common.runtime import failpoints
 from services.hostagent.drivers.base import Owner, Power
-from services.hostagent.drivers.vsphere import machines, making
+from services.hostagent.drivers.vsphere import machines, making, places
 from services.hostagent.drivers.vsphere.driver import VsphereDriver
 from services.imagebuilder.slots.layout import Patch
 from services.imagebuilder.slots.overlay import write_overlay
@@ -81,6 +81,25 @@ def test_the_images_are_on_the_datastore_and_in_the_drives(
     driver.erase(vm)
     with pytest.raises(HostFailed, match="404"):
         on_datastore(driver, drives[0])
+
+
+def test_a_cluster_without_drs_is_told_the_host_of_a_new_vm(
+    opened: Opened, administrator: Administrator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "balances", lambda seat, compute: False)  # the simulator's clusters always have DRS
+    driver = opened()
+    hosts = {item["name"]: item["ref"] for item in administrator.all(vim.HostSystem, "name") if "_C0_" in item["name"]}
+    for name, host in hosts.items():
+        others = [other for other in hosts.values() if other is not host]
+        for other in others:
+            administrator.run(other.EnterMaintenanceMode_Task(0))
+        try:
+            vm = deployed(driver, f"on-{name}".lower().replace("_", "-"))
+        finally:
+            for other in others:
+                administrator.run(other.ExitMaintenanceMode_Task(0))
+        vms = administrator.all(vim.VirtualMachine, "config.uuid", "runtime.host")
+        assert [v["runtime.host"] for v in vms if v["config.uuid"] == hypervisor_uuid(vm)] == [host]
 
 
 def test_an_overlay_that_names_another_file_than_its_master_is_refused(
