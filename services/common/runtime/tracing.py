@@ -7,6 +7,7 @@ span of the request that opened the job is the root; its id follows from the job
 """
 
 import os
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 Value = str | int | float
 _exporting: "list[Otlp]" = []  # one, once `start` has found that it is wanted
-
-
-class TracingError(Exception):
-    """Traces are wanted, and what exports them isn't installed."""
 
 
 class Told(Protocol):
@@ -45,14 +42,18 @@ class _Untold:
 
 
 def start(service: str, env: Mapping[str, str] | None = None) -> bool:
-    """Export this process' spans from now on, if the environment names where to; call it after any fork."""
+    """Export this process' spans from now on, if the environment names where to; call it after any fork.
+
+    Where they are wanted and what exports them isn't installed: one message on stderr and exit code 2, as for settings.
+    """
     env = os.environ if env is None else env
     if _exporting or not any(env.get(name) for name in ENDPOINTS):
         return bool(_exporting)
     try:
         from services.common.runtime.otlp import Otlp
     except ImportError as error:
-        raise TracingError(f"{ENDPOINTS[0]} is set; install innkeeper[tracing]: {error}") from error
+        sys.stderr.write(f"settings: {ENDPOINTS[0]} is set; install innkeeper[tracing]: {error}\n")
+        sys.exit(2)
     _exporting.append(Otlp(service))
     return True
 

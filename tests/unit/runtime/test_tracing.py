@@ -59,3 +59,14 @@ def test_nothing_of_opentelemetry_is_imported_unless_it_is_wanted(endpoint: str)
     env = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "PYTHONPATH": ".", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(bool(endpoint))
+
+
+def test_a_process_that_shall_tell_traces_and_cannot_says_so_and_does_not_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "services.common.runtime.otlp", raising=False)
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
+    with pytest.raises(SystemExit) as ended:
+        tracing.start("x", {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"})
+    assert ended.value.code == 2
+    assert "innkeeper[tracing]" in capsys.readouterr().err
