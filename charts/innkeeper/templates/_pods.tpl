@@ -39,6 +39,16 @@ env:
     valueFrom: {secretKeyRef: {name: {{ .Values.redis.existingSecret }}, key: {{ .Values.redis.urlKey }}}}
 {{- end -}}
 
+{{/* What a collector of traces asks for, which is a secret. */}}
+{{- define "innkeeper.tracingHeaders" -}}
+{{- with .Values.tracing }}
+{{- if .existingSecret }}
+- name: OTEL_EXPORTER_OTLP_HEADERS
+  valueFrom: {secretKeyRef: {name: {{ .existingSecret }}, key: {{ .headersKey }}}}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{/* The database alone, for what only looks there. */}}
 {{- define "innkeeper.databaseEnvironment" -}}
 env:
@@ -119,7 +129,7 @@ livenessProbe:
   failureThreshold: 3
 {{- if eq .component "imagebuilder" }}
 readinessProbe:
-  httpGet: {path: /healthz, port: images}
+  httpGet: {path: /readyz, port: images}
   periodSeconds: 5
   timeoutSeconds: 5
 {{- end }}
