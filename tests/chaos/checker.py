@@ -9,6 +9,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psycopg
+
 from deploy.local.servers.libvirtd import Libvirtd
 from tests.support.stack import Stack
 
@@ -59,7 +61,10 @@ def vm_directories(agents: list[Path]) -> Counter[str]:
 
 
 def rows(stack: Stack, query: str) -> list[tuple[str, ...]]:
-    """Straight from the database file."""
+    """Straight from the database."""
+    if stack.postgres is not None:
+        with psycopg.connect(stack.env["INNKEEPER_DATABASE_URL"].replace("+psycopg", "", 1)) as connection:
+            return connection.execute(query.encode()).fetchall()
     with sqlite3.connect(f"file:{stack.directory / 'innkeeper.db'}?mode=ro", uri=True, timeout=30) as connection:
         return connection.execute(query).fetchall()
 

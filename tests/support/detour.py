@@ -51,13 +51,14 @@ class _Handler(socketserver.StreamRequestHandler):
         self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         inside = self.context.wrap_socket(self.connection, server_side=True)
         with socket.create_connection(self.target) as outside, inside:
-            back = threading.Thread(target=_passed_on, args=(outside, inside), daemon=True)
+            back = threading.Thread(target=passed_on, args=(outside, inside), daemon=True)
             back.start()
-            _passed_on(inside, outside)
+            passed_on(inside, outside)
             back.join()
 
 
-def _passed_on(source: Any, sink: Any) -> None:
+def passed_on(source: Any, sink: Any) -> None:
+    """Pass on what one side says to the other until it has said all."""
     with suppress(OSError):  # either side may have left
         while chunk := source.recv(_CHUNK):
             sink.sendall(chunk)

@@ -62,19 +62,26 @@ class Stack:
             self.run(*words)
         password = self.directory / "admin.password"
         self.run("services.api.admin", "create-admin", "--username", "admin", "--password-file", str(password))
-        port = self.env["INNKEEPER_API_BIND"]
-        argv = [str(Path(sys.executable).parent / "gunicorn"), "-c", str(ROOT / "services/api/gunicorn.conf.py")]
-        api = self._process("api", [*argv, "services.api.wsgi:app"])
-        api.env["PROMETHEUS_MULTIPROC_DIR"] = str(self.directory / "api-metrics")
-        for name in self.services:
-            self._process(name, [sys.executable, "-m", f"services.{name}"])
+        self._services()
         for process in self.processes.values():
             process.start()
-        self.api_url = f"http://{port}"
+        self.api_url = self.env["INNKEEPER_API_URL"]
         self.http.base_url = httpx.URL(self.api_url)
         until(self.ready, 60, f"/readyz of {self.api_url}\n{self.processes['api'].tail()}", pause=0.1)
         self.sign_in("admin", password.read_text().strip())
         return self
+
+    def _services(self) -> None:
+        """What is started, none of it yet."""
+        self._api("api")
+        for name in self.services:
+            self._process(name, [sys.executable, "-m", f"services.{name}"])
+
+    def _api(self, name: str) -> Process:
+        argv = [str(Path(sys.executable).parent / "gunicorn"), "-c", str(ROOT / "services/api/gunicorn.conf.py")]
+        api = self._process(name, [*argv, "services.api.wsgi:app"])
+        api.env["PROMETHEUS_MULTIPROC_DIR"] = str(self.directory / f"{name}-metrics")
+        return api
 
     def _settings(self) -> None:
         database = f"sqlite:///{self.directory / 'innkeeper.db'}"
@@ -139,7 +146,10 @@ class Stack:
         process.env["INNKEEPER_AGENT_CONFIG"] = str(config)
         process.start()
         host_id = str(body["host"]["id"])
-        until(lambda: self.host(host_id)["state"] == "up", 30, f"host {name} up\n{process.tail()}")
+        try:
+            until(lambda: self.host(host_id)["state"] == "up", 30, f"host {name} up")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it is {self.host(host_id)}\n{self.tails()}") from error
         return host_id
 
     def host(self, host_id: str) -> dict[str, Any]:

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands before several of one server: each new connection goes to the next one that says it is ready."""
+
+import socket
+import socketserver
+import threading
+from collections.abc import Sequence
+from itertools import count
+from typing import Any
+
+import httpx
+
+from tests.support.detour import passed_on
+
+Address = tuple[str, int]
+
+
+class Balancer:
+    """Listens on a loopback port until closed. It knows connections, not requests, and tries nothing again."""
+
+    def __init__(self, behind: Sequence[Address]):
+        handler = type("Handler", (_Handler,), {"behind": behind, "turn": count()})
+        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def close(self) -> None:
+        """Take no more connections."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def is_ready(address: Address) -> bool:
+    """Whether the server there says so."""
+    try:
+        return httpx.get(f"http://{address[0]}:{address[1]}/readyz", timeout=3, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+class _Handler(socketserver.BaseRequestHandler):
+    behind: Sequence[Address]
+    turn: Any
+
+    def handle(self) -> None:
+        first = next(self.turn)
+        for n in range(len(self.behind)):
+            address = self.behind[(first + n) % len(self.behind)]
+            if is_ready(address):
+                self._join(address)
+                return
+
+    def _join(self, address: Address) -> None:
+        try:
+            outside = socket.create_connection(address, timeout=5)
+        except OSError:  # it went in this moment: whoever asked sees a connection that is closed without an answer
+            return
+        with outside:
+            outside.settimeout(None)
+            back = threading.Thread(target=passed_on, args=(outside, self.request), daemon=True)
+            back.start()
+            passed_on(self.request, outside)
+            back.join()

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole platform with two of each service over one PostgreSQL, their servers behind balancers."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+import httpx
+
+from tests.support.balancer import Balancer, is_ready
+from tests.support.process import Process
+from tests.support.stack import SERVICES, Stack, free_port
+from tests.support.waiting import until
+
+EACH = ("api", *SERVICES)
+
+
+def second(name: str) -> str:
+    """The name of a service's second process."""
+    return f"{name}-2"
+
+
+class TwoOfEach(Stack):
+    """A stack whose api and images are asked through balancers."""
+
+    def __init__(self, directory: Path, env: dict[str, str], cleanup: ExitStack):
+        super().__init__(directory, postgres=True, env=env)
+        self._cleanup = cleanup
+
+    def _settings(self) -> None:
+        super()._settings()
+        for what in ("API", "IMAGES"):
+            bind = f"INNKEEPER_{what}_BIND"
+            self.env[f"{bind}_2"] = f"127.0.0.1:{free_port()}"
+            balancer = Balancer([_address(self.env[bind]), _address(self.env[f"{bind}_2"])])
+            self._cleanup.callback(balancer.close)
+            self.env[f"INNKEEPER_{what}_URL"] = balancer.url
+
+    def _services(self) -> None:
+        super()._services()
+        twins = [self._api(second("api"))]
+        twins += [self._process(second(name), [sys.executable, "-m", f"services.{name}"]) for name in self.services]
+        for process in twins:
+            for what in ("API", "IMAGES"):
+                process.env[f"INNKEEPER_{what}_BIND"] = self.env[f"INNKEEPER_{what}_BIND_2"]
+
+    def is_up(self, name: str) -> bool:
+        """Whether the process serves: it says so itself, or shows its figures."""
+        process = self.processes[name]
+        asked = {"api": "API_BIND", "imagebuilder": "IMAGES_BIND"}.get(name.removesuffix("-2"))
+        if asked:
+            return is_ready(_address(process.env[f"INNKEEPER_{asked}"]))
+        return bool(self.figures(process))
+
+    def figures(self, process: Process) -> str:
+        """What its /metrics says; "" where it does not answer."""
+        try:
+            url = f"http://127.0.0.1:{process.env['INNKEEPER_METRICS_PORT']}/metrics"
+            return httpx.get(url, timeout=3, trust_env=False).text
+        except httpx.HTTPError:
+            return ""
+
+    def up(self, *names: str) -> None:
+        """Wait until these serve."""
+        for name in names:
+            until(partial(self.is_up, name), 60, f"{name} up\n{self.processes[name].tail()}")
+
+    def leaders(self, role: str) -> list[str]:
+        """Who says it has the role."""
+        told = f'innkeeper_leads{{role="{role}"}} 1.0'
+        of = "scheduler" if role == "night-watch" else "conductor"
+        return [name for name in (of, second(of)) if told in self.figures(self.processes[name])]
+
+
+def _address(bind: str) -> tuple[str, int]:
+    host, _, port = bind.rpartition(":")
+    return host, int(port)
+
+
+@contextmanager
+def two_of_each(directory: Path, env: dict[str, str]) -> Iterator[TwoOfEach]:
+    """It, started, for the length of the block."""
+    with ExitStack() as cleanup:
+        stack = TwoOfEach(directory, env, cleanup)
+        cleanup.callback(stack.stop)
+        stack.start()
+        stack.up(*EACH, *map(second, EACH))
+        yield stack
