@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One dockerd for all tests of containers; its images are built once, all of them, side by side."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.support.containers.base import DOCKERFILE, ROOT, base_name, import_base
+from tests.support.containers.dockerd import CannotStart, Dockerd
+from tests.support.containers.stack import ComposeStack
+from tests.support.scratch import short_directory
+
+TARGETS = (
+    "api",
+    "conductor",
+    "scheduler",
+    "worker",
+    "imagebuilder",
+    "hostagent-vsphere",
+    "hostagent-libvirt",
+    "flower",
+)
+STANDINS = ("postgres", "rabbitmq", "redis")
+_STANDINS = Path(__file__).parent / "standins"
+TAG = "test"
+
+
+@pytest.fixture(scope="session")
+def dockerd() -> Iterator[Dockerd]:
+    with short_directory() as directory:
+        found = Dockerd(directory)
+        try:
+            try:
+                found.start()
+            except CannotStart as reason:
+                # No test of containers can be had here, in CI neither: it is the kernel that says no.
+                pytest.skip(f"CONTAINERS NOT TESTED: dockerd cannot start on this machine: {reason}")
+            yield found
+        finally:
+            found.stop()
+
+
+@pytest.fixture(scope="session")
+def images(dockerd: Dockerd) -> dict[str, str]:
+    """Target -> image; all are built before the first is asked of."""
+    import_base(dockerd)
+    commands = [
+        ["--target", target, "-t", f"innkeeper-{target}:{TAG}", "-f", str(DOCKERFILE), str(ROOT)] for target in TARGETS
+    ]
+    named = ComposeStack.images()
+    base = f"PYTHON_IMAGE={base_name()}"
+    commands += [["--build-arg", base, "--target", s, "-t", named[s], str(_STANDINS)] for s in STANDINS]
+    with ThreadPoolExecutor(len(commands)) as pool:
+        list(pool.map(lambda words: dockerd.docker("build", "-q", *words), commands))
+    return {target: f"innkeeper-{target}:{TAG}" for target in TARGETS}
+
+
+@pytest.fixture(scope="session")
+def stack(dockerd: Dockerd, images: dict[str, str]) -> Iterator[ComposeStack]:
+    """Everything of deploy/compose.yaml but what only looks on, with a fake host that is up."""
+    found = ComposeStack(dockerd, TAG)
+    try:
+        yield found.start()
+    finally:
+        found.stop()

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""deploy/compose.yaml, up: on a free port, with passwords of its own, spoken to by HTTP alone."""
+
+from typing import Any
+
+import httpx
+import yaml
+
+from deploy.compose import make_env
+from tests.support.containers.base import ROOT
+from tests.support.containers.dockerd import Dockerd
+from tests.support.stack import free_port
+from tests.support.waiting import until
+
+FILE = ROOT / "deploy" / "compose.yaml"
+PROJECT = "innkeeper-test"
+SERVICES = ("api", "conductor", "scheduler", "worker", "imagebuilder", "hostagent", "flower")
+_PUBLISHED = ("INNKEEPER_PUBLISH", "INNKEEPER_PUBLISH_IMAGES", "INNKEEPER_PUBLISH_FLOWER")
+_OVER = ("succeeded", "failed", "cancelled", "stalled")
+
+
+class ComposeStack:
+    """The whole but what only looks on; a fake host is enrolled by the stack itself."""
+
+    def __init__(self, dockerd: Dockerd, tag: str):
+        self._dockerd = dockerd
+        env, password = make_env.make(dockerd.directory)
+        lines = [line.partition("=") for line in env.read_text().splitlines()]
+        self.ports = {name: free_port() for name in _PUBLISHED}
+        self.passwords = {name: value for name, _, value in lines}
+        self._password = password
+        dockerd.env |= {**self.passwords, "INNKEEPER_TAG": tag, "INNKEEPER_SECRETS": str(password.parent)}
+        dockerd.env |= {name: f"127.0.0.1:{port}" for name, port in self.ports.items()}
+        url = f"http://127.0.0.1:{self.ports['INNKEEPER_PUBLISH']}"
+        self.http = httpx.Client(base_url=url, timeout=30, trust_env=False)
+
+    @staticmethod
+    def images() -> dict[str, str]:
+        """Service -> image, as the file names them."""
+        file: dict[str, Any] = yaml.safe_load(FILE.read_text())
+        return {name: str(service["image"]) for name, service in file["services"].items()}
+
+    def compose(self, *words: str) -> str:
+        """Run docker-compose on the stack."""
+        return self._dockerd.compose(FILE, PROJECT, *words)
+
+    def container(self, service: str) -> str:
+        """The id of its container."""
+        return self.compose("ps", "-q", service)
+
+    def logs(self, service: str) -> str:
+        """What a service has written."""
+        done = self._dockerd.try_docker("logs", "--tail", "2000", self.container(service))
+        return done.stdout + done.stderr
+
+    def start(self) -> "ComposeStack":
+        """Everything up, an admin signed in, the host up."""
+        self.compose("up", "-d", "--no-build", *SERVICES)
+        until(self.ready, 90, "/readyz of the api", pause=0.2)
+        self.sign_in()
+        until(lambda: self._host()["state"] == "up", 60, "the fake host up", pause=0.2)
+        return self
+
+    def ready(self) -> bool:
+        """Whether the api says that all it needs is there."""
+        try:
+            return self.http.get("/readyz").status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def sign_in(self) -> None:
+        """Use the first admin's token from now on."""
+        asked = {"username": "admin", "password": self._password.read_text().strip()}
+        answer = self.http.post("/v1/auth/token", json=asked).raise_for_status()
+        self.http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+    def _host(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.http.get("/v1/hosts").raise_for_status().json()["items"][0]
+        return found
+
+    def create(self, name: str) -> dict[str, Any]:
+        """POST a vm; its job."""
+        body = {"name": name, "os": "mini", "flavor": "tiny", "networks": [{"network": "default"}]}
+        job: dict[str, Any] = self.http.post("/v1/vms", json=body).raise_for_status().json()["job"]
+        return job
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """A job as the api tells it."""
+        found: dict[str, Any] = self.http.get(f"/v1/jobs/{job_id}").raise_for_status().json()
+        return found
+
+    def finish(self, job_id: str) -> dict[str, Any]:
+        """Wait until the job is over; the job."""
+
+        def over() -> dict[str, Any] | None:
+            job = self.job(job_id)
+            return job if job["state"] in _OVER else None
+
+        found = until(over, 120, f"job {job_id} over", pause=0.2)
+        assert found is not None
+        return found
+
+    def stop(self) -> None:
+        """Take everything away, volumes too."""
+        self.http.close()
+        self.compose("down", "-v", "-t", "2")
