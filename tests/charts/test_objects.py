@@ -269,6 +269,17 @@ def test_monitors_rules_and_dashboards_are_those_of_the_deployment() -> None:
     assert len(services) == len(SERVICES)
     ports = {end["port"] for end in monitor["spec"]["endpoints"]}
     assert all(ports & {port["name"] for port in one["spec"]["ports"]} for one in services)
+    (agents,) = of_kind("everything", "PodMonitor")
+    asked = [one for one in workloads("everything") if selected(agents["spec"]["selector"], labels(one))]
+    named_ports = {
+        one["metadata"]["name"]: {port["name"] for port in containers(one)[-1].get("ports", [])} for one in asked
+    }
+    assert sum("agent-metrics" in ports for ports in named_ports.values()) == 3  # libvirt's, vSphere's, the demo's
+    assert {one["metadata"]["namespace"] for one in asked} == set(agents["spec"]["namespaceSelector"]["matchNames"])
+    jobs = re.findall(r'job=~"([^"]+)"', (ROOT / "deploy/prometheus/rules/processes.yaml").read_text())
+    for one in (monitor, agents):
+        job = one["metadata"]["labels"][one["spec"]["jobLabel"]]
+        assert all(re.fullmatch(pattern, job) for pattern in jobs)
     rules = [yaml.safe_load(path.read_text()) for path in sorted((ROOT / "deploy/prometheus/rules").glob("*.yaml"))]
     assert rules
     assert [one["spec"] for one in of_kind("everything", "PrometheusRule")] == rules

@@ -150,6 +150,8 @@ containers:
     env:
       - {name: INNKEEPER_AGENT_CONFIG, value: /var/lib/innkeeper/agent.yaml}
       - {name: INNKEEPER_HEARTBEAT_FILE, value: /tmp/alive}
+    ports:
+      - {name: agent-metrics, containerPort: 9090}
     {{- include "innkeeper.probes" (dict "root" . "component" "host") | nindent 4 }}
     securityContext:
       {{- include "innkeeper.containerSecurity" . | nindent 6 }}
