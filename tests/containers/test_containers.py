@@ -48,7 +48,7 @@ print(json.dumps({
     "written": written,
     "tools": [name for name in ("gcc", "cc", "ld", "strip", "git") if shutil.which(name)],
     "pip": pathlib.Path("/opt/innkeeper/site/pip").exists() or pathlib.Path("/tools").exists() and os.listdir("/tools"),
-    "lists": os.listdir("/var/lib/apt/lists") if os.path.isdir("/var/lib/apt/lists") else [],
+    "lists": [found.name for found in pathlib.Path("/var/lib/apt/lists").glob("*_*")],
     "bill": json.loads(pathlib.Path("/opt/innkeeper/bill.cdx.json").read_text()),
 }))
 """
@@ -64,7 +64,7 @@ def test_an_image_runs_as_nobody_on_a_read_only_root(target: str, images: dict[s
     assert seen["written"] == ["/tmp"]
     assert seen["tools"] == []
     assert not seen["pip"]
-    assert seen["lists"] in ([], ["partial"])
+    assert seen["lists"] == []
     bill = seen["bill"]
     assert bill["metadata"]["component"]["name"] == f"innkeeper-{target}"
     urls = {part.get("purl", "").split("@")[0] for part in bill["components"]}
