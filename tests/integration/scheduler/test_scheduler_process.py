@@ -40,6 +40,7 @@ def scheduler(rabbit: RabbitMQ, redis_server: Redis, tmp_path: Path) -> Iterator
         "INNKEEPER_KEYS_DIR": str(tmp_path / "keys"),
         "INNKEEPER_STATE_DIR": str(tmp_path / "state"),
         "INNKEEPER_METRICS_PORT": str(free_port()),
+        "INNKEEPER_HEARTBEAT_FILE": str(tmp_path / "alive"),
     }
     process = Process("scheduler", [sys.executable, "-m", "services.scheduler"], env, tmp_path / "scheduler.log")
     yield process
@@ -64,6 +65,7 @@ def test_the_scheduler_explains_places_and_ends_in_order(scheduler: Process, rab
     until(lambda: inn.vm(vm).host_id == host, 30, f"the vm to be placed\n{scheduler.tail()}")
     publisher.close()
     assert inn.used() == inn.claimed() == {host: (1, 256, 1)}
+    assert Path(scheduler.env["INNKEEPER_HEARTBEAT_FILE"]).exists()
 
     url = scheduler.env["INNKEEPER_REDIS_URL"]
     with database.read() as session:
