@@ -103,4 +103,5 @@ class ComposeStack:
     def stop(self) -> None:
         """Take everything away, volumes too."""
         self.http.close()
-        self.compose("down", "-v", "-t", "2")
+        self.compose("kill")  # all at once; nobody needs what they hold any more
+        self.compose("down", "-v")
