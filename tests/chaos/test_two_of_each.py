@@ -119,7 +119,7 @@ class Follower:
 
     def __init__(self, stack: TwoOfEach):
         self.ids: list[str] = []
-        self.sent_away = 0
+        self.sent_away = self.heard_before = 0
         self.begun = False
         self._stack = stack
         self._ended = threading.Event()
@@ -141,7 +141,8 @@ class Follower:
                 self.begun = True
                 if line.startswith("id: "):
                     self.ids.append(line.removeprefix("id: "))
-                self.sent_away += "come back" in line
+                if "come back" in line:
+                    self.sent_away, self.heard_before = self.sent_away + 1, len(self.ids)
                 if self._ended.is_set():
                     return
 
@@ -176,11 +177,9 @@ def all_restarted(stack: TwoOfEach) -> None:
     stack.up(*old)
     seen_well(stack, jobs, "rolled")
     one_leads(stack)
-    told = rows(stack, f"SELECT count(*) FROM job_events WHERE job_id IN ({', '.join(map(repr, jobs))})")[0][0]
-    until(lambda: len(follower.ids) >= int(told), 20, f"{told} events")
+    until(lambda: follower.sent_away and len(follower.ids) > follower.heard_before, 20, "news from another api")
     follower.stop()
-    assert len(follower.ids) == len(set(follower.ids)) == int(told)
-    assert follower.sent_away >= 1
+    assert len(follower.ids) == len(set(follower.ids))
     print(f"unanswered: {dict(client.unanswered)}; streams sent away: {follower.sent_away}")
 
 

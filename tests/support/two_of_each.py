@@ -7,9 +7,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
-import httpx
-
-from tests.support.balancer import Balancer, is_ready
+from tests.support.balancer import Balancer, answer, is_ready
 from tests.support.process import Process
 from tests.support.stack import SERVICES, Stack, free_port
 from tests.support.waiting import until
@@ -56,11 +54,7 @@ class TwoOfEach(Stack):
 
     def figures(self, process: Process) -> str:
         """What its /metrics says; "" where it does not answer."""
-        try:
-            url = f"http://127.0.0.1:{process.env['INNKEEPER_METRICS_PORT']}/metrics"
-            return httpx.get(url, timeout=3, trust_env=False).text
-        except httpx.HTTPError:
-            return ""
+        return answer(("127.0.0.1", int(process.env["INNKEEPER_METRICS_PORT"])), "/metrics")[1]
 
     def up(self, *names: str) -> None:
         """Wait until these serve."""
@@ -72,6 +66,12 @@ class TwoOfEach(Stack):
         told = f'innkeeper_leads{{role="{role}"}} 1.0'
         of = "scheduler" if role == "night-watch" else "conductor"
         return [name for name in (of, second(of)) if told in self.figures(self.processes[name])]
+
+    def stop(self) -> None:
+        """End all at once: nobody needs to be waited for any more."""
+        for process in self.processes.values():
+            process.kill()
+        super().stop()
 
 
 def _address(bind: str) -> tuple[str, int]:
