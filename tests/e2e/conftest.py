@@ -29,6 +29,8 @@ ENV = {
 }
 ROOM = {"vcpus": 64, "memory_mib": 65536, "disk_gib": 1000}
 REAL_ROOM = {"vcpus": 16, "memory_mib": 16384, "disk_gib": 100}
+# Of an emulated system: with one processor, since interrupts get lost between QEMU's threads on a machine that is busy.
+ONE_CPU = {"flavor": "small"}
 # Kept between runs on a person's machine, so that the base image is built once.
 CACHE = Path.home() / ".cache" / "innkeeper" / "masters"
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import uiipythonapi
 
-from tests.e2e.conftest import addresses, gone
+from tests.e2e.conftest import ONE_CPU, addresses, gone
 from tests.integration.imagebuilder.conftest import Guest
 from tests.support.stack import Stack
 
@@ -27,7 +27,7 @@ LINKS: dict[str, Any] = {
 
 def test_debian_is_installed_from_a_medium_onto_an_empty_disk_with_two_static_links(real: Stack) -> None:
     users = [{"name": "ops", "password": "Correct-horse-7", "ssh_keys": []}]
-    made = real.create("inst-1", os="debian-12-image", flavor="medium", networks=BOTH, users=users)
+    made = real.create("inst-1", os="debian-12-image", **ONE_CPU, networks=BOTH, users=users)
     assert [step["name"] for step in made["job"]["steps"]][3:] == ["start", "install", "boot", "verify"]
     job = real.finish(made["job"]["id"], 1200)
     assert job["state"] == "succeeded", job
@@ -45,7 +45,7 @@ def test_debian_is_installed_from_a_medium_onto_an_empty_disk_with_two_static_li
 
 
 def test_a_debian_boots_by_uefi_from_its_cloud_image_and_sets_up_a_bond_and_a_vlan_on_it(real: Stack) -> None:
-    made = real.create("uefi-1", os="debian-12", flavor="medium", firmware="uefi", **LINKS)
+    made = real.create("uefi-1", os="debian-12", firmware="uefi", **ONE_CPU, **LINKS)
     job = real.finish(made["job"]["id"], 1200)
     assert job["state"] == "succeeded", job
     vm = real.vm(made["vm"]["id"])

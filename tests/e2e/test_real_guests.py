@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from deploy.local.servers.libvirtd import Libvirtd
-from tests.e2e.conftest import addresses, gone, names, orphans
+from tests.e2e.conftest import ONE_CPU, addresses, gone, names, orphans
 from tests.support.stack import Stack
 from tests.support.waiting import until
 
@@ -139,7 +139,7 @@ def test_a_foreign_domain_is_never_touched(real: Stack, libvirtd: Libvirtd) -> N
 
 def test_debian_12_is_built_installed_and_both_addresses_are_seen_from_inside(real: Stack) -> None:
     networks = [{"network": "default"}, {"network": "lab", "method": "static", "addresses": ["10.78.0.41/24"]}]
-    made = real.create("deb-1", os="debian-12", flavor="medium", networks=networks)
+    made = real.create("deb-1", os="debian-12", **ONE_CPU, networks=networks)
     job = real.finish(made["job"]["id"], 1200)
     assert job["state"] == "succeeded", job
     vm = real.vm(made["vm"]["id"])
