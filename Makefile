@@ -7,7 +7,7 @@ export PYTHONPATH := $(CURDIR)
 export PORT PURGE HYPERVISORS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status test check bench chaos netboot openapi lock bootstrap bootstrap-test
+.PHONY: help demo up down status test check bench chaos containers replicas netboot openapi lock bootstrap bootstrap-test
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,13 @@ bench: bootstrap-test ## Measure (BENCH=provision, api, images, install, schedul
 
 chaos: bootstrap-test ## Kill everything, again and again (N=40 jobs), and count what was lost
 	@$(PY) -m tests.chaos --n $(or $(N),40)
+
+containers: ## Build every container image, run each, and bring the whole platform up by compose, with a dockerd of its own
+	@$(PYTHON) deploy/local/bootstrap.py --test --containers
+	$(PY) -m pytest -q -m containers tests/containers
+
+replicas: bootstrap-test ## Two of each service: one of each is killed, then all are restarted, amid creates
+	$(PY) -m pytest -q -m replicas tests/chaos/test_two_of_each.py
 
 netboot: bootstrap-test ## Install Debian by its own installer in an emulated machine: most of an hour
 	$(PY) -m pytest -q -s -m netboot tests/integration/imagebuilder/test_netboot_completes.py

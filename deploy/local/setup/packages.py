@@ -60,10 +60,6 @@ TESTS = [
     Package(("postgresql",), "the production database; no cluster of the machine's own is made"),
     Package(("git",), "the tests of the house itself"),
     Package(("ignition",), "ignition-validate, which judges what Flatcar and Fedora CoreOS are given"),
-    Package(("docker.io",), "builds and runs the container images, by a daemon of the tests' own"),
-    Package(("containerd",), "containers"),
-    Package(("runc",), "containers"),
-    Package(("docker-compose", "docker-compose-v2"), "the whole platform in containers"),
     Package(("genisoimage",), "media with a UDF file system, as Windows's are"),
     Package(("ipmitool",), "hosts' controllers by IPMI; hosts and workers that use these need it, too"),
     Package(("openipmi",), "ipmi_sim, a controller for the tests of IPMI"),
@@ -71,4 +67,11 @@ TESTS = [
     Package(("prometheus",), "promtool, which judges rules and dashboards and plays alerts through"),
     Package(("libxml2-utils",), "xmllint, by which virt-xml-validate judges definitions of vms"),
     Package(("npm", "nodejs"), "judges objects of KEDA, the Prometheus operator and the Gateway API by their schemas"),
+]
+
+CONTAINERS = [
+    Package(("docker.io",), "builds and runs the container images, by a daemon of the tests' own"),
+    Package(("containerd",), "containers"),
+    Package(("runc",), "containers"),
+    Package(("docker-compose", "docker-compose-v2"), "the whole platform in containers"),
 ]
