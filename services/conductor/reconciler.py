@@ -31,6 +31,7 @@ from services.conductor.metrics import CLAIMS_REPAIRED, ORPHANS
 log = get_logger(__name__)
 # A vm that a host doesn't list is missing only after this: it may be on its way there.
 MISSING_AFTER_S = 15.0
+LONGEST_WHY = 300
 # A list may have been begun before what was done to a vm in these seconds; the next one knows.
 FRESH_S = 3.0
 POWER_STATE: Mapping[str, VmState] = {
@@ -71,7 +72,7 @@ class Reconciler:
         with self._database.write() as session:
             vm = session.get(Vm, event.vm)
             if vm is not None and vm.host_id == event.host:
-                self._power(session, vm, str(event.data.get("power", "")))
+                self._power(session, vm, str(event.data.get("power", "")), str(event.data.get("why", ""))[:LONGEST_WHY])
 
     def _one(self, session: Session, host: str, item: InventoryItem, vm: Vm | None) -> None:
         if vm is not None and vm.job_id:
@@ -118,7 +119,7 @@ class Reconciler:
                 self._power(session, vm, "absent")
                 self._forget(host, vm.id)
 
-    def _power(self, session: Session, vm: Vm, power: str) -> None:
+    def _power(self, session: Session, vm: Vm, power: str, why: str = "") -> None:
         if power == vm.power and not (vm.job_id is None and self._drifted(vm, power)):
             return
         vm.power = power
@@ -135,7 +136,7 @@ class Reconciler:
                 vm.state = str(new)
                 vm.updated_at = time.time()
                 log.warning("vm drifted", vm=vm.id, was=str(old), now=str(new), power=power)
-                drifts.found(session, vm, old, power)
+                drifts.found(session, vm, old, power, why)
 
     def _drifted(self, vm: Vm, power: str) -> bool:
         if vm.state not in SETTLED_VM:

@@ -116,7 +116,8 @@ class Agent:
         while not told:
             acts = self._board.acts(vm)
             now = self._power_now(vm, power)
-            told = self._board.tell(vm, now, acts, partial(self._tell_power, vm, now))
+            why = self._why_paused(vm) if now == Power.PAUSED else ""
+            told = self._board.tell(vm, now, acts, partial(self._tell_power, vm, now, why))
 
     def _power_now(self, vm: str, seen: str) -> str:
         try:
@@ -126,8 +127,15 @@ class Agent:
             return seen
         return seen if (now, seen) == (Power.OFF, Power.CRASHED) else now
 
-    def _tell_power(self, vm: str, power: str) -> None:
-        self._reports.lifecycle(vm, power)
+    def _why_paused(self, vm: str) -> str:
+        try:
+            return self.driver.why_paused(vm)
+        except InnkeeperError as error:
+            log.warning("why a vm stands still can't be seen", vm=vm, detail=error.detail)
+            return ""
+
+    def _tell_power(self, vm: str, power: str, why: str = "") -> None:
+        self._reports.lifecycle(vm, power, why)
         if power != Power.ON:
             self._guests.leave(vm)
 

@@ -34,9 +34,9 @@ class Reports:
         """All vms of ours on this host."""
         self._send(AgentEventKind.INVENTORY, data={"vms": dump(items), "complete": True})
 
-    def lifecycle(self, vm: str, power: str) -> None:
+    def lifecycle(self, vm: str, power: str, why: str = "") -> None:
         """A vm's power has changed."""
-        self._send(AgentEventKind.LIFECYCLE, vm=vm, data={"power": power})
+        self._send(AgentEventKind.LIFECYCLE, vm=vm, data={"power": power, **({"why": why} if why else {})})
 
     def guest(self, vm: str, message: dict[str, Any]) -> None:
         """A checked message of a guest; `vm` is where it was heard, not what it says."""

@@ -78,8 +78,10 @@ def passed(wanted: str, state: VmState) -> bool:
     return _called(VmState(wanted)) == _called(state)
 
 
-def sentence(power: str, was: VmState, state: VmState) -> str:
-    """What happened, for people."""
+def sentence(power: str, was: VmState, state: VmState, why: str = "") -> str:
+    """What happened, for people; `why` where its host knows."""
+    if why:
+        return f"its power is {power}: {why} ({was} became {state})"
     return f"{_SEEN_AS.get(power, f'its power is {power}')}, not by this platform: {was} became {state}"
 
 

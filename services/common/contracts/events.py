@@ -18,7 +18,7 @@ class AgentEventKind(StrEnum):
     FAILED = "command.failed"  # {"code", "detail", "again": bool}
     REFUSED = "command.refused"  # {"reason": "stale-fence" | "tombstone" | "expired"}
     PROGRESS = "command.progress"  # {"percent", "text"}: never stored
-    LIFECYCLE = "vm.lifecycle"  # {"power": "on" | "off" | "paused" | "crashed" | "absent"}
+    LIFECYCLE = "vm.lifecycle"  # {"power": "on" | "off" | "paused" | "crashed" | "absent", "why": of one that paused}
     GUEST = "guest.message"  # one message of the guest protocol, already checked
     TOOLS = "guest.tools"  # contracts.tools.ToolsFacts: what the hypervisor's own program in the guest says
     SURVEY = "host.survey"  # contracts.survey.Survey; `command` says who asked

@@ -41,7 +41,7 @@ def drift_of(vm: Vm) -> Drift | None:
     return load(Drift, vm.drift) if vm.drift else None
 
 
-def found(session: Session, vm: Vm, was: VmState, power: str) -> None:
+def found(session: Session, vm: Vm, was: VmState, power: str, why: str = "") -> None:
     """The vm, whose state was just changed to what is, is not what it was asked to be; or is so again."""
     now, known, state = time.time(), drift_of(vm), VmState(vm.state)
     wanted = known.wanted if known else str(was)
@@ -49,8 +49,8 @@ def found(session: Session, vm: Vm, was: VmState, power: str) -> None:
         look_again(session, vm)
         return
     vm.drift = dump(Drift(wanted, power, known.since if known else now, now))
-    told = {"was": str(was), "power": power, "wanted": wanted}
-    _append(session, vm, JobEventKind.DRIFT, sentence(power, was, state), told)
+    told = {"was": str(was), "power": power, "wanted": wanted, **({"why": why} if why else {})}
+    _append(session, vm, JobEventKind.DRIFT, sentence(power, was, state, why), told)
 
 
 def look_again(session: Session, vm: Vm) -> None:

@@ -252,6 +252,10 @@ class Driver(ABC):
     def power(self, vm: str) -> str:
         """How the vm is now: a Power."""
 
+    def why_paused(self, vm: str) -> str:
+        """Why a vm stands still that nobody suspended, for people; "" where somebody did, or where nothing is told."""
+        return ""
+
     @abstractmethod
     def watch(self, seen: PowerSeen, resync: Callable[[], None]) -> None:
         """Call `seen` at every power change of our vms, `resync` when changes may have been missed. Once a driver."""

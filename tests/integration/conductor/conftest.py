@@ -145,9 +145,10 @@ class Room:
             mine = select(Evidence).where(Evidence.vm_id == self.vm_id).order_by(Evidence.asked_at)
             return list(session.scalars(mine))
 
-    def turns(self, power: str, host: str = HOST) -> None:
+    def turns(self, power: str, host: str = HOST, **more: str) -> None:
         """The vm's host has seen its power change."""
-        event = AgentEvent(new_id(), AgentEventKind.LIFECYCLE, host, time.time(), self.vm_id, data={"power": power})
+        told = {"power": power, **more}
+        event = AgentEvent(new_id(), AgentEventKind.LIFECYCLE, host, time.time(), self.vm_id, data=told)
         self.reconciler.lifecycle(event)
         self.waits.power_seen(event)
 

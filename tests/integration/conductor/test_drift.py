@@ -2,8 +2,9 @@
 """What a host sees of a vm that nobody here asked for becomes the vm's state."""
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from services.common.store.drifts import DriftEntry
 from services.common.store.models import Claim, Host, Vm
 from tests.integration.conductor.conftest import HOST, Room
 
@@ -34,6 +35,15 @@ def test_a_power_nobody_asked_for_is_the_vms_state(room: Room, state: str, power
     room.turns(power)
     with room.database.read() as session:
         assert session.get_one(Vm, room.vm_id).state == then
+
+
+def test_why_a_vm_stands_still_is_in_the_journal_where_its_host_knows(room: Room) -> None:
+    settled(room, "ready")
+    room.turns("paused", why="there is no room left")
+    with room.database.read() as session:
+        (entry,) = session.scalars(select(DriftEntry)).all()
+    assert entry.text == "its power is paused: there is no room left (ready became suspended)"
+    assert entry.data["why"] == "there is no room left"
 
 
 def test_what_waited_for_a_power_off_is_there_once_the_vm_was_off(room: Room) -> None:

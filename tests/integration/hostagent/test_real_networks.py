@@ -8,17 +8,14 @@ from pathlib import Path
 import pytest
 
 from deploy.local.servers.libvirtd import Libvirtd
-from services.common.contracts.commands import Artifact, DeployPlan, NicPlan
-from services.common.contracts.errors import ImageFailed
+from services.common.contracts.commands import DeployPlan, NicPlan
 from services.common.contracts.network import NetworkKind, NetworkPlan
 from services.common.contracts.vm import nic_mac
 from services.hostagent.drivers import open_driver
 from services.hostagent.drivers.base import Capability, Driver, DriverSettings, Owner
 from services.hostagent.drivers.libvirt.network_xml import bridge_name
-from services.imagebuilder.masters import cpio
-from services.imagebuilder.masters.ensure import ensure_master
-from services.imagebuilder.masters.store import MasterStore
-from tests.support.hypervisor import PLATFORM, a_vm, artifact, as_file, network, plan, private_libvirtd
+from tests.support.hypervisor import PLATFORM, a_vm, network, plan, private_libvirtd
+from tests.support.mini_guest import mini_guest
 from tests.support.missing import missing
 from tests.support.open_vswitch import OpenVswitch, open_vswitch
 from tests.support.waiting import until
@@ -84,25 +81,16 @@ def driver(libvirtd: Libvirtd, switch: OpenVswitch, tmp_path_factory: pytest.Tem
 
 
 def thief(vm: str, directory: Path) -> tuple[DeployPlan, dict[str, Path]]:
-    """The mini guest's kernel and initramfs, the latter with another first process laid over its own."""
-    store = MasterStore(Path.home() / ".cache" / "innkeeper")
-    try:
-        master = ensure_master(store, "mini", lambda *_: None)
-    except ImageFailed as error:
-        missing(error.detail)
-    kernel = master.files["kernel"]
-    over = cpio.archive({"init": cpio.file(THIEF.read_bytes(), 0o755)})
-    initrd = store.path(master.files["initrd"].sha256).read_bytes() + over
-    made = artifact(initrd, format_="initrd")
+    """The mini guest with the thief as its first process, and its files."""
+    guest = mini_guest(directory, THIEF.read_bytes())
     nics = (
         NicPlan(nic_mac(vm, 0), GUARDED, addresses=("10.79.0.9",)),
         NicPlan(nic_mac(vm, 1), TAGGED),
         NicPlan(nic_mac(vm, 2), LEASED),
         *(NicPlan(nic_mac(vm, n), STACKED, stacked=True) for n in (3, 4)),
     )
-    booted = Artifact(kernel.sha256, kernel.size, kernel.format, "", shared=True)
-    wanted = plan(vm, memory_mib=160, disks=(), nics=nics, kernel=booted, initrd=made, cmdline=master.cmdline)
-    return wanted, {kernel.sha256: store.path(kernel.sha256), made.sha256: as_file(directory, initrd)}
+    boot = {"kernel": guest.kernel, "initrd": guest.initrd, "cmdline": guest.cmdline}
+    return plan(vm, memory_mib=160, disks=(), nics=nics, **boot), guest.files
 
 
 @pytest.fixture(scope="module")

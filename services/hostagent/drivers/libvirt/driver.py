@@ -225,6 +225,11 @@ class LibvirtDriver(Driver):
         with self._turn, translated(f"resuming vm {vm}"):
             pausing.resume(self._domains.need(self._connection.get(), vm))
 
+    def why_paused(self, vm: str) -> str:
+        with translated(f"looking why vm {vm} stands still"):
+            domain = self._domains.find(self._connection.get(), vm)
+            return pausing.why_paused(domain) if domain is not None else ""
+
     def resize(self, vm: str, sizes: Sizes) -> Sizes:
         conn = self._connection.get()
         with self._turn, translated(f"resizing vm {vm}"):
