@@ -47,7 +47,7 @@ replicas: bootstrap-test ## Two of each service: one of each is killed, then all
 	$(PY) -m pytest -q -m replicas tests/chaos/test_two_of_each.py
 
 netboot: bootstrap-test ## Install Debian by its own installer in an emulated machine: most of an hour
-	$(PY) -m pytest -q -s -m netboot tests/integration/imagebuilder/test_netboot_completes.py
+	$(PY) -m pytest -q -s -m netboot tests/integration/imagebuilder
 
 openapi: bootstrap ## Write docs/openapi.json from the code
 	@$(PY) -m services.api.openapi docs/openapi.json

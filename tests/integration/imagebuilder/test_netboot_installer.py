@@ -80,6 +80,7 @@ def boot(folder: Path, medium: SlottedMaster, mirror: str) -> Guest:
     return Guest(folder, arguments)
 
 
+@pytest.mark.netboot
 @pytest.mark.timeout(TIMEOUT + 200)
 def test_a_mirror_without_installer_components_is_told_and_ends_the_installation(
     tmp_path: Path, medium: SlottedMaster, mirror: str, guests: list[Guest]
