@@ -149,4 +149,6 @@ def refused(base: str) -> bool:
         httpx.get(f"{base}/healthz", trust_env=False)
     except httpx.ConnectError:
         return True
+    except httpx.TransportError:  # it waited to be accepted, and ended with the listener
+        return False
     return False
