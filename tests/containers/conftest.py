@@ -7,21 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.containers.base import DOCKERFILE, ROOT, base_name, import_base
+from tests.support.containers.base import DOCKERFILE, ROOT, TARGETS, base_name, import_base
 from tests.support.containers.dockerd import CannotStart, Dockerd
 from tests.support.containers.stack import ComposeStack
 from tests.support.scratch import short_directory
 
-TARGETS = (
-    "api",
-    "conductor",
-    "scheduler",
-    "worker",
-    "imagebuilder",
-    "hostagent-vsphere",
-    "hostagent-libvirt",
-    "flower",
-)
 STANDINS = ("postgres", "rabbitmq", "redis")
 _STANDINS = Path(__file__).parent / "standins"
 TAG = "test"

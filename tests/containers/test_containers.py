@@ -11,8 +11,7 @@ import tomllib
 import httpx
 import pytest
 
-from tests.containers.conftest import TARGETS
-from tests.support.containers.base import ROOT
+from tests.support.containers.base import ROOT, TARGETS
 from tests.support.containers.dockerd import Dockerd
 from tests.support.containers.stack import SERVICES, ComposeStack
 from tests.support.waiting import until

@@ -16,6 +16,16 @@ from tests.support.missing import missing
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCKERFILE = ROOT / "deploy" / "Dockerfile"
+TARGETS = (
+    "api",
+    "conductor",
+    "scheduler",
+    "worker",
+    "imagebuilder",
+    "hostagent-vsphere",
+    "hostagent-libvirt",
+    "flower",
+)
 RELEASE = "bookworm"
 CACHE = Path.home() / ".cache" / "innkeeper" / "containers"  # kept between runs on a person's machine
 _BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
