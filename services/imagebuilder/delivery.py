@@ -38,7 +38,7 @@ def _overlay(places: Places, vm_id: str, made: Installation) -> DiskPlan:
 def _whole(places: Places, vm_id: str, made: Installation) -> DiskPlan:
     digest = hashlib.sha256()
     with Spliced(made.overlay) as image:
-        for chunk in image.chunks():
+        for chunk in image.views():
             digest.update(chunk)
         size = image.size
     name = INSTALL.replace(".qcow2", ".iso")

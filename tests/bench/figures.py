@@ -3,6 +3,7 @@
 
 import json
 import math
+import mmap
 import os
 import platform
 import statistics
@@ -22,6 +23,18 @@ def percentile(values: Sequence[float], share: float) -> float:
 def median_ratio(ours: Sequence[float], floor: Sequence[float]) -> float:
     """Ratio of medians."""
     return statistics.median(ours) / statistics.median(floor)
+
+
+def settle(mib: int) -> None:
+    """Let what is measured next find a quiet disk and memory at hand; before each of two that are compared.
+
+    A virtual machine gives freed memory back to its host, and to get it again costs up to five times what it costs to
+    write to it. So `mib` of it are used and freed a moment before.
+    """
+    os.sync()
+    used = bytearray(mib << 20)
+    for at in range(0, len(used), mmap.PAGESIZE):
+        used[at] = 1
 
 
 def show(figures: Mapping[str, float | None], as_json: bool, notes: Mapping[str, Any] | None = None) -> None:

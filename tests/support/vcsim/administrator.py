@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Somebody who changes things in vCenter behind the platform's back, in a session of their own."""
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from pyVmomi import vim
+from pyVmomi import vim, vmodl
 
-from services.hostagent.drivers.vsphere.collector import below
-from services.hostagent.drivers.vsphere.session import Session
+from services.hostagent.drivers.vsphere.collector import below, collecting, view_of, within
+from services.hostagent.drivers.vsphere.session import Seat, Session
 from services.hostagent.drivers.vsphere.settings import read_settings
 from services.hostagent.drivers.vsphere.tasks import finish
 from tests.support.vcsim.running import Vcsim
+
+_PATIENCE_S = 120
 
 
 class Administrator:
@@ -29,6 +33,29 @@ class Administrator:
         found = self._session.call("listing", lambda seat: below(seat, seat.content.rootFolder, kind, paths))
         return [{"ref": item.ref, **item.properties} for item in found]
 
+    @contextmanager
+    def watching(self, kind: Any, *paths: str) -> Iterator[Callable[[Callable[[dict[str, Any]], bool]], Any]]:
+        """What waits for something of a kind to be so, by its properties, and hands back its reference.
+
+        The server tells of it (the simulator four times a second): asking again and again would take the processor
+        from whatever is measured meanwhile.
+        """
+        seat: Seat = self._session.call("watching", lambda seat: seat)
+        with (
+            view_of(seat, seat.content.rootFolder, [kind]) as view,
+            collecting(seat, within(view, kind, paths)) as collector,
+        ):
+            yield _Changes(collector).until
+
+    def powered_on_at(self, machine: Any) -> float:
+        """When a vm was last powered on, in seconds since 1970, as the server noted it."""
+        asked = vim.event.EventFilterSpec(
+            eventTypeId=["VmPoweredOnEvent"],
+            entity=vim.event.EventFilterSpec.ByEntity(entity=machine, recursion="self"),
+        )
+        found = self._session.call("reading", lambda seat: seat.content.eventManager.QueryEvents(asked))
+        return max(float(event.createdTime.timestamp()) for event in found)
+
     def named(self, kind: Any, name: str) -> Any:
         """The one of that name."""
         return next(item["ref"] for item in self.all(kind, "name") if item["name"] == name)
@@ -46,3 +73,31 @@ class Administrator:
     def close(self) -> None:
         """Sign out."""
         self._session.close()
+
+
+class _Changes:
+    """What a collector has told of so far, by the objects' ids."""
+
+    def __init__(self, collector: Any) -> None:
+        self._collector, self._version = collector, ""
+        self._known: dict[str, tuple[Any, dict[str, Any]]] = {}
+
+    def until(self, is_so: Callable[[dict[str, Any]], bool]) -> Any:
+        """The first object that is so; AssertionError when there is none in two minutes."""
+        end = time.monotonic() + _PATIENCE_S
+        while True:
+            for ref, properties in self._known.values():
+                if is_so(properties):
+                    return ref
+            assert time.monotonic() < end, f"nothing became so in {_PATIENCE_S} s: {self._known}"
+            self._hear()
+
+    def _hear(self) -> None:
+        options = vmodl.query.PropertyCollector.WaitOptions(maxWaitSeconds=1)
+        update = self._collector.WaitForUpdatesEx(self._version, options)
+        if update is None:
+            return
+        self._version = update.version
+        for item in (item for filtered in update.filterSet for item in filtered.objectSet):
+            _ref, properties = self._known.setdefault(item.obj._moId, (item.obj, {}))
+            properties |= {change.name: change.val for change in item.changeSet}

@@ -11,6 +11,8 @@ from ssl import SSLContext
 from services.common.contracts.errors import TryAgain
 from services.hostagent.drivers.vsphere.session import TIMEOUT_S
 
+Bytes = bytes | memoryview
+
 
 class Connection(HTTPSConnection):
     """One connection for one file; what breaks it is TryAgain.
@@ -32,7 +34,7 @@ class Connection(HTTPSConnection):
         if self._thumbprint and shown != self._thumbprint:
             raise ConnectionError("it shows another certificate than the vCenter says it has")
 
-    def sent(self, method: str, target: str, headers: Mapping[str, str], chunks: Iterable[bytes]) -> HTTPResponse:
+    def sent(self, method: str, target: str, headers: Mapping[str, str], chunks: Iterable[Bytes]) -> HTTPResponse:
         """The answer to a request with this body; a server that refuses it in the middle says why in its answer."""
         try:
             self.putrequest(method, target)

@@ -12,7 +12,7 @@ from pyVmomi import vim
 from services.common.contracts.errors import HostFailed, TryAgain
 from services.common.formats.qcow2_header import backing_of
 from services.common.formats.spliced import Spliced
-from services.hostagent.drivers.vsphere.connections import Connection
+from services.hostagent.drivers.vsphere.connections import Bytes, Connection
 from services.hostagent.drivers.vsphere.places import Place
 from services.hostagent.drivers.vsphere.session import Seat, Session
 from services.hostagent.drivers.vsphere.settings import VsphereSettings
@@ -59,7 +59,7 @@ class Datastore:
                 raise ValueError(f"it is an overlay of {named or 'nothing'}, not of {master.name}")
             image = Spliced(overlay)
         with image:
-            self._put(place, name, image.size, _careful(overlay, image.chunks()))
+            self._put(place, name, image.size, _careful(overlay, image.views()))
 
     def get(self, place: Place, path: str, limit: int) -> bytes:
         """A file of the datastore by vSphere's path; HostFailed when it has more bytes than that."""
@@ -85,7 +85,7 @@ class Datastore:
             if error.extra.get("vsphere") != "FileNotFound":
                 raise
 
-    def _put(self, place: Place, name: str, size: int, chunks: Iterable[bytes]) -> None:
+    def _put(self, place: Place, name: str, size: int, chunks: Iterable[Bytes]) -> None:
         target = self._target(place, f"{place.directory}/{name}")
         with self._connected() as connection:
             answer = connection.sent("PUT", target, self._headers(size), chunks)
@@ -128,6 +128,6 @@ def _readable(path: Path) -> Iterator[None]:
         raise HostFailed(f"reading {path.name}: {error}") from error
 
 
-def _careful(path: Path, chunks: Iterable[bytes]) -> Iterator[bytes]:
+def _careful(path: Path, chunks: Iterable[Bytes]) -> Iterator[Bytes]:
     with _readable(path):
         yield from chunks
