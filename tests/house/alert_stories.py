@@ -20,8 +20,10 @@ class Story:
 
 
 def _requests(good: str, bad: str) -> Series:
+    """Beside them what asks whether the api is there, and is told that it isn't ready: that is nobody's error."""
     name = "innkeeper_api_request_seconds_count"
-    return {f'{name}{{status="200"}}': good, f'{name}{{status="500"}}': bad}
+    users = {f'{name}{{route="/v1/vms",status="{status}"}}': told for status, told in (("200", good), ("500", bad))}
+    return {**users, f'{name}{{route="/readyz",status="503"}}': "0+50x420", f'{name}{{route="/healthz"}}': "0+900x420"}
 
 
 def _reads(within: str, every: str, method: str = "GET") -> Series:

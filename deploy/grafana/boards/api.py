@@ -5,8 +5,10 @@ from deploy.grafana.board import Board, Row
 from deploy.grafana.boards.asking import heat, quantile, rates
 from deploy.grafana.panel import Panel, Query
 
-_COUNT = "innkeeper_api_request_seconds_count"
-_FAILED = f'{_COUNT}{{status=~"5.."}}'
+# Of users: not of what asks whether the api is there.
+_USERS = 'route!~"/healthz|/readyz|/metrics"'
+_COUNT = f"innkeeper_api_request_seconds_count{{{_USERS}}}"
+_FAILED = f'innkeeper_api_request_seconds_count{{{_USERS},status=~"5.."}}'
 _MAY_FAIL = 0.001
 _LEFT = f"1 - (sum(increase({_FAILED}[30d])) or vector(0)) / sum(increase({_COUNT}[30d])) / {_MAY_FAIL}"
 
@@ -51,7 +53,12 @@ API = Board(
         Row(
             "Latency",
             (
-                Panel("All requests", [Query(heat("innkeeper_api_request_seconds_bucket"))], kind="heatmap", unit="s"),
+                Panel(
+                    "All requests",
+                    [Query(heat(f"innkeeper_api_request_seconds_bucket{{{_USERS}}}"))],
+                    kind="heatmap",
+                    unit="s",
+                ),
                 Panel(
                     "95 of 100 take at most",
                     [Query(quantile(0.95, "innkeeper_api_request_seconds", "route"))],
