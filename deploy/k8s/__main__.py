@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from deploy.k8s import manifests
+from deploy.k8s.components import components
 from deploy.k8s.readme import chart_readme
 from deploy.k8s.rendering import Object, RefusedError, helm_template
 from deploy.k8s.schema import chart_schema
@@ -30,13 +31,14 @@ def chart_files() -> manifests.Files:
 
 
 def kustomize_files(render: Callable[[list[Path]], list[Object]]) -> manifests.Files:
-    """Base and overlays, by their paths in the checkout."""
+    """Base, overlays and components, by their paths in the checkout."""
     common = manifests.without_helm(render([]))
     found = {f"base/{name}": text for name, text in manifests.base(common).items()}
-    for name in OVERLAYS:
-        objects = manifests.without_helm(render([CHART / "ci" / f"{name}-values.yaml"]))
+    made = {name: manifests.without_helm(render([CHART / "ci" / f"{name}-values.yaml"])) for name in OVERLAYS}
+    for name, objects in made.items():
         found |= {f"overlays/{name}/{file}": text for file, text in manifests.overlay(common, objects).items()}
-    return {str((KUSTOMIZE / path).relative_to(ROOT)): text for path, text in found.items()}
+    files = {str((KUSTOMIZE / path).relative_to(ROOT)): text for path, text in found.items()}
+    return files | components(made["production"], manifests.dump)
 
 
 def main() -> int:

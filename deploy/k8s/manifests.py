@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from deploy.k8s.components import component_of, taken
 from deploy.k8s.difference import patch
 from deploy.k8s.rendering import NAMESPACE, Object, key
 
@@ -47,14 +48,14 @@ def base(objects: Sequence[Object]) -> Files:
     }
     return {
         "kustomization.yaml": _kustomization(kustomization),
-        "namespace.yaml": _dump([namespace]),
-        "objects.yaml": _dump(rest),
+        "namespace.yaml": dump([namespace]),
+        "objects.yaml": dump(rest),
     }
 
 
 def overlay(common: Sequence[Object], objects: Sequence[Object]) -> Files:
-    """The files of an overlay that makes `objects` of the base's."""
-    before, after = ({key(one): one for one in some} for some in (common, objects))
+    """The files of an overlay that makes `objects` of the base's; what is a component's it takes from there."""
+    before, after = ({key(one): one for one in some if not component_of(one)} for some in (common, objects))
     settings = next(one for one in objects if one["metadata"]["name"] == SETTINGS)
     own = [one for name, one in after.items() if name not in before]
     patches = [_removal(before[name]) for name in before if name not in after]
@@ -66,12 +67,14 @@ def overlay(common: Sequence[Object], objects: Sequence[Object]) -> Files:
     told = next(one for one in common if one["metadata"]["name"] == SETTINGS)["data"]
     changed = {name: value for name, value in settings["data"].items() if told.get(name) != value}
     kustomization: dict[str, Any] = {"resources": ["../../base", *(["objects.yaml"] if own else [])]}
+    if named := taken(objects):
+        kustomization["components"] = named
     if changed:
         kustomization["configMapGenerator"] = [_generated(settings, changed, {"behavior": "merge"})]
     if patches:
         kustomization["patches"] = patches
     files = {"kustomization.yaml": _kustomization(kustomization)}
-    return {**files, "objects.yaml": _dump(own)} if own else files
+    return {**files, "objects.yaml": dump(own)} if own else files
 
 
 def _generated(settings: Object, data: Mapping[str, str], more: Mapping[str, str]) -> dict[str, Any]:
@@ -94,7 +97,7 @@ def _removal(one: Object) -> dict[str, Any]:
 
 def _kustomization(content: Mapping[str, Any]) -> str:
     head = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
-    return _dump([{**head, **content}])
+    return dump([{**head, **content}])
 
 
 class _Blocks(yaml.SafeDumper):
@@ -108,5 +111,6 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Blocks.add_representer(str, _text)
 
 
-def _dump(objects: Sequence[Object]) -> str:
+def dump(objects: Sequence[Mapping[str, Any]]) -> str:
+    """Objects as a file."""
     return _NOTE + yaml.dump_all(objects, Dumper=_Blocks, sort_keys=False, width=1000, allow_unicode=True)

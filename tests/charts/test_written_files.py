@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is written from the chart is as the chart is now, and kustomize and Helm say the same."""
 
+import json
+import os
 import re
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from deploy.k8s import manifests
 from deploy.k8s.__main__ import KUSTOMIZE, OVERLAYS, ROOT, chart_files, kustomize_files
+from deploy.k8s.components import DASHBOARDS, MONITORING, component_of
 from deploy.k8s.difference import patch
 from deploy.k8s.rendering import Object, key, kustomize
 from deploy.k8s.values import UndescribedError, read_values
@@ -29,7 +34,8 @@ def test_readme_and_schema_are_those_of_the_values() -> None:
 
 def test_the_files_of_kustomize_are_those_of_the_chart() -> None:
     wanted = kustomize_files(lambda paths: made(name_of(paths)))
-    assert {str(path.relative_to(ROOT)) for path in KUSTOMIZE.glob("*/**/*.yaml")} == set(wanted), AGAIN
+    there = {*KUSTOMIZE.glob("*/**/*.yaml"), *(ROOT / "deploy" / "grafana").glob("*/kustomization.yaml")}
+    assert {str(path.relative_to(ROOT)) for path in there} == set(wanted), AGAIN
     for path, text in wanted.items():
         assert (ROOT / path).read_text() == text, f"{path}: {AGAIN}"
 
@@ -59,6 +65,19 @@ def test_kustomize_and_helm_say_the_same(overlay: str) -> None:
     services = [one for one in objects if one["kind"] == "Deployment" and "envFrom" in str(one)]
     assert services
     assert all(_HASH.search(str(one)) for one in services)  # new settings mean new pods
+
+
+def test_what_watches_is_a_component_that_an_overlay_of_one_s_own_can_take(tmp_path: Path) -> None:
+    folders = [os.path.relpath(ROOT / path, tmp_path) for path in ("deploy/k8s/base", MONITORING, DASHBOARDS)]
+    own = {"kind": "Kustomization", "resources": folders[:1], "components": folders[1:]}
+    (tmp_path / "kustomization.yaml").write_text(json.dumps(own))
+    objects = kustomize(had(KUBECTL), tmp_path)
+    kinds = Counter(one["kind"] for one in objects if component_of(one))
+    rules, boards = (
+        (ROOT / path).glob(ending) for path, ending in (("deploy/prometheus/rules", "*"), (DASHBOARDS, "*.json"))
+    )
+    assert kinds == {"ServiceMonitor": 1, "PodMonitor": 1, "PrometheusRule": len([*rules]), "ConfigMap": len([*boards])}
+    assert not [one for one in kustomize(had(KUBECTL), KUSTOMIZE / "base") if component_of(one)]
 
 
 @pytest.mark.parametrize(
