@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from deploy.compose import make_env
+from deploy.grafana.boards import BOARDS
 from tests.support.containers.base import DOCKERFILE, ROOT, TARGETS
 from tests.support.missing import missing
 
@@ -87,6 +88,28 @@ def test_prometheus_asks_every_service_that_counts() -> None:
     asked = {t.split(":")[0] for job in settings["scrape_configs"] for g in job["static_configs"] for t in g["targets"]}
     assert asked == {"api", "conductor", "scheduler", "worker", "imagebuilder", "hostagent"}
     assert asked <= set(SERVICES)
+
+
+def test_prometheus_is_told_where_the_alerts_pages_are() -> None:
+    settings = yaml.safe_load((ROOT / "deploy" / "compose" / "prometheus.yaml").read_text())
+    (named,) = re.findall(r"\$\{(\w+)\}", settings["global"]["external_labels"]["runbooks"])
+    assert (ROOT / SERVICES["prometheus"]["environment"][named].partition(":-")[2].rstrip("}")).is_dir()
+    mounted = [str(mount).split(":")[1] for mount in SERVICES["prometheus"]["volumes"]]
+    assert [str(Path(pattern).parent) in mounted for pattern in settings["rule_files"]] == [True]
+
+
+def test_grafana_is_given_its_data_source_and_the_dashboards_where_they_are_mounted() -> None:
+    # No Grafana runs in the tests; what it reads at its start is at least whole.
+    mounts = dict(str(mount).split(":")[1::-1] for mount in SERVICES["grafana"]["volumes"])
+    given = ROOT / "deploy" / mounts["/etc/grafana/provisioning"]
+    (source,) = yaml.safe_load((given / "datasources" / "prometheus.yaml").read_text())["datasources"]
+    (_, _, published) = SERVICES["prometheus"]["ports"][0].rpartition(":")
+    assert source["url"] == f"http://prometheus:{published}"
+    assert (source["type"], source["isDefault"]) == ("prometheus", True)  # what dashboards ask for, and get unasked
+    (provider,) = yaml.safe_load((given / "dashboards" / "innkeeper.yaml").read_text())["providers"]
+    boards = ROOT / "deploy" / mounts[provider["options"]["path"]]
+    assert len(list(boards.glob("*.json"))) == len(BOARDS)
+    assert {provider["type"], *(path.name for path in given.iterdir())} == {"file", "dashboards", "datasources"}
 
 
 def test_passwords_are_made_once_readable_by_their_owner_and_kept(tmp_path: Path) -> None:
