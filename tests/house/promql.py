@@ -14,7 +14,6 @@ import yaml
 from tests.support.missing import missing
 
 ROOT = Path(__file__).resolve().parents[2]
-RULES = ROOT / "deploy" / "prometheus" / "rules"
 # Labels Prometheus itself puts on everything.
 EVERYWHERE = frozenset({"instance", "job"})
 _KINDS = {"Counter": ("",), "Gauge": ("",), "GaugeMetricFamily": ("",), "Histogram": ("_bucket", "_sum", "_count")}

@@ -12,12 +12,12 @@ import yaml
 
 from innkeeper.cli.main import inn
 from tests.house.alert_stories import STORIES, Series
-from tests.house.promql import ROOT, RULES, parses, promtool, series, unknown
+from tests.house.promql import ROOT, parses, promtool, series, unknown
+from tests.support.asked import RULES, blocks, by_pages, groups
 
 PAGES = ROOT / "docs" / "operations" / "alerts"
 PREFIX = "Innkeeper"
 HEADS = ["What it means", "What users notice", "How to look", "What to do", "When it is false"]
-FILES = sorted(RULES.glob("*.yaml"))
 
 
 def alerts(file: Path) -> Iterator[dict[str, Any]]:
@@ -25,15 +25,11 @@ def alerts(file: Path) -> Iterator[dict[str, Any]]:
         yield from group["rules"]
 
 
-EVERY = {rule["alert"]: rule for file in FILES for rule in alerts(file)}
-
-
-def blocks(page: Path, kind: str) -> list[str]:
-    return re.findall(rf"^```{kind}\n(.*?)^```$", page.read_text(), re.S | re.M)
+EVERY = {rule["alert"]: rule for rules in groups().values() for rule in rules}
 
 
 def test_prometheus_takes_the_rules() -> None:
-    promtool("check", "rules", *map(str, FILES))
+    promtool("check", "rules", *map(str, RULES))
 
 
 def test_every_alert_has_a_story_and_a_page_and_there_are_no_others() -> None:
@@ -58,7 +54,7 @@ def test_an_alert_says_what_it_is_about_and_where_to_read_on(name: str) -> None:
 
 def test_alerts_and_pages_ask_for_what_the_services_tell(tmp_path: Path) -> None:
     told = series()
-    shown = [line for page in PAGES.glob("*.md") for block in blocks(page, "promql") for line in block.splitlines()]
+    shown = by_pages()
     asked = [*(rule["expr"] for rule in EVERY.values()), *shown]
     assert {wrong for text in asked for wrong in unknown(text, told)} == set()
     parses(shown, tmp_path)
@@ -71,7 +67,7 @@ def test_a_series_or_a_label_that_nobody_tells_is_found() -> None:
     assert unknown("innkeeper_nothing > 0", told) == {"innkeeper_nothing"}
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", RULES, ids=lambda file: file.stem)
 def test_alerts_fire_when_they_should_and_not_otherwise(file: Path, tmp_path: Path) -> None:
     tests = []
     for rule in alerts(file):
@@ -83,6 +79,23 @@ def test_alerts_fire_when_they_should_and_not_otherwise(file: Path, tmp_path: Pa
     played = tmp_path / "stories.yaml"
     played.write_text(yaml.safe_dump({"rule_files": [str(file)], "evaluation_interval": "5m", "tests": tests}))
     promtool("test", "rules", str(played))
+
+
+@pytest.mark.parametrize(
+    ("external", "pages"),
+    [({}, "docs/operations/alerts"), ({"runbooks": "https://pages.example.com/x"}, "https://pages.example.com/x")],
+)
+def test_an_alert_links_to_its_page_where_prometheus_knows_the_address(
+    external: dict[str, str], pages: str, tmp_path: Path
+) -> None:
+    name = "InnkeeperNoConductor"
+    shown = {**EVERY[name]["annotations"], "runbook_url": f"{pages}/{name}.md"}
+    alert = {"exp_labels": EVERY[name]["labels"], "exp_annotations": shown}
+    asked = {"eval_time": "10m", "alertname": name, "exp_alerts": [alert]}
+    file = next(file for file in RULES if name in file.read_text())
+    played = {"rule_files": [str(file)], "tests": [{"external_labels": external, "alert_rule_test": [asked]}]}
+    (tmp_path / "link.yaml").write_text(yaml.safe_dump(played))
+    promtool("test", "rules", str(tmp_path / "link.yaml"))
 
 
 def course(alert: str, told: Series, after: int, firing: int) -> dict[str, Any]:

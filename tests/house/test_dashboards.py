@@ -2,31 +2,15 @@
 """The dashboards are what their Python says, ask for what there is, in PromQL, and know no data source."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from deploy.grafana.__main__ import DASHBOARDS, texts
 from tests.house.promql import ROOT, parses, series, unknown
+from tests.support.asked import by_board, panels
 
-# Grafana puts a duration in their place.
-VARIABLES = {"$__rate_interval": "5m", "$__range": "6h"}
 BOARDS = {name: json.loads(text) for name, text in texts().items()}
-
-
-def shown(board: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    return (panel for panel in board["panels"] if panel["type"] != "row")
-
-
-def asked(board: dict[str, Any]) -> Iterator[str]:
-    for panel in shown(board):
-        for target in panel["targets"]:
-            expression: str = target["expr"]
-            for name, value in VARIABLES.items():
-                expression = expression.replace(name, value)
-            yield expression
 
 
 def test_the_files_are_what_the_code_writes() -> None:
@@ -35,7 +19,7 @@ def test_the_files_are_what_the_code_writes() -> None:
 
 
 def test_every_panel_asks_for_what_the_services_tell_in_promql(tmp_path: Path) -> None:
-    expressions = [text for board in BOARDS.values() for text in asked(board)]
+    expressions = [text for board in BOARDS.values() for text in by_board(board)]
     assert {wrong for text in expressions for wrong in unknown(text, series())} == set()
     assert not any("$" in text for text in expressions)
     parses(expressions, tmp_path)
@@ -47,7 +31,7 @@ def test_a_dashboard_keeps_its_uid_and_asks_whoever_looks_for_the_data_source(na
     assert board["uid"] == f"innkeeper-{name.removesuffix('.json')}"
     assert f"| `{board['uid']}` |" in (ROOT / "docs" / "operations" / "dashboards.md").read_text()
     assert [v["name"] for v in board["templating"]["list"] if v["type"] == "datasource"] == ["datasource"]
-    for panel in shown(board):
+    for panel in panels(board):
         assert {panel["datasource"]["uid"], *(t["datasource"]["uid"] for t in panel["targets"])} == {"${datasource}"}
 
 
