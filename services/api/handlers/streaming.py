@@ -8,7 +8,7 @@ than LOOK_S. When this API ends, a stream ends with it, and its reader comes bac
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,11 +54,12 @@ def frame(event: JsonDict, event_id: str = "") -> str:
 class Source:
     """Where a stream's events come from. `read` gives what is new in the table, oldest first, as (id, event)."""
 
-    read: Callable[[], list[tuple[str, JsonDict]]]
+    read: Callable[[], Iterable[tuple[str, JsonDict]]]
     follows: Callable[[JsonDict], str]  # the id of a live event that is the very next one, else ""
     over: Callable[[JsonDict], bool]  # whether nothing can come after this event
     channels: list[str] = field(default_factory=list)
     names: bool = False  # whether the reader may know hosts by name
+    pace_s: float = 0.0  # the table is read at most this often
 
 
 def stream(feed: Feed, source: Source) -> Iterator[str]:
@@ -69,10 +70,11 @@ def stream(feed: Feed, source: Source) -> Iterator[str]:
 
 
 def _live(news: Subscription, source: Source) -> Iterator[str]:
-    looked = said = 0.0
+    looked = due = said = 0.0
     while not draining.begun():
-        if time.monotonic() - looked >= LOOK_S:
+        if time.monotonic() >= due:
             looked = time.monotonic()
+            due = looked + LOOK_S
             for event_id, event in source.read():
                 said = time.monotonic()
                 yield frame(event, event_id)
@@ -81,7 +83,7 @@ def _live(news: Subscription, source: Source) -> Iterator[str]:
         if time.monotonic() - said >= BEAT_S:
             said = time.monotonic()
             yield ": still here\n\n"
-        message = _next(news)
+        message = _next(news, min(LOOK_S / 2, max(0.0, due - time.monotonic())))
         if message is None:
             continue
         if message.get("seq") is None:
@@ -89,7 +91,7 @@ def _live(news: Subscription, source: Source) -> Iterator[str]:
             continue
         event_id = source.follows(message)
         if not event_id:
-            looked = 0.0  # a gap, or an old one: the table knows
+            due = min(due, looked + source.pace_s)  # a gap, or an old one: the table knows
             continue
         said = time.monotonic()
         yield frame(message, event_id)
@@ -98,9 +100,10 @@ def _live(news: Subscription, source: Source) -> Iterator[str]:
     yield COME_BACK
 
 
-def _next(news: Subscription) -> JsonDict | None:
+def _next(news: Subscription, wait_s: float) -> JsonDict | None:
     begun = time.monotonic()
-    message = news.get(LOOK_S / 2)
-    if message is None and time.monotonic() - begun < 0.1:
-        time.sleep(0.2)  # Redis is away and says so at once
+    message = news.get(wait_s)
+    left = wait_s - (time.monotonic() - begun)
+    if message is None and left > wait_s / 2:
+        time.sleep(min(0.2, left))  # Redis is away and says so at once
     return message

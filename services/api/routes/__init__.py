@@ -8,7 +8,18 @@ Idempotency-Key. Chapters are the first part of the path.
 from marshmallow import Schema
 
 from services.api.access import Role
-from services.api.handlers import catalogue, events, hosts, jobs, operation, placements, resizing, vm_verbs, vms
+from services.api.handlers import (
+    catalogue,
+    events,
+    hosts,
+    jobs,
+    operation,
+    placements,
+    project_events,
+    resizing,
+    vm_verbs,
+    vms,
+)
 from services.api.route import Handler, Route
 from services.api.routes.accounts import ACCOUNT_ROUTES
 from services.api.routes.audit import AUDIT_ROUTES
@@ -73,7 +84,7 @@ JOB_ROUTES = (
     _control("cancel", jobs.cancel),
     _control("retry", jobs.retry),
     _control("rollback", jobs.rollback),
-    Route("GET", "/v1/events", events.of_project, VIEWER, j.EVENT_PAGE, query=j.FeedQuery(), streams=True),
+    Route("GET", "/v1/events", project_events.of_project, VIEWER, j.EVENT_PAGE, query=j.FeedQuery(), streams=True),
 )
 
 CATALOGUE_ROUTES = (

@@ -13,6 +13,7 @@ from services.common.contracts.journal import NewEvent
 from services.common.store.database import EVENTS
 from services.common.store.jobs import Job, JobEvent
 from services.common.store.tables import table_of
+from services.common.store.turns import numbered
 
 EVENT_ROWS = insert(table_of(JobEvent))
 JobKey = tuple[str, str, str | None]  # job, project, vm
@@ -40,7 +41,7 @@ def event_rows(
 ) -> list[dict[str, Any]]:
     """Rows of events to be inserted in this transaction; they are told to readers once it is committed."""
     job, project, vm = key
-    now = time.time()
+    now, turn = time.time(), numbered(session)
     rows = [
         {
             "job_id": job,
@@ -52,6 +53,7 @@ def event_rows(
             "text": event.text,
             "data": event.data,
             "at": now,
+            **turn,
         }
         for n, event in enumerate(events)
     ]

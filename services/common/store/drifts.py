@@ -4,7 +4,7 @@
 import time
 from typing import Any
 
-from sqlalchemy import Index
+from sqlalchemy import BigInteger, FetchedValue, Index
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from services.common.contracts.codec import dump, load
@@ -14,6 +14,7 @@ from services.common.contracts.ids import new_id
 from services.common.contracts.states import VmState
 from services.common.store.base import Base, Id, JsonDict, Key, Long, Word
 from services.common.store.database import EVENTS
+from services.common.store.turns import numbered
 from services.common.store.vms import Vm
 
 SEQ = 1  # an entry is an event of its own
@@ -24,7 +25,7 @@ class DriftEntry(Base):
 
     __tablename__ = "drift_entries"
     __table_args__ = (
-        Index("ix_drift_entries_project_id_at", "project_id", "at"),
+        Index("ix_drift_entries_project_id_turn", "project_id", "turn"),
         Index("ix_drift_entries_vm_id_at", "vm_id", "at"),
     )
     id: Mapped[Key]
@@ -34,6 +35,7 @@ class DriftEntry(Base):
     text: Mapped[Long] = mapped_column(default="")
     data: Mapped[JsonDict] = mapped_column(default=dict)
     at: Mapped[float]
+    turn: Mapped[int] = mapped_column(BigInteger, server_default=FetchedValue())
 
 
 def drift_of(vm: Vm) -> Drift | None:
@@ -111,6 +113,7 @@ def _append(session: Session, vm: Vm, kind: str, text: str, data: dict[str, Any]
         text=text,
         data={**data, "vm_state": vm.state},
         at=time.time(),
+        **numbered(session),
     )
     session.add(row)
     session.info.setdefault(EVENTS, []).append(drift_message(row))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The job journal: jobs, their steps, their events by seq, and the outbox the relay rings from."""
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer
+from sqlalchemy import BigInteger, FetchedValue, ForeignKey, Index, Integer
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.common.store.base import Base, Id, JsonDict, JsonList, Key, Long, Name, Word
@@ -65,7 +65,7 @@ class JobEvent(Base):
     """An event: append-only, seq without gaps within its job."""
 
     __tablename__ = "job_events"
-    __table_args__ = (Index("ix_job_events_project_id_at", "project_id", "at"),)
+    __table_args__ = (Index("ix_job_events_project_id_turn", "project_id", "turn"),)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
     seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     project_id: Mapped[Id]
@@ -75,6 +75,7 @@ class JobEvent(Base):
     text: Mapped[Long] = mapped_column(default="")
     data: Mapped[JsonDict] = mapped_column(default=dict)
     at: Mapped[float]
+    turn: Mapped[int] = mapped_column(BigInteger, server_default=FetchedValue())
 
 
 class Outbox(Base):

@@ -19,8 +19,11 @@ from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import OperationalError
 
 from services.common.store.database import Database, database_from_url
+from services.common.store.drifts import DriftEntry
 from services.common.store.hosts import Installation
+from services.common.store.jobs import JobEvent
 from services.common.store.seed import seed
+from services.common.store.turns import forget_foreign
 
 # Any constant will do, as long as all of us use the same.
 LOCK = 0x1E27
@@ -44,6 +47,9 @@ def upgrade(database: Database) -> None:
         try:
             command.upgrade(alembic_config(connection), "head")
             connection.commit()
+            if not database.is_sqlite:
+                forget_foreign(connection, (JobEvent.__tablename__, DriftEntry.__tablename__))
+                connection.commit()
         finally:
             if not database.is_sqlite:
                 connection.execute(text("SELECT pg_advisory_unlock(:k)"), {"k": LOCK})

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import insert, update
 
-from services.api.handlers.events import PAGE
+from services.api.handlers.project_events import PAGE
 from services.common.contracts.ids import new_id
 from services.common.runtime.ask import Answerer
 from services.common.store.models import Job, JobEvent, Vm
