@@ -9,6 +9,18 @@ from deploy.grafana.panel import Json, Panel, panel_json
 COLUMNS = 24
 LOW, HIGH = 4, 8
 TAG = "innkeeper"
+# To the others, with the time and the Prometheus that were chosen.
+_LINK: Json = {
+    "type": "dashboards",
+    "title": "Innkeeper",
+    "tooltip": "",
+    "icon": "external link",
+    "tags": [TAG],
+    "asDropdown": True,
+    "keepTime": True,
+    "includeVars": True,
+    "targetBlank": False,
+}
 
 
 @dataclass(frozen=True)
@@ -45,7 +57,7 @@ def board_json(board: Board) -> Json:
         "refresh": "30s",
         "time": {"from": "now-6h", "to": "now"},
         "templating": {"list": [_source()]},
-        "links": [{"type": "dashboards", "title": "Innkeeper", "tags": [TAG], "asDropdown": True, "keepTime": True}],
+        "links": [_LINK],
         "panels": _laid_out(board.rows),
     }
 

@@ -1,23 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Helm's own judgement, and that of three releases of Kubernetes: what isn't known is refused, not passed over."""
 
-import fcntl
 import json
-import shutil
 import subprocess
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
 
 import jsonschema
 import pytest
 from kubernetes_validate import SchemaNotFoundError, utils, validate
 
-from deploy.k8s.__main__ import CACHE, KUSTOMIZE
+from deploy.k8s.__main__ import KUSTOMIZE
 from deploy.k8s.rendering import Object, RefusedError, helm_template, kustomize
 from deploy.local.setup.cluster_tools import HELM_3, HELM_4, KUBECTL, Tool
 from tests.support.cluster import CHART, CI, files, had, made
-from tests.support.missing import missing
+from tests.support.npm import installed, refused
 
 HELMS = [HELM_3, HELM_4]
 OTHERS_JUDGE = Path(__file__).parent / "others"
@@ -67,28 +64,7 @@ def test_every_object_is_one_that_kubernetes_knows(minor: str, monkeypatch: pyte
 
 @pytest.fixture(scope="module")
 def judge_of_others() -> Path:
-    """Installed as locked, once for each lock; its directory."""
-    npm = shutil.which("npm") or missing("npm, of the package npm")
-    kept = CACHE / f"judge-of-others-{sha256((OTHERS_JUDGE / 'package-lock.json').read_bytes()).hexdigest()[:16]}"
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "judge-of-others.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (kept / "ready").exists():
-            shutil.copytree(OTHERS_JUDGE, kept, dirs_exist_ok=True)
-            command = [npm, "ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"]
-            done = subprocess.run(command, cwd=kept, capture_output=True, text=True, check=False)
-            if done.returncode:
-                missing(f"packages of npm's registry: {done.stderr.strip()[-300:]}")
-            (kept / "ready").touch()
-    shutil.copy(OTHERS_JUDGE / "judge.mjs", kept)
-    return kept
-
-
-def refused(judge: Path, objects: list[Object]) -> list[str]:
-    command = ["node", str(judge / "judge.mjs")]
-    done = subprocess.run(command, input=json.dumps(objects), capture_output=True, text=True, check=True)
-    found: list[str] = json.loads(done.stdout)
-    return found
+    return installed(OTHERS_JUDGE)
 
 
 def test_the_objects_of_others_are_what_their_schemas_say(judge_of_others: Path) -> None:

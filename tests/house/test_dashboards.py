@@ -5,11 +5,14 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from deploy.grafana.__main__ import DASHBOARDS, texts
 from tests.house.promql import ROOT, parses, series, unknown
 from tests.support.asked import by_board, panels
+from tests.support.npm import installed, refused
 
+GRAFANA = ROOT / "tests" / "house" / "grafana"
 BOARDS = {name: json.loads(text) for name, text in texts().items()}
 
 
@@ -23,6 +26,21 @@ def test_every_panel_asks_for_what_the_services_tell_in_promql(tmp_path: Path) -
     assert {wrong for text in expressions for wrong in unknown(text, series())} == set()
     assert not any("$" in text for text in expressions)
     parses(expressions, tmp_path)
+
+
+def test_dashboards_are_what_grafana_s_own_types_say() -> None:
+    judge = installed(GRAFANA)
+    packages = json.loads((GRAFANA / "package.json").read_text())["dependencies"]
+    services = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())["services"]
+    assert services["grafana"]["image"].endswith(f":{packages['@grafana/schema']}")
+    broken = json.loads(json.dumps(BOARDS["steps.json"]))
+    broken["refrsh"] = "30s"
+    drawn = next(panel for panel in panels(broken) if panel["type"] == "timeseries")
+    drawn["options"]["legend"]["placement"] = "top"
+    unknown_kind = {**drawn, "type": "timesries"}
+    said = refused(judge, [*BOARDS.values(), broken, {**broken, "panels": [unknown_kind]}])
+    faults = ("refrsh", '"top"', "refrsh", "'never'")  # and nothing about ours
+    assert [fault in text for fault, text in zip(faults, said, strict=True)] == [True] * 4, said
 
 
 @pytest.mark.parametrize("name", sorted(BOARDS))
