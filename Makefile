@@ -43,7 +43,7 @@ containers: ## Build every container image, run each, and bring the whole platfo
 	@$(PYTHON) deploy/local/bootstrap.py --test --containers
 	$(PY) -m pytest -q -m containers tests/containers
 
-replicas: bootstrap-test ## Two of each service: one of each is killed, then all are restarted, amid creates
+replicas: bootstrap-test ## Two of each service: one of each is killed, then all ten are replaced in turn, amid creates
 	$(PY) -m pytest -q -m replicas tests/chaos/test_two_of_each.py
 
 netboot: bootstrap-test ## Install Debian by its own installer in an emulated machine: most of an hour

@@ -18,7 +18,8 @@ class Balancer:
     """Listens on a loopback port until closed. It knows connections, not requests, and tries nothing again."""
 
     def __init__(self, behind: Sequence[Address]):
-        handler = type("Handler", (_Handler,), {"behind": behind, "turn": count()})
+        self._behind = list(behind)
+        handler = type("Handler", (_Handler,), {"behind": self._behind, "turn": count()})
         self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
@@ -28,6 +29,10 @@ class Balancer:
     def url(self) -> str:
         """Where it listens."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def add(self, address: Address) -> None:
+        """Send connections there, too, while it says that it is ready."""
+        self._behind.append(address)
 
     def close(self) -> None:
         """Take no more connections."""
@@ -60,8 +65,9 @@ class _Handler(socketserver.BaseRequestHandler):
 
     def handle(self) -> None:
         first = next(self.turn)
-        for n in range(len(self.behind)):
-            address = self.behind[(first + n) % len(self.behind)]
+        behind = tuple(self.behind)
+        for n in range(len(behind)):
+            address = behind[(first + n) % len(behind)]
             if is_ready(address):
                 self._join(address)
                 return

@@ -66,6 +66,11 @@ class Process:
         """Whether it is not running."""
         return self.pid == 0
 
+    @property
+    def exit_code(self) -> int | None:
+        """What it ended with (a signal's number, negative); None while it runs, or was never started."""
+        return self._child.poll() if self._child else None
+
     def _signal(self, number: signal.Signals, wait: bool = True) -> None:
         if self._child is None:
             return

@@ -13,6 +13,7 @@ from tests.support.stack import SERVICES, Stack, free_port
 from tests.support.waiting import until
 
 EACH = ("api", *SERVICES)
+BINDS = {"api": "API", "imagebuilder": "IMAGES"}  # of the settings, by the services that have addresses
 
 
 def second(name: str) -> str:
@@ -26,14 +27,17 @@ class TwoOfEach(Stack):
     def __init__(self, directory: Path, env: dict[str, str], cleanup: ExitStack):
         super().__init__(directory, postgres=True, env=env)
         self._cleanup = cleanup
+        self._balancers: dict[str, Balancer] = {}  # by the service they stand before
+        self._replaced: list[Process] = []
 
     def _settings(self) -> None:
         super()._settings()
-        for what in ("API", "IMAGES"):
+        for name, what in BINDS.items():
             bind = f"INNKEEPER_{what}_BIND"
             self.env[f"{bind}_2"] = f"127.0.0.1:{free_port()}"
             balancer = Balancer([_address(self.env[bind]), _address(self.env[f"{bind}_2"])])
             self._cleanup.callback(balancer.close)
+            self._balancers[name] = balancer
             self.env[f"INNKEEPER_{what}_URL"] = balancer.url
 
     def _services(self) -> None:
@@ -41,16 +45,30 @@ class TwoOfEach(Stack):
         twins = [self._api(second("api"))]
         twins += [self._process(second(name), [sys.executable, "-m", f"services.{name}"]) for name in self.services]
         for process in twins:
-            for what in ("API", "IMAGES"):
+            for what in BINDS.values():
                 process.env[f"INNKEEPER_{what}_BIND"] = self.env[f"INNKEEPER_{what}_BIND_2"]
 
     def is_up(self, name: str) -> bool:
         """Whether the process serves: it says so itself, or shows its figures."""
-        process = self.processes[name]
-        asked = {"api": "API_BIND", "imagebuilder": "IMAGES_BIND"}.get(name.removesuffix("-2"))
+        process, asked = self.processes[name], BINDS.get(_service(name))
         if asked:
-            return is_ready(_address(process.env[f"INNKEEPER_{asked}"]))
+            return is_ready(_address(process.env[f"INNKEEPER_{asked}_BIND"]))
         return bool(self.figures(process))
+
+    def successor_started(self, name: str) -> Process:
+        """Another process comes to stand for the name, at addresses of its own; the old one, which still runs."""
+        old, service = self.processes[name], _service(name)
+        fresh = self._process(f"{name}-new", old.argv)
+        self.processes[name] = self.processes.pop(fresh.name)
+        fresh.env = {**old.env, "INNKEEPER_METRICS_PORT": fresh.env["INNKEEPER_METRICS_PORT"]}
+        if service in BINDS:
+            bind = fresh.env[f"INNKEEPER_{BINDS[service]}_BIND"] = f"127.0.0.1:{free_port()}"
+            self._balancers[service].add(_address(bind))
+        if service == "api":
+            fresh.env["PROMETHEUS_MULTIPROC_DIR"] = str(self.directory / f"{fresh.name}-metrics")
+        fresh.start()
+        self._replaced.append(old)
+        return old
 
     def figures(self, process: Process) -> str:
         """What its /metrics says; "" where it does not answer."""
@@ -69,9 +87,13 @@ class TwoOfEach(Stack):
 
     def stop(self) -> None:
         """End all at once: nobody needs to be waited for any more."""
-        for process in self.processes.values():
+        for process in (*self.processes.values(), *self._replaced):
             process.kill()
         super().stop()
+
+
+def _service(name: str) -> str:
+    return name.removesuffix("-2")
 
 
 def _address(bind: str) -> tuple[str, int]:
