@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import pytest
 import yaml
 
 from deploy.k8s import secrets
+from deploy.k8s.rendering import helm_template
+from deploy.local.setup.cluster_tools import HELM_4
 from services.common.runtime.keys import Keys
 from services.common.runtime.settings import Settings
 from tests.support.cluster import (
@@ -21,6 +24,7 @@ from tests.support.cluster import (
     SERVICES,
     WORKLOADS,
     containers,
+    had,
     labels,
     made,
     named,
@@ -232,6 +236,20 @@ def test_the_schema_is_made_by_a_job_whose_name_says_what_it_runs(values: str) -
         "annotations" not in job["metadata"]
     )  # no hook: with --wait or a database of the release it would wait for ever
     assert re.search(r"-migrate-0-1-0-[0-9a-f]{8}$", job["metadata"]["name"])
+
+
+def test_names_that_become_labels_of_pods_are_short_enough_for_them(tmp_path: Path) -> None:
+    chart = tmp_path / "innkeeper"
+    shutil.copytree(CHART, chart)
+    told = (chart / "Chart.yaml").read_text()
+    (chart / "Chart.yaml").write_text(told.replace('appVersion: "0.1.0"', 'appVersion: "12.34.56-rc.78"'))
+    agents = f"fullnameOverride={'n' * 50},demo.enabled=true,vsphere.agents.xyz=its"
+    found = helm_template(had(HELM_4), chart, words=["--set", agents])
+    lengths = {(one["kind"], one["metadata"]["name"]): len(one["metadata"]["name"]) for one in found}
+    assert 63 in lengths.values()
+    for (kind, name), length in lengths.items():
+        # The pods of a StatefulSet have its revision in a label: its name, a dash, and up to ten digits.
+        assert length <= (52 if kind == "StatefulSet" else 63), (kind, name)
 
 
 def test_streams_and_uploads_pass_the_ingress_and_the_gateway() -> None:

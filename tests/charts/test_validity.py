@@ -84,6 +84,7 @@ def test_the_objects_of_others_are_what_their_schemas_say(judge_of_others: Path)
         ("image.tag=latest", "latest"),
         ("imagebuilder.replicas=2", "ReadWriteMany"),
         ("hostagent.enabled=true,hostagent.namespace=innkeeper", "a namespace of their own"),
+        (f"fullnameOverride={'n' * 40},vsphere.agents.cell=its", "take a shorter name"),
     ],
 )
 def test_what_can_t_be_right_is_refused_and_named(helm: Tool, words: str, said: str) -> None:
