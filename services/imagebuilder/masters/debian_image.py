@@ -21,7 +21,7 @@ from services.imagebuilder.masters.store import Built
 
 VOLUME = "INNKEEPER"
 # Changes when this code builds something else from the same files.
-VERSION = 2
+VERSION = 3
 MODULES = (
     "virtio_pci",
     "virtio_console",
@@ -92,7 +92,7 @@ def _packed_disk(image: Path, work: Path) -> Path:
     (tree / "root").write_text(f"{root_offset(disk)}\n")
     (tree / "extents").write_text("".join(f"{start} {count}\n" for start, count in extents(disk)))
     packed = work / "disk.squashfs"
-    options = ["-comp", "lz4", "-Xhc", "-b", "256K", "-noappend", "-all-root", "-no-progress"]
+    options = ["-comp", "lz4", "-b", "256K", "-noappend", "-all-root", "-no-progress"]
     run(["mksquashfs", str(tree), str(packed), *options])
     return packed
 
