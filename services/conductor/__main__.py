@@ -38,6 +38,7 @@ from services.conductor.guest_waits import GuestWaits
 from services.conductor.guests import Guests
 from services.conductor.inbox import Inbox
 from services.conductor.old_decisions import forget_decisions
+from services.conductor.passes import Parts, passes
 from services.conductor.power_gauges import PowerGauges
 from services.conductor.reconciler import Reconciler, repair_claims
 from services.conductor.recorder import Recorder
@@ -142,15 +143,8 @@ def main() -> None:
     dispatcher = Dispatcher(Publisher(settings.broker_url), settings.keys_dir)
     relay = Relay(database, dispatcher, feed, passes_on.held)
     topology = Topology(database, Publisher(settings.broker_url), BrokerAdmin(settings.broker_admin_url))
-    table: list[tuple[float, Work]] = [
-        (0.25, sweeper.ring_overdue),
-        (0.25, inbox.drain),
-        (0.5, sweeper.resend_commands),
-        (0.5, waits.finish_all),
-        (1.0, sweeper.stall_overdue),
-        (0.5, witness.give_up),
-        (2.0, tools.weigh_due),
-        (2.0, lambda: sweeper.mark_silent_hosts(settings.host_timeout_s)),
+    table = [
+        *passes(database, Parts(sweeper, inbox, waits, witness, tools), settings.host_timeout_s),
         (30.0, lambda: repair_claims(database)),
         (600.0, lambda: forget_old(database)),
         (600.0, lambda: forget_decisions(database)),

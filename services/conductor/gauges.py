@@ -65,8 +65,8 @@ class Gauges:
 
 
 def _vms_and_jobs(session: Session) -> None:
-    vms = dict(session.execute(select(Vm.state, func.count()).group_by(Vm.state)).tuples().all())
-    jobs = dict(session.execute(select(Job.state, func.count()).group_by(Job.state)).tuples().all())
+    vms = dict(session.execute(select(Vm.state, func.count()).group_by(Vm.state)).all())
+    jobs = dict(session.execute(select(Job.state, func.count()).group_by(Job.state)).all())
     metrics.OUTBOX_DEPTH.set(outbox.depth(session))
     # A drift that is over is JSON's null, or none at all.
     drifted = select(func.count()).select_from(Vm).where(cast(Vm.drift, Text) != "null", Vm.deleted_at.is_(None))

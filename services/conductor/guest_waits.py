@@ -4,7 +4,7 @@
 import time
 from collections.abc import Collection
 
-from sqlalchemy import and_, select
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
 
 from services.common.contracts import advance
@@ -27,6 +27,11 @@ OFF = ("off", "crashed", "absent")
 SETTLE_S = 30.0
 
 
+def heard() -> ColumnElement[bool]:
+    """Jobs that wait for guests which have said anything: during a storm of creates most have not yet."""
+    return and_(Job.state == JobState.WAITING, Job.step.in_(GUEST_STEPS), Vm.observed.is_not(None))
+
+
 class GuestWaits:
     """Every method may run at any time, on any conductor."""
 
@@ -37,11 +42,8 @@ class GuestWaits:
     def finish_all(self) -> None:
         """End waits for guests that have reported what was asked for, or that are past their time."""
         now = time.time()
-        waiting = and_(Job.state == JobState.WAITING, Job.step.in_(GUEST_STEPS))
         with self._database.read() as session:
-            # Only guests that have said anything: during a storm of creates most have not yet.
-            heard = select(Job).join(Vm, Vm.id == Job.vm_id).where(waiting, Vm.observed.is_not(None))
-            jobs = session.scalars(heard).all()
+            jobs = session.scalars(select(Job).join(Vm, Vm.id == Job.vm_id).where(heard())).all()
             views = [(view_of(session, job, self._journal.platform(session)), job.deadline_at or 0.0) for job in jobs]
         for view, deadline in views:
             self.finish(view, deadline, now)

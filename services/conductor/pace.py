@@ -25,6 +25,6 @@ def refresh(session: Session, now: float | None = None) -> None:
     due = and_(Job.state.in_([str(s) for s in JOB_DUE]), Job.lease_until < now, Job.due_at < now - OVERDUE_AFTER_S)
     # Each ring is a new `rung_at`: how long nothing was done is the age of the job's last event.
     late = select(Job.queue, func.count()).join(JobEvent, latest).where(due, JobEvent.at < now - OVERDUE_AFTER_S)
-    waiting = dict(session.execute(late.group_by(Job.queue)).tuples().all())
+    waiting = dict(session.execute(late.group_by(Job.queue)).all())
     for queue in QUEUES:
         OVERDUE.labels(queue).set(waiting.get(queue, 0))

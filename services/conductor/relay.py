@@ -35,6 +35,8 @@ _ROWS = (
     .limit(BATCH)
 )
 
+_ANY = select(outbox.OUTBOX.c.id).where(outbox.OUTBOX.c.created_at < bindparam("before")).limit(1)
+
 
 class Relay:
     """One thread's work; several relays may run, on PostgreSQL they share the rows, elsewhere doubles are harmless."""
@@ -92,6 +94,9 @@ class Relay:
                 with self._database.write() as session:
                     outbox.confirmed(session, sent)
         else:
+            with self._database.look() as connection:
+                if connection.execute(_ANY, before).first() is None:
+                    return 0
             # Rows stay locked until they are gone: a second relay takes others meanwhile.
             with self._database.write() as session:
                 locked = _ROWS.with_for_update(skip_locked=True)

@@ -5,8 +5,9 @@ It is what makes a lost, dropped or wiped message cost time only.
 """
 
 import time
+from typing import Any
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from services.common.contracts import advance
@@ -31,6 +32,27 @@ PATIENCE_S = 2.0
 BATCH = 200
 
 
+def overdue(now: Any) -> ColumnElement[bool]:
+    """Jobs that are due, in nobody's hands, and not rung for lately."""
+    again = or_(Job.rung_at < now - PATIENCE_S, Job.due_at > Job.rung_at)
+    return and_(Job.state.in_([str(s) for s in JOB_DUE]), Job.lease_until < now, Job.due_at <= now, again)
+
+
+def unanswered(now: Any) -> ColumnElement[bool]:
+    """Jobs whose host has not answered in time."""
+    return and_(Job.state.in_([str(s) for s in JOB_PARKED]), Job.resend_at <= now)
+
+
+def late(now: Any) -> ColumnElement[bool]:
+    """Jobs whose wait is past its deadline."""
+    return and_(Job.state.in_([str(s) for s in JOB_PARKED]), Job.deadline_at < now)
+
+
+def silent(now: Any, timeout_s: float) -> ColumnElement[bool]:
+    """Hosts that are thought to be there, and have said nothing for so long."""
+    return and_(Host.state.in_([str(HostState.UP), str(HostState.DRAINING)]), Host.heartbeat_at < now - timeout_s)
+
+
 class Sweeper:
     """Every method is one pass; all of them may run at any time, on any conductor."""
 
@@ -42,17 +64,11 @@ class Sweeper:
     def ring_overdue(self) -> int:
         """Ring for jobs that are due, in nobody's hands, and not rung for lately."""
         now = time.time()
-        overdue = and_(
-            Job.state.in_([str(s) for s in JOB_DUE]),
-            Job.lease_until < now,
-            Job.due_at <= now,
-            or_(Job.rung_at < now - PATIENCE_S, Job.due_at > Job.rung_at),
-        )
         with self._database.read() as session:
-            if not session.scalars(select(Job.id).where(overdue).limit(1)).first():
+            if not session.scalars(select(Job.id).where(overdue(now)).limit(1)).first():
                 return 0
         with self._database.write() as session:
-            jobs = session.scalars(select(Job).where(overdue).limit(BATCH)).all()
+            jobs = session.scalars(select(Job).where(overdue(now)).limit(BATCH)).all()
             session.execute(update(Job).where(Job.id.in_([j.id for j in jobs])).values(rung_at=now))
             outbox.put(session, [advance.bell(j.id, FLOWS[j.kind].step(j.step)) for j in jobs])
         RERUNG.labels("bell").inc(len(jobs))
@@ -61,12 +77,11 @@ class Sweeper:
     def resend_commands(self) -> int:
         """Send commands again that their host has not answered in time."""
         now = time.time()
-        waiting = and_(Job.state.in_([str(s) for s in JOB_PARKED]), Job.resend_at <= now)
         with self._database.read() as session:
-            if not session.scalars(select(Job.id).where(waiting).limit(1)).first():
+            if not session.scalars(select(Job.id).where(unanswered(now)).limit(1)).first():
                 return 0
         with self._database.write() as session:
-            jobs = session.scalars(select(Job).where(waiting).limit(BATCH)).all()
+            jobs = session.scalars(select(Job).where(unanswered(now)).limit(BATCH)).all()
             for job in jobs:
                 self._resend(session, job, now)
         return len(jobs)
@@ -93,10 +108,9 @@ class Sweeper:
     def stall_overdue(self) -> None:
         """Say so where a wait is past its deadline; of a guest that is silent, evidence is taken first."""
         now = time.time()
-        late = and_(Job.state.in_([str(s) for s in JOB_PARKED]), Job.deadline_at < now)
         with self._database.read() as session:
             platform = self._journal.platform(session)
-            jobs = session.scalars(select(Job).where(late).limit(BATCH)).all()
+            jobs = session.scalars(select(Job).where(late(now)).limit(BATCH)).all()
             views = [(view_of(session, job, platform), circumstances(session, job, now)) for job in jobs]
         for view, told in views:
             if view.state == JobState.WAITING and view.step in GUEST_STEPS:
@@ -109,12 +123,10 @@ class Sweeper:
 
     def mark_silent_hosts(self, timeout_s: float) -> None:
         """A host whose heartbeat is overdue is down: nothing is placed on it."""
-        late = and_(
-            Host.state.in_([str(HostState.UP), str(HostState.DRAINING)]), Host.heartbeat_at < time.time() - timeout_s
-        )
+        quiet = silent(time.time(), timeout_s)
         with self._database.read() as session:
-            silent = session.scalars(select(Host.id).where(late)).all()
-        if silent:
+            hosts = session.scalars(select(Host.id).where(quiet)).all()
+        if hosts:
             with self._database.write() as session:
-                session.execute(update(Host).where(Host.id.in_(silent), late).values(state=str(HostState.DOWN)))
-            log.warning("hosts are silent", hosts=list(silent))
+                session.execute(update(Host).where(Host.id.in_(hosts), quiet).values(state=str(HostState.DOWN)))
+            log.warning("hosts are silent", hosts=list(hosts))
