@@ -30,6 +30,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def answers(url: str) -> int:
+    """The status of a GET; 0 where nobody answers."""
+    try:
+        return httpx.get(url, trust_env=False).status_code
+    except httpx.HTTPError:
+        return 0
+
+
 class Stack:
     """RabbitMQ, Redis, a database, every service; hosts are enrolled through the API like anybody's."""
 
@@ -82,6 +90,15 @@ class Stack:
         api = self._process(name, [*argv, "services.api.wsgi:app"])
         api.env["PROMETHEUS_MULTIPROC_DIR"] = str(self.directory / f"{name}-metrics")
         return api
+
+    def another_api(self, name: str, **env: str) -> tuple[Process, str]:
+        """One more, with settings of its own, ready; and its URL."""
+        api, bind = self._api(name), f"127.0.0.1:{free_port()}"
+        api.env.update({"INNKEEPER_API_BIND": bind, **env})
+        api.start()
+        url = f"http://{bind}"
+        until(lambda: answers(f"{url}/readyz") == 200, 60, f"{url}/readyz\n{api.tail()}", pause=0.1)
+        return api, url
 
     def _settings(self) -> None:
         database = f"sqlite:///{self.directory / 'innkeeper.db'}"

@@ -20,7 +20,7 @@ from services.common.contracts.topics import job_channel
 from services.common.runtime.feed import Feed
 from tests.support.missing import servers_needed
 from tests.support.scratch import short_directory
-from tests.support.stack import Stack, running
+from tests.support.stack import Stack, answers, running
 from tests.support.waiting import until
 
 Frame = dict[str, str]  # id, event, data; or comment
@@ -40,11 +40,11 @@ def spec() -> dict[str, Any]:
 class Reader:
     """Reads a stream in a thread of its own, until it ends or nobody wants more."""
 
-    def __init__(self, stack: Stack, url: str, last: str = ""):
+    def __init__(self, stack: Stack, url: str, last: str = "", api: str = ""):
         self.frames: list[Frame] = []
         self.ended = False
         self._headers = {"Accept": "text/event-stream", **({"Last-Event-ID": last} if last else {})}
-        self._stack, self._url = stack, url
+        self._stack, self._url = stack, (api or stack.api_url) + url
         self._wanted = True
         self._thread = threading.Thread(target=self._read, daemon=True)
 
@@ -58,7 +58,7 @@ class Reader:
     def _follow(self) -> None:
         frame: Frame = {}
         every = {**self._stack.http.headers, **self._headers}
-        with httpx.stream("GET", self._stack.api_url + self._url, headers=every, timeout=30, trust_env=False) as answer:
+        with httpx.stream("GET", self._url, headers=every, timeout=30, trust_env=False) as answer:
             assert answer.headers["content-type"].startswith("text/event-stream")
             for line in answer.iter_lines():
                 key, _, value = line.partition(": ")
@@ -206,6 +206,55 @@ def test_waiting_for_a_job_ends_with_the_job_or_when_the_time_is_over(stack: Sta
     assert answer.status_code == 200
     assert answer.json()["job"]["state"] == "cancelled"
     assert answer.json()["vm"]["state"] == "deleting"
+
+
+class SlowPost:
+    """A request whose body is sent in two pieces, with as much time between them as the test likes."""
+
+    def __init__(self, stack: Stack, api: str):
+        address, sent = httpx.URL(api), json.dumps(spec()).encode()
+        words = {"Host": address.netloc.decode(), "Authorization": stack.http.headers["Authorization"]}
+        words |= {"Content-Type": "application/json", "Content-Length": str(len(sent))}
+        head = "".join(f"{name}: {value}\r\n" for name, value in words.items())
+        self._link = socket.create_connection((address.host, address.port or 0), timeout=20)
+        self._rest = sent[9:]
+        self._link.sendall(f"POST /v1/vms HTTP/1.1\r\n{head}\r\n".encode() + sent[:9])
+
+    def ends(self) -> tuple[int, dict[str, Any]]:
+        """Send what is left; status and body of the answer."""
+        with self._link:
+            self._link.sendall(self._rest)
+            answer = b"".join(iter(lambda: self._link.recv(65536), b""))
+        head, _, body = answer.partition(b"\r\n\r\n")
+        return int(head.split()[1]), json.loads(body)
+
+
+def test_an_api_that_is_asked_to_end_sends_nobody_away_unanswered(stack: Stack) -> None:
+    api, url = stack.another_api("ending", INNKEEPER_API_DRAIN_S="4", INNKEEPER_API_WORKERS="2")
+    here = {"headers": stack.http.headers, "trust_env": False, "timeout": 20.0}
+    with ThreadPoolExecutor(1) as pool, Reader(stack, "/v1/events", api=url).reading() as reader:
+        slow = SlowPost(stack, url)
+        waiting = pool.submit(httpx.post, f"{url}/v1/vms", json=spec(), params={"wait": 60}, **here)
+        until(reader.ids, 10, "the waiting one's first event")
+        asked = time.monotonic()
+        api.terminate()
+        until(lambda: answers(f"{url}/readyz") == 503, 3.5, "/readyz says no while it still answers")
+        assert "draining" in httpx.get(f"{url}/readyz", **here).text
+        assert httpx.get(f"{url}/v1/me", **here).status_code == 200
+        until(lambda: reader.ended, 10, f"the end of the stream: {reader.frames}")
+        assert (reader.frames[-1]["retry"], reader.frames[-1]["comment"][:21]) == ("200", "this server is ending")
+        assert waiting.result(10).status_code == 202
+        assert not api.ended()
+        until(lambda: answers(f"{url}/readyz") == 0, 15, "it takes no more connections")
+        assert time.monotonic() - asked >= 4
+        assert not api.ended(), "there is a request in hand"
+        status, made = slow.ends()
+        assert (status, made["job"]["state"]) == (202, "queued")
+    until(api.ended, 15, f"its end\n{api.tail()}")
+    assert api.exit_code == 0
+    with Reader(stack, "/v1/events", last=reader.ids()[-1]).reading() as again:
+        until(again.ids, 10, "what came after, from another API")
+        assert [json.loads(frame["data"])["job"] for frame in again.frames if "data" in frame] == [made["job"]["id"]]
 
 
 def test_an_api_that_was_killed_leaves_the_next_one_no_figures(stack: Stack) -> None:
