@@ -9,10 +9,11 @@ import pytest
 
 from tests.support.containers.base import DOCKERFILE, ROOT, TARGETS, base_name, import_base
 from tests.support.containers.dockerd import CannotStart, Dockerd
+from tests.support.containers.prometheus import Prometheus
 from tests.support.containers.stack import ComposeStack
 from tests.support.scratch import short_directory
 
-STANDINS = ("postgres", "rabbitmq", "redis")
+STANDINS = ("postgres", "rabbitmq", "redis", "prometheus")
 _STANDINS = Path(__file__).parent / "standins"
 TAG = "test"
 
@@ -49,9 +50,19 @@ def images(dockerd: Dockerd) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def stack(dockerd: Dockerd, images: dict[str, str]) -> Iterator[ComposeStack]:
-    """Everything of deploy/compose.yaml but what only looks on, with a fake host that is up."""
+    """Everything of deploy/compose.yaml but Grafana, with a fake host that is up."""
     found = ComposeStack(dockerd, TAG)
     try:
         yield found.start()
     finally:
         found.stop()
+
+
+@pytest.fixture(scope="session")
+def prometheus(stack: ComposeStack) -> Iterator[Prometheus]:
+    """That of the stack, in which a vm is made to be seen; Debian's stands in for the image."""
+    job = stack.finish(stack.create("watched")["id"])
+    assert job["state"] == "succeeded", job
+    found = Prometheus(stack.ports["INNKEEPER_PUBLISH_PROMETHEUS"])
+    yield found
+    found.close()

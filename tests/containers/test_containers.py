@@ -1,19 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every image: nobody's rights, a read-only root, nothing of the build left, and a bill of what is in it; and
-`docker compose up`: one vm by HTTP, a worker that drains, a broker that is started again.
+`docker compose up`: one vm by HTTP, a worker that drains, a broker that is started again, and a Prometheus that reads
+every service, takes every rule, and answers all that alerts, their pages and dashboards ask.
 
 One module, so that one worker of pytest starts one dockerd and builds once.
 """
 
 import json
+import re
 import tomllib
 
 import httpx
 import pytest
+import yaml
 
+from tests.house.promql import series, unknown
+from tests.support import asked
 from tests.support.containers.base import ROOT, TARGETS
 from tests.support.containers.dockerd import Dockerd
-from tests.support.containers.stack import SERVICES, ComposeStack
+from tests.support.containers.prometheus import Prometheus
+from tests.support.containers.stack import RUNBOOKS, SERVICES, ComposeStack
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(1200), pytest.mark.slow]  # the first test builds everything
@@ -27,6 +33,16 @@ MODULES = {
     "hostagent-vsphere": ["services.hostagent.drivers.vsphere.driver", "services.hostagent.drivers.fake.driver"],
     "hostagent-libvirt": ["services.hostagent.drivers.libvirt.driver", "services.hostagent.drivers.fake.driver"],
     "flower": ["celery.bin.celery", "flower.command"],
+}
+_SCRAPED_S = 40.0  # it asks, and judges, every 15 s
+# What each service tells once it had its part in a vm.
+PARTS = {
+    "api": 'innkeeper_api_request_seconds_count{method="POST",route="/v1/vms",status="202"}',
+    "conductor": 'innkeeper_agent_events_total{kind="command.done"}',
+    "scheduler": 'innkeeper_decisions_total{outcome="placed"}',
+    "imagebuilder": 'innkeeper_step_seconds_count{step="build",outcome="done"}',
+    "worker": 'innkeeper_step_seconds_count{step="verify",outcome="done"}',
+    "hostagent": 'innkeeper_agent_commands_total{outcome="done"}',
 }
 # Looks around inside, as the service would: what it may write, what is there, whether its modules are whole.
 LOOK = """
@@ -143,3 +159,55 @@ def test_a_broker_that_is_started_again_loses_nothing(stack: ComposeStack, docke
     listed = stack.http.get("/v1/vms", params={"limit": 100}).raise_for_status().json()["items"]
     names = [vm["name"] for vm in listed if vm["name"].startswith("broker-")]
     assert sorted(names) == [f"broker-{n}" for n in range(4)]
+
+
+def test_every_target_is_up_and_there_is_one_for_each_service(prometheus: Prometheus) -> None:
+    (job,) = yaml.safe_load((ROOT / "deploy" / "compose" / "prometheus.yaml").read_text())["scrape_configs"]
+    wanted = {target for group in job["static_configs"] for target in group["targets"]}
+
+    def down() -> list[str]:
+        found = prometheus.ask("/targets", state="active")["activeTargets"]
+        assert {target["labels"]["instance"] for target in found} == wanted
+        return [f"{target['scrapeUrl']}: {target['lastError']}" for target in found if target["health"] != "up"]
+
+    until(lambda: not down(), _SCRAPED_S, "every target up", pause=0.5)
+    assert {group["labels"]["service"] for group in job["static_configs"]} == set(PARTS)
+
+
+@pytest.mark.parametrize("service", PARTS)
+def test_a_service_that_had_its_part_in_a_vm_tells_so(service: str, prometheus: Prometheus) -> None:
+    selector = PARTS[service].replace("{", f'{{service="{service}",')
+    until(lambda: prometheus.value(f"sum({selector})"), _SCRAPED_S, selector, pause=0.5)
+
+
+def test_every_rule_is_loaded_and_judged_without_an_error(prometheus: Prometheus) -> None:
+    wanted = {name: [rule["alert"] for rule in rules] for name, rules in asked.groups().items()}
+
+    def unhealthy() -> list[str]:
+        found = prometheus.ask("/rules")["groups"]
+        assert {group["name"]: [rule["name"] for rule in group["rules"]] for group in found} == wanted
+        rules = [rule for group in found for rule in group["rules"]]
+        return [f"{rule['name']}: {rule.get('lastError')}" for rule in rules if rule["health"] != "ok"]
+
+    until(lambda: not unhealthy(), _SCRAPED_S, "every rule judged", pause=0.5)
+    settings = yaml.safe_load(prometheus.ask("/status/config")["yaml"])
+    assert settings["global"]["external_labels"] == {"runbooks": RUNBOOKS}
+
+
+def test_no_alert_about_the_stack_as_it_is_wakes_anybody(prometheus: Prometheus) -> None:
+    firing = [alert for alert in prometheus.ask("/alerts")["alerts"] if alert["state"] == "firing"]
+    assert firing == []
+
+
+def test_all_that_is_asked_is_told_and_has_an_answer(prometheus: Prometheus) -> None:
+    everything = asked.everything()
+    assert len(everything) > 100
+    mistakes = {text: prometheus.mistake(text) for text in everything}
+    assert {asker: mistakes[text] for text, asker in everything.items() if mistakes[text]} == {}
+    names = {name for text in everything for name in re.findall(r"\binnkeeper_\w+", text)}
+    assert prometheus.untold(names) == set()
+    # Of what nothing has happened to yet, only the source knows the labels.
+    told = {**series(), **prometheus.told()}
+    assert {asker: wrong for text, asker in everything.items() if (wrong := unknown(text, told))} == {}
+    assert prometheus.untold({"innkeeper_nothing"}) == {"innkeeper_nothing"}
+    assert "many" in prometheus.mistake("up * on () up")

@@ -15,21 +15,23 @@ from tests.support.waiting import until
 FILE = ROOT / "deploy" / "compose.yaml"
 PROJECT = "innkeeper-test"
 SERVICES = ("api", "conductor", "scheduler", "worker", "imagebuilder", "hostagent", "flower")
-_PUBLISHED = ("INNKEEPER_PUBLISH", "INNKEEPER_PUBLISH_IMAGES", "INNKEEPER_PUBLISH_FLOWER")
+RUNBOOKS = "https://pages.example.com/alerts"
+_PUBLISHED = ("", "_IMAGES", "_FLOWER", "_PROMETHEUS")
 _OVER = ("succeeded", "failed", "cancelled", "stalled")
 
 
 class ComposeStack:
-    """The whole but what only looks on; a fake host is enrolled by the stack itself."""
+    """The whole but Grafana, which no package of Debian has; a fake host is enrolled by the stack itself."""
 
     def __init__(self, dockerd: Dockerd, tag: str):
         self._dockerd = dockerd
         env, password = make_env.make(dockerd.directory)
         lines = [line.partition("=") for line in env.read_text().splitlines()]
-        self.ports = {name: free_port() for name in _PUBLISHED}
+        self.ports = {f"INNKEEPER_PUBLISH{what}": free_port() for what in _PUBLISHED}
         self.passwords = {name: value for name, _, value in lines}
         self._password = password
         dockerd.env |= {**self.passwords, "INNKEEPER_TAG": tag, "INNKEEPER_SECRETS": str(password.parent)}
+        dockerd.env |= {"INNKEEPER_RUNBOOKS_URL": RUNBOOKS}
         dockerd.env |= {name: f"127.0.0.1:{port}" for name, port in self.ports.items()}
         url = f"http://127.0.0.1:{self.ports['INNKEEPER_PUBLISH']}"
         self.http = httpx.Client(base_url=url, timeout=30, trust_env=False)
@@ -55,7 +57,7 @@ class ComposeStack:
 
     def start(self) -> "ComposeStack":
         """Everything up, an admin signed in, the host up."""
-        self.compose("up", "-d", "--no-build", *SERVICES)
+        self.compose("up", "-d", "--no-build", *SERVICES, "prometheus")
         until(self.ready, 90, "/readyz of the api", pause=0.2)
         self.sign_in()
         until(lambda: self._host()["state"] == "up", 60, "the fake host up", pause=0.2)
