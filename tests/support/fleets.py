@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Any request and any hosts, sane or not so sane, for tests of what holds for all of them."""
 
+from functools import cache
+
 from hypothesis import strategies as st
 
 from services.common.contracts.placement import HostView
@@ -26,6 +28,7 @@ any_request = st.builds(
 )
 
 
+@cache  # to make a strategy takes longer than to draw from it
 def host_named(name: str) -> st.SearchStrategy[HostView]:
     """Any host of that name."""
     return st.builds(

@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 from lxml import etree
 
-from services.imagebuilder.masters import guest_agent
+from services.imagebuilder.masters.guest_agent import shell_script
 from tests.support.shell_words import shell_words
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -32,6 +32,7 @@ _BASE64 = re.compile(
 _PIECE = re.compile(r"echo ([A-Za-z0-9+/=]+) \| base64 -d >>(\S+)")
 # Ignition, which is JSON; elsewhere user data is YAML.
 CONFIG_DRIVE = "openstack/latest/user_data"
+_AGENT = shell_script().decode()
 _XML = etree.XMLParser(resolve_entities=False, no_network=True)
 
 
@@ -170,7 +171,7 @@ class Reader:
             self.texts.add(decoded)
             text = decoded
         # The agent is the same for everybody.
-        if text in self.opaque or text == guest_agent.shell_script().decode():
+        if text in self.opaque or text == _AGENT:
             return "text"
         if text.startswith(("#cloud-config", "Content-Type: multipart/")):
             return self._document(text)
