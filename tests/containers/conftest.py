@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One dockerd for all tests of containers; its images are built once, all of them, side by side."""
+"""One dockerd for the module of tests of containers; its images are built once, all of them, side by side."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +18,7 @@ _STANDINS = Path(__file__).parent / "standins"
 TAG = "test"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def dockerd() -> Iterator[Dockerd]:
     with short_directory() as directory:
         found = Dockerd(directory)
@@ -33,7 +33,7 @@ def dockerd() -> Iterator[Dockerd]:
             found.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def images(dockerd: Dockerd) -> dict[str, str]:
     """Target -> image; all are built before the first is asked of."""
     import_base(dockerd)
@@ -48,7 +48,7 @@ def images(dockerd: Dockerd) -> dict[str, str]:
     return {target: f"innkeeper-{target}:{TAG}" for target in TARGETS}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stack(dockerd: Dockerd, images: dict[str, str]) -> Iterator[ComposeStack]:
     """Everything of deploy/compose.yaml but Grafana, with a fake host that is up."""
     found = ComposeStack(dockerd, TAG)
@@ -58,7 +58,7 @@ def stack(dockerd: Dockerd, images: dict[str, str]) -> Iterator[ComposeStack]:
         found.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def prometheus(stack: ComposeStack) -> Iterator[Prometheus]:
     """That of the stack, in which a vm is made to be seen; Debian's stands in for the image."""
     job = stack.finish(stack.create("watched")["id"])

@@ -102,6 +102,7 @@ def open_api(directory: Path, database_url: str, redis_url: str, env: Mapping[st
             "INNKEEPER_REDIS_URL": redis_url,
             "INNKEEPER_KEYS_DIR": str(directory / "keys"),
             "INNKEEPER_STATE_DIR": str(directory / "state"),
+            "INNKEEPER_ANSWER_S": "3",
             **(env or {}),
         }
     )
