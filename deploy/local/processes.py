@@ -11,7 +11,7 @@ from pathlib import Path
 from deploy.local import hypervisors, own_agents, ports, vsphere_host, vsphere_side
 from deploy.local.home import Home
 from deploy.local.servers import RabbitMQ, Redis, Server
-from deploy.local.settings import METERED, Addresses, environment, flower_environment
+from deploy.local.settings import METERED, Addresses, environment, flower_environment, grace
 from deploy.local.spec import Spec
 
 # name -> module, run as `python -m module`; all need a migrated database, keys, the broker and Redis.
@@ -112,7 +112,7 @@ def _api(home: Home, python: str, env: dict[str, str], addresses: Addresses) -> 
         after=_FIRST,
         port=addresses.api,
         cwd=home.checkout,
-        grace=8.0,
+        grace=grace(env),
     )
 
 
@@ -129,6 +129,7 @@ def _service(home: Home, python: str, env: dict[str, str], addresses: Addresses,
         needs=needs,
         port=port,
         cwd=home.checkout,
+        grace=grace(env),
     )
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from deploy.local.files import read_json, secret, write_json
@@ -21,6 +22,7 @@ FLOWER = {
     "FLOWER_MAX_TASKS": "2000",
     "FLOWER_PURGE_OFFLINE_WORKERS": "60",
 }
+SPARE_S = 5.0  # for the processes themselves, once the work is finished
 _PURPOSES = ("images", "flower", *METERED)
 
 
@@ -67,6 +69,7 @@ def environment(home: Home, addresses: Addresses, rabbitmq: RabbitMQ, redis: Red
         "LANG": "C.UTF-8",
         **{name: os.environ[name] for name in (*passed, *proxies) if name in os.environ},
         "INNKEEPER_LOG_LEVEL": "info",
+        "INNKEEPER_GRACE_S": "25",
         "INNKEEPER_DATABASE_URL": f"sqlite:///{home.root}/data/innkeeper.db",
         **ours,
         "PYTHONPATH": str(home.checkout),
@@ -82,6 +85,14 @@ def environment(home: Home, addresses: Addresses, rabbitmq: RabbitMQ, redis: Red
         "INNKEEPER_IMAGES_URL": f"http://127.0.0.1:{addresses.images}",
         "INNKEEPER_AGENT_CONFIG": str(home.agent_config),
     }
+
+
+def grace(env: Mapping[str, str]) -> float:
+    """Seconds after which a service with this environment is over, if it is all right; killing it earlier costs work.
+
+    Raises ValueError for settings that are no numbers.
+    """
+    return float(env["INNKEEPER_GRACE_S"]) + float(env.get("INNKEEPER_API_DRAIN_S", "0")) + SPARE_S
 
 
 def flower_environment(home: Home, rabbitmq: RabbitMQ) -> dict[str, str]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 from deploy.local import hypervisor, hypervisors, machine_host, own_agents, shared_lan, vsphere_side
+from deploy.local.ending import end_all
 from deploy.local.home import Home
 from deploy.local.pid import end, wait_gone
 from deploy.local.ports import is_free
@@ -58,7 +59,7 @@ def down(home: Home, purge: bool, say: Say) -> None:
     state = State.load(home.state_file)
     if state.running() and state.supervisor is not None:
         say("ending the stack")
-        end([state.supervisor], 60.0)
+        end_all(home.state_file, state.supervisor, say)
     _end_leftovers(home, say)
     try:
         if purge:

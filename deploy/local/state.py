@@ -50,13 +50,14 @@ class State:
     error: str = ""
     supervisor: Pid | None = None
     processes: dict[str, Process] = field(default_factory=dict)
+    patience: float = 60.0  # seconds in which the supervisor ends all of it, whoever must be killed
 
     def save(self, path: Path) -> None:
         """Replace the file in one step."""
         supervisor = self.supervisor.as_dict() if self.supervisor else None
         processes = {name: process.as_dict() for name, process in self.processes.items()}
         data = {"phase": self.phase, "error": self.error, "supervisor": supervisor, "processes": processes}
-        write_json(path, data)
+        write_json(path, {**data, "patience": self.patience})
 
     @classmethod
     def load(cls, path: Path) -> State:
@@ -66,7 +67,7 @@ class State:
             return cls()
         supervisor = Pid.from_dict(data["supervisor"]) if data["supervisor"] else None
         processes = {name: Process.from_dict(entry) for name, entry in data["processes"].items()}
-        return cls(data["phase"], data["error"], supervisor, processes)
+        return cls(data["phase"], data["error"], supervisor, processes, data.get("patience", cls.patience))
 
     def running(self) -> bool:
         """Whether a supervisor is at work."""

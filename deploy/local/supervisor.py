@@ -16,12 +16,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deploy.local.child import Child
-from deploy.local.pid import Pid, end, wait_gone
+from deploy.local.pid import Pid, end
 from deploy.local.servers.base import ServerError
 from deploy.local.spec import Spec, layers
 from deploy.local.state import State, held
 
 _SUBREAPER = 36
+SPARE_S = 10.0  # for killing those that don't end
 
 
 class Supervisor:
@@ -32,6 +33,9 @@ class Supervisor:
         self._children = {spec.name: Child(spec, str(stack)) for spec in specs}
         self._file = state_file
         self._state = State("starting", supervisor=Pid.of(os.getpid()))
+        self._state.patience = SPARE_S + sum(
+            max(self._children[name].spec.grace for name in layer) for layer in self._layers
+        )
         self._state.processes = {name: child.process for name, child in self._children.items()}
         self._stopping = False
         self._saved = ""
@@ -114,17 +118,20 @@ class Supervisor:
         return 1 if failed else 0
 
     def _end_layer(self, children: list[Child]) -> None:
-        living = [(child, child.family()) for child in children if child.process.pid]
-        for child, _ in living:
-            if child.process.pid:
-                child.process.pid.send(child.spec.stop_signal)
-        deadline = time.monotonic() + max((child.spec.grace for child, _ in living), default=0)
-        for child, members in living:
-            main = [child.process.pid] if child.process.pid else []
-            while wait_gone(main, 0.05) and time.monotonic() < deadline:
-                pass
-            end([*members, *child.family()], 0.0, signal.SIGKILL)
-            child.process.pid, child.process.members, child.process.state = None, [], "stopped"
+        living = [(child, child.process.pid, child.family()) for child in children if child.process.pid]
+        begun = time.monotonic()
+        for child, pid, _ in living:
+            pid.send(child.spec.stop_signal)
+            child.process.state = "ending"
+        while living:
+            self._save()  # `down` tells who is waited for
+            time.sleep(0.02)
+            late = time.monotonic() - begun
+            for child, pid, members in [one for one in living if not one[1].alive() or late > one[0].spec.grace]:
+                child.process.state = "killed" if pid.alive() else "stopped"
+                end([*members, *child.family()], 0.0, signal.SIGKILL)
+                child.process.pid, child.process.members = None, []
+                living.remove((child, pid, members))
 
 
 def end_leftovers(state_file: Path, root: Path) -> list[Pid]:

@@ -17,6 +17,7 @@ from deploy.local.home import Home
 from deploy.local.servers.base import plain_env
 from deploy.local.servers.certificates import Certificates, kept_certificates
 from deploy.local.servers.vcsim import PORT_GROUP, Vcsim
+from deploy.local.settings import grace
 from deploy.local.spec import Spec
 
 DOOR, PLAYERS, AGENT = "api-https", "simulated-guests", "hostagent-vsphere"
@@ -92,6 +93,7 @@ def specs(home: Home, python: str, env: Mapping[str, str], first: tuple[str, ...
             needs=home.vsphere_agent_config,
             port=metrics_port(home),
             cwd=home.checkout,
+            grace=grace(env),
         ),
     ]
 
@@ -123,7 +125,7 @@ def _door(home: Home, python: str, env: Mapping[str, str], first: tuple[str, ...
         after=first,
         port=port,
         cwd=home.checkout,
-        grace=8.0,
+        grace=grace(env),
     )
 
 

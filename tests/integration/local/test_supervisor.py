@@ -7,13 +7,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from deploy.local.home import CHECKOUT
+from deploy.local.ending import end_all
+from deploy.local.home import CHECKOUT, Home
 from deploy.local.pid import Pid, wait_gone
+from deploy.local.processes import SERVICES, table
 from deploy.local.state import State, marked
 from deploy.local.supervisor import end_leftovers
 from tests.support.waiting import until
@@ -32,6 +35,8 @@ table = [
     sh("first", sys.argv[2], once=True),
     sh("second", "echo begun >> second.runs; sleep 999 & touch up; wait", after=("first",), ready=(root / "up").exists),
     sh("third", "sleep 1000", after=("second",), needs=root / "wanted"),
+    sh("thorough", "trap 'sleep 3; touch finished; exit' TERM; sleep 999 & touch hears; wait",
+       grace=20.0, ready=(root / "hears").exists),
     sh("stubborn", "trap '' TERM; touch deaf; while :; do sleep 1; done", grace=0.3, ready=(root / "deaf").exists),
 ]
 sys.exit(Supervisor(table, root / "state.json", root).run())
@@ -74,6 +79,7 @@ def test_processes_start_in_order_and_end_with_all_they_started(stack: Stack) ->
         "first": "done",
         "second": "ready",
         "third": "waiting",
+        "thorough": "ready",
         "stubborn": "ready",
     }
     everyone = marked(stack.root)
@@ -82,6 +88,33 @@ def test_processes_start_in_order_and_end_with_all_they_started(stack: Stack) ->
     assert stack.popen.wait(20) == 0
     assert not [pid for pid in everyone if pid.alive()]
     assert stack.state.phase == "stopped"
+
+
+def test_the_end_waits_for_whoever_finishes_and_says_for_whom(stack: Stack) -> None:
+    until(stack.is_running)
+    said: list[str] = []
+    supervisor = stack.state.supervisor
+    assert supervisor is not None
+    reaper = threading.Thread(target=stack.popen.wait)
+    reaper.start()
+    end_all(stack.root / "state.json", supervisor, said.append)
+    reaper.join()
+    assert (stack.root / "finished").exists()
+    assert said == ["  thorough: finishing what is in hand", "  stubborn: killed, since the time to finish was over"]
+    assert stack.state.phase == "stopped"
+
+
+@pytest.mark.parametrize("name", ["api", *SERVICES])
+def test_every_service_gets_as_long_as_its_settings_promise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("INNKEEPER_GRACE_S", "40")
+    monkeypatch.setenv("INNKEEPER_API_DRAIN_S", "3")
+    home = Home(tmp_path / "stack", CHECKOUT)
+    home.make()
+    (spec,) = [spec for spec in table(home) if spec.name == name]
+    assert spec.env["INNKEEPER_GRACE_S"] == "40"
+    assert spec.grace > 43
 
 
 def test_a_killed_process_starts_again_and_its_children_do_not_stay(stack: Stack) -> None:
