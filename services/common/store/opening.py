@@ -19,6 +19,7 @@ from services.common.contracts.states import STEADY_VM, VM_MOVES, JobState, VmSt
 from services.common.store import drifts, outbox
 from services.common.store.appending import append_events, event_rows
 from services.common.store.cloning import refuse_for_clones
+from services.common.store.ended import Ended, ends
 from services.common.store.jobs import Job, JobEvent, Outbox
 from services.common.store.tables import table_of, values_of
 from services.common.store.together import Row, write_together
@@ -142,3 +143,4 @@ def _end_superseded(session: Session, job_id: str, kind: str, now: float) -> Non
         )
     )
     append_events(session, job_id, [NewEvent(JobEventKind.CANCELLED, text=f"superseded by {kind}")])
+    ends(session, Ended(job_id, old.vm_id or "", old.kind, str(JobState.CANCELLED), old.created_at))

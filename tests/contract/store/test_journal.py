@@ -23,6 +23,7 @@ from services.common.contracts.vm import VmSpec
 from services.common.store import control, outbox
 from services.common.store.catalogue import AddressLease, Network
 from services.common.store.database import Database
+from services.common.store.ended import Ended
 from services.common.store.jobs import Job, JobEvent, Outbox
 from services.common.store.journal import SqlJournal
 from services.common.store.migrate import upgrade
@@ -200,10 +201,13 @@ def test_a_second_job_on_a_busy_vm_is_refused_unless_it_supersedes(database: Dat
         row = session.get_one(Vm, vm)
         with pytest.raises(Conflict):
             open_job(session, Opening("vm.delete", row.project_id), row)
+    told: list[Ended] = []
+    database.ended = told.append
     with database.write() as session:
         row = session.get_one(Vm, vm)
         delete = open_job(session, Opening("vm.delete", row.project_id, supersede=True), row)
     assert job_row(database, job).state == JobState.CANCELLED
+    assert [(end.job, end.vm, end.kind, end.outcome) for end in told] == [(job, vm, "vm.create", "cancelled")]
     assert vm_state(database, vm) == VmState.DELETING
     assert SqlJournal(database).claim(job, Queue.SCHEDULER, "w", 30) is None
     assert claimed(SqlJournal(database), delete.id, Queue.WORKER).vm.fence == 2  # type: ignore[union-attr]
