@@ -238,6 +238,15 @@ def test_the_schema_is_made_by_a_job_whose_name_says_what_it_runs(values: str) -
     assert re.search(r"-migrate-0-1-0-[0-9a-f]{8}$", job["metadata"]["name"])
 
 
+def test_the_demos_data_goes_with_the_secrets_that_are_made_for_it() -> None:
+    for one in of_kind("demo", "StatefulSet"):
+        claims = one["spec"].get("volumeClaimTemplates")
+        kept = one["spec"].get("persistentVolumeClaimRetentionPolicy")
+        assert kept == ({"whenDeleted": "Delete"} if claims else None), one["metadata"]["name"]
+    agent = named("everything", "StatefulSet", "-vsphere-cellar")
+    assert "persistentVolumeClaimRetentionPolicy" not in agent["spec"]
+
+
 def test_names_that_become_labels_of_pods_are_short_enough_for_them(tmp_path: Path) -> None:
     chart = tmp_path / "innkeeper"
     shutil.copytree(CHART, chart)
