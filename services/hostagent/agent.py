@@ -94,6 +94,10 @@ class Agent:
         if not self.asleep:
             self.commands.take(token)
 
+    def broker_is_back(self) -> None:
+        """Guests are to report again: what they said a moment before the broker went may be lost."""
+        self._guests.ask_all()
+
     def stop(self) -> None:
         """Finish what is in hand and let go of everything; vms keep running."""
         if not self.commands.drain(_DRAIN_S):
@@ -177,7 +181,7 @@ def run(config: AgentConfig, stopping: threading.Event) -> None:
     bus = AgentBus(config.broker_url, config.host_id)
     agent = Agent(config, driver, bus.publish)
     agent.start()
-    reader = threading.Thread(target=bus.consume, args=(agent.take,), name="commands", daemon=True)
+    reader = threading.Thread(target=bus.consume, args=(agent.take, agent.broker_is_back), name="commands", daemon=True)
     reader.start()
     stopping.wait()
     log.info("ending: finishing what is in hand")

@@ -73,6 +73,12 @@ class GuestChannels:
             self._wanted[vm] = ask or self._wanted.get(vm, True)
         self._ring()
 
+    def ask_all(self) -> None:
+        """Have every guest that is listened to report again: what was told before may have been lost."""
+        with self._lock:
+            self._wanted = dict.fromkeys(self._wanted, True)
+        self._ring()
+
     def leave(self, vm: str) -> None:
         """Listen to it no longer."""
         with self._lock:

@@ -17,7 +17,8 @@ from services.common.runtime.log import get_logger
 
 log = get_logger(__name__)
 # Events kept while the broker is away. Beyond this the oldest are dropped: commands are sent again and
-# inventory tells the state, so a lost event costs time, not truth.
+# inventory tells the state, so a lost event costs time, not truth. What guests said is told by nothing else: they are
+# asked again whenever the broker was away, since one that was wiped meanwhile has lost what it had confirmed.
 BUFFER = 5000
 
 
@@ -33,16 +34,21 @@ class AgentBus:
         self._sender = threading.Thread(target=self._send_all, name="events", daemon=True)
         self._sender.start()
 
-    def consume(self, on_command: Callable[[str], None]) -> None:
-        """Hand each token to `on_command` and acknowledge it; returns after `stop`."""
+    def consume(self, on_command: Callable[[str], None], on_return: Callable[[], None]) -> None:
+        """Hand each token to `on_command` and acknowledge it; returns after `stop`.
+
+        `on_return` is called whenever the broker is back after it was away.
+        """
+        begun = _nothing
         while not self._stopping.is_set():
             try:
-                self._session(on_command)
+                self._session(on_command, begun)
             except BROKER_AWAY as error:
                 log.warning("the broker is away, or has no queue for this host yet", reason=str(error))
+                begun = on_return
                 self._stopping.wait(0.5)
 
-    def _session(self, on_command: Callable[[str], None]) -> None:
+    def _session(self, on_command: Callable[[str], None], begun: Callable[[], None]) -> None:
         def handle(message: Message) -> None:
             body = message.body
             on_command(body if isinstance(body, str) else bytes(body).decode("ascii", "replace"))
@@ -55,6 +61,7 @@ class AgentBus:
             beat = time.monotonic()
             with consumer:
                 log.info("listening for commands", queue=host_queue(self._host))
+                begun()
                 while not self._stopping.is_set():
                     with contextlib.suppress(TimeoutError):
                         connection.drain_events(timeout=0.5)
@@ -107,3 +114,7 @@ class AgentBus:
         """End `consume`; what is queued is sent first where the broker is there (at most 3 s)."""
         self._stopping.set()
         self._sender.join(timeout=3)
+
+
+def _nothing() -> None:
+    """At first nobody was away."""

@@ -46,12 +46,18 @@ def test_a_broker_that_was_away_hears_what_happened_meanwhile(station: Make) -> 
     assert here.answer(command).kind is K.DONE
 
 
-def test_a_wiped_broker_is_found_again(station: Make) -> None:
-    here, vm = station(), a_vm()
+def test_a_wiped_broker_is_found_again_and_what_guests_said_is_said_again(station: Make) -> None:
+    here, vm, other = station(), a_vm(), a_vm()
+    assert here.do(Verb.DEPLOY, vm, plan=plan(vm)).kind is K.DONE
+    assert here.do(Verb.START, vm).kind is K.DONE
+    until(lambda: here.said(vm, "report"), 10, "the guest's report")
+    before = len(here.said(vm, "report"))
     here.rabbit.wipe()
     here.rabbit.start()
     _again(here)
-    assert here.do(Verb.DEPLOY, vm, plan=plan(vm)).kind is K.DONE
+    assert here.do(Verb.DEPLOY, other, plan=plan(other)).kind is K.DONE
+    # The first may have been confirmed by the broker, and read by nobody before it was wiped.
+    until(lambda: len(here.said(vm, "report")) > before, 15, "the report again")
 
 
 def test_sigterm_ends_it_in_order(station: Make) -> None:

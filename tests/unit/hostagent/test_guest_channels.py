@@ -89,6 +89,20 @@ def test_a_report_counts_when_it_differs_or_was_asked_for(guests: Guests) -> Non
     until(lambda: len(guests.of("vm-1")) == 4, 5, "the report asked for")
 
 
+def test_all_are_asked_again_when_what_they_said_may_be_lost(guests: Guests) -> None:
+    assert guests.channels is not None
+    ends = [guests.watch("vm-1"), guests.watch("vm-2")]
+    for end in ends:
+        end.recv(100)
+        say(end, REPORT)
+    until(lambda: len(guests.heard) == 2, 5, "both reports")
+    guests.channels.ask_all()
+    for end in ends:
+        assert end.recv(100) == b'{"type":"ask"}\n'
+        say(end, REPORT)
+    until(lambda: len(guests.heard) == 4, 5, "both reports again")
+
+
 def test_a_connection_that_breaks_is_made_again(guests: Guests) -> None:
     guests.watch("vm-1").close()
     until(lambda: len(guests.ends["vm-1"]) == 2, 5, "another connection")
