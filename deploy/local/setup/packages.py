@@ -66,7 +66,7 @@ TESTS = [
     Package(("openvswitch-switch",), "a switch with VLANs; hosts of networks with a tag need it, too"),
     Package(("prometheus",), "promtool, which judges rules and dashboards and plays alerts through"),
     Package(("libxml2-utils",), "xmllint, by which virt-xml-validate judges definitions of vms"),
-    Package(("npm", "nodejs"), "judges objects of KEDA, the Prometheus operator, the Gateway API and Grafana by their schemas"),
+    Package(("npm", "nodejs"), "judges objects of KEDA, the Prometheus operator and Grafana by their schemas"),
 ]
 
 CONTAINERS = [
