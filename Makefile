@@ -25,7 +25,7 @@ status: ## What runs, and where it is reached
 	@test -x $(PY) || { echo "the stack was never set up here; run: make up"; exit 1; }; $(PY) -m deploy.local status
 
 test: bootstrap-test check ## The whole test suite, as CI runs it (PYTEST_ARGS="-k name")
-	$(PY) -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(PYTEST_ARGS)
+	$(PY) -m pytest -n 3 --dist loadscope --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: bootstrap-test ## Format, lint, types and import rules
 	$(PY) -m ruff check .
@@ -39,12 +39,11 @@ bench: bootstrap-test ## Measure (BENCH=provision, api, images, install, schedul
 chaos: bootstrap-test ## Kill everything, again and again (N=40 jobs), and count what was lost
 	@$(PY) -m tests.chaos --n $(or $(N),40)
 
-containers: ## Build every container image, run each, and bring the whole platform up by compose, with a dockerd of its own
-	@$(PYTHON) deploy/local/bootstrap.py --test --containers
-	$(PY) -m pytest -q -m containers tests/containers
+containers: bootstrap-test ## Build every container image, run each, and bring the whole platform up by compose, with a dockerd of its own
+	$(PY) -m pytest -q tests/containers
 
 replicas: bootstrap-test ## Two of each service: one of each is killed, then all ten are replaced in turn, amid creates
-	$(PY) -m pytest -q -m replicas tests/chaos/test_two_of_each.py
+	$(PY) -m pytest -q tests/chaos/test_two_of_each.py
 
 netboot: bootstrap-test ## Install Debian by its own installer in an emulated machine: most of an hour
 	$(PY) -m pytest -q -s -m netboot tests/integration/imagebuilder

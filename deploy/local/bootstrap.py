@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Brings a bare Debian or Ubuntu to the point where the stack can start: system packages, then a pinned `.venv`.
 
-`python3 deploy/local/bootstrap.py [--test [--containers]]`; HYPERVISORS may name vsphere. Standard library only. This
+`python3 deploy/local/bootstrap.py [--test]`; HYPERVISORS may name vsphere. Standard library only. This
 file parses on Python 3.6, so that an old Python gets a sentence and not a traceback. Exit codes: 0 done,
 2 wrong HYPERVISORS, 10 Python, 11 platform, 12 no root, 13 disk, 14 network, 15 apt, 16 virtual environment.
 """
@@ -69,10 +69,10 @@ def asked_hypervisors() -> tuple[str, ...]:
         raise Failure(2, str(error)) from error
 
 
-def run(root: Path, test: bool, containers: bool = False) -> None:
+def run(root: Path, test: bool) -> None:
     """Do what is missing; raises Failure."""
     check_platform()
-    missing = apt.missing(apt.wanted(test, hypervisors.VSPHERE in asked_hypervisors(), containers))
+    missing = apt.missing(apt.wanted(test, hypervisors.VSPHERE in asked_hypervisors()))
     stale = not venv.is_current(root)
     check_disk(root, 4 * GIB if missing or stale else GIB)
     if missing:
@@ -85,14 +85,13 @@ def main() -> int:
     """Parse the command line and turn a Failure into one sentence and its exit code."""
     parser = argparse.ArgumentParser(description="Install what the embedded stack needs.")
     parser.add_argument("--test", action="store_true", help="also what the test suite needs")
-    parser.add_argument("--containers", action="store_true", help="also what its tests of container images need")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what is temporary is taken back
     root = Path(__file__).resolve().parents[2]
     try:
         with (root / "requirements.lock").open() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # two runs at once: the second waits and finds everything done
-            run(root, options.test, options.containers)
+            run(root, options.test)
     except Failure as failure:
         print(f"bootstrap: {failure}", file=sys.stderr)
         return failure.code

@@ -22,7 +22,7 @@ from tests.support.scratch import short_directory
 from tests.support.two_of_each import EACH, TwoOfEach, second, two_of_each
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.replicas, pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(300)]
 CREATES = 20
 HOSTS = ("one", "two")
 ALL = (*EACH, *map(second, EACH))

@@ -22,7 +22,7 @@ from tests.support.containers.prometheus import Prometheus
 from tests.support.containers.stack import RUNBOOKS, SERVICES, ComposeStack
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.containers, pytest.mark.timeout(1200), pytest.mark.slow]  # the first test builds everything
+pytestmark = [pytest.mark.timeout(1200), pytest.mark.slow]  # the first test builds everything
 LARGEST_API = 200_000_000
 MODULES = {
     "api": ["services.api.app", "gunicorn.app.wsgiapp", "innkeeper.cli.main", "services.common.store.migrate"],

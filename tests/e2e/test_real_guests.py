@@ -107,7 +107,7 @@ def test_a_running_guest_gets_a_volume_and_a_card_and_its_next_start_is_compared
     assert orphans(real) == []
 
 
-def test_a_domain_destroyed_behind_our_back_is_seen_within_five_seconds(real: Stack, libvirtd: Libvirtd) -> None:
+def test_a_domain_destroyed_behind_our_back_is_seen_and_repaired(real: Stack, libvirtd: Libvirtd) -> None:
     made = real.create("drift-1")
     assert real.finish(made["job"]["id"], 120)["state"] == "succeeded"
     name = next(n for n in names(libvirtd) if n.startswith("drift-1-"))

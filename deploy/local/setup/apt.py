@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deploy.local.setup.failure import Failure
-from deploy.local.setup.packages import CONTAINERS, SIMULATOR, STACK, TESTS, Package
+from deploy.local.setup.packages import SIMULATOR, STACK, TESTS, Package
 
 _POLICY = Path("/usr/sbin/policy-rc.d")
 _NO_CLUSTER = Path("/etc/postgresql-common/createcluster.d/innkeeper.conf")
@@ -21,13 +21,10 @@ _OURS = re.compile(
 )
 
 
-def wanted(test: bool, vsphere: bool = False, containers: bool = False) -> list[Package]:
-    """The packages of the stack, with `vsphere` those of the simulated vCenter, with `test` all of the suite's too.
-
-    With `containers` also what its tests of container images need.
-    """
+def wanted(test: bool, vsphere: bool = False) -> list[Package]:
+    """The packages of the stack, with `vsphere` those of the simulated vCenter, with `test` all of the suite's too."""
     simulator = SIMULATOR if test or vsphere else ()
-    return [*STACK, *simulator, *(TESTS if test else ()), *(CONTAINERS if containers else ())]
+    return [*STACK, *simulator, *(TESTS if test else ())]
 
 
 def missing(packages: list[Package]) -> list[Package]:

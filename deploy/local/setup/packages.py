@@ -67,9 +67,6 @@ TESTS = [
     Package(("prometheus",), "promtool, which judges rules and dashboards and plays alerts through"),
     Package(("libxml2-utils",), "xmllint, by which virt-xml-validate judges definitions of vms"),
     Package(("npm", "nodejs"), "judges objects of KEDA, the Prometheus operator and Grafana by their schemas"),
-]
-
-CONTAINERS = [
     Package(("docker.io",), "builds and runs the container images, by a daemon of the tests' own"),
     Package(("containerd",), "containers"),
     Package(("runc",), "containers"),

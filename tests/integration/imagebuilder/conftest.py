@@ -15,6 +15,7 @@ import pytest
 from services.common.contracts.errors import ImageFailed
 from services.imagebuilder.masters import Master, MasterStore, ensure_master
 from tests.support.missing import missing
+from tests.support.waiting import PATIENCE
 
 CACHE = Path.home() / ".cache" / "innkeeper"
 
@@ -41,7 +42,7 @@ class Guest:
         self._listener.bind(str(folder / "port"))
         self._listener.listen()
         self.process = subprocess.Popen([*self._machine(), *arguments], stdin=subprocess.DEVNULL)
-        self._listener.settimeout(20)
+        self._listener.settimeout(20 * PATIENCE)
         self._port, _ = self._listener.accept()
         self._lines = self._port.makefile("rb")
 
@@ -62,7 +63,8 @@ class Guest:
         return self.until(kind, timeout=timeout)[-1]
 
     def until(self, *kinds: str, timeout: float) -> list[dict[str, Any]]:
-        """All messages up to the next of those types."""
+        """All messages up to the next of those types; `timeout`: seconds, as for an idle machine."""
+        timeout *= PATIENCE
         end, told = time.monotonic() + timeout, []
         self._port.settimeout(timeout)
         while time.monotonic() < end:

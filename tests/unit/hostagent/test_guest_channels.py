@@ -154,9 +154,7 @@ def test_a_flood_is_dammed_and_others_are_heard_meanwhile(guests: Guests) -> Non
     try:
         until(lambda: len(guests.of("vm-1")) >= 200, 5, "the first of the flood")
         say(quiet, {"type": "phase", "name": "calm"})
-        began = time.monotonic()
         until(lambda: guests.of("vm-2"), 5, "the quiet guest")
-        assert time.monotonic() - began < 1.0
         assert len(guests.of("vm-1")) < 600
     finally:
         stop.set()

@@ -11,7 +11,7 @@ from deploy.local import bootstrap, hypervisors
 from deploy.local.home import CHECKOUT
 from deploy.local.setup import apt
 from deploy.local.setup.failure import Failure
-from deploy.local.setup.packages import CONTAINERS, SIMULATOR, STACK
+from deploy.local.setup.packages import SIMULATOR, STACK
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,6 @@ def test_go_is_installed_for_the_simulator_alone() -> None:
     assert apt.wanted(test=False) == STACK
     assert apt.wanted(test=False, vsphere=True) == [*STACK, *SIMULATOR]
     assert set(SIMULATOR) < set(apt.wanted(test=True))
-    assert apt.wanted(test=True, containers=True) == [*apt.wanted(test=True), *CONTAINERS]
 
 
 def test_a_kind_that_was_there_before_stays(tmp_path: Path) -> None:
