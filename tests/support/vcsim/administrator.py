@@ -15,6 +15,7 @@ from services.hostagent.drivers.vsphere.tasks import finish
 from tests.support.vcsim.running import Vcsim
 
 _PATIENCE_S = 120
+_SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 
 
 class Administrator:
@@ -65,6 +66,18 @@ class Administrator:
         group = vim.dvs.DistributedVirtualPortgroup.ConfigSpec
         switch = self.all(vim.DistributedVirtualSwitch, "name")[0]["ref"]
         self.run(switch.AddDVPortgroup_Task([group(name=name, type="earlyBinding", numPorts=8) for name in names]))
+
+    def set(self, machine: Any, name: str, value: Any) -> None:
+        """Make a property of a vm what it isn't: the simulator takes it in place of an option."""
+        option = vim.option.OptionValue(key=f"SET.{name}", value=value)
+        self.run(machine.ReconfigVM_Task(vim.vm.ConfigSpec(extraConfig=[option])))
+
+    def unset(self, machine: Any, name: str) -> None:
+        """Take a property of a vm away: an option without a value, which pyVmomi refuses to send."""
+        changed = f"<spec><extraConfig><key>SET.{name}</key></extraConfig></spec>"
+        call = f'<ReconfigVM_Task xmlns="urn:vim25"><_this type="VirtualMachine">{machine._moId}</_this>{changed}'
+        body = f'<e:Envelope xmlns:e="{_SOAP}"><e:Body>{call}</ReconfigVM_Task></e:Body></e:Envelope>'.encode()
+        assert self._session.call("administering", lambda _seat: self._session.post(body)), body
 
     def run(self, task: Any) -> Any:
         """The result of a task."""

@@ -28,7 +28,16 @@ from services.hostagent.drivers.base import (
 )
 from services.hostagent.drivers.survey_files import files_found
 from services.hostagent.drivers.vm_files import VmFiles
-from services.hostagent.drivers.vsphere import cloning, host_facts, linking, plugged_nics, powering, resizing, snapshots
+from services.hostagent.drivers.vsphere import (
+    cloning,
+    host_facts,
+    linking,
+    plugged_nics,
+    powering,
+    questions,
+    resizing,
+    snapshots,
+)
 from services.hostagent.drivers.vsphere.hypervisor import hypervisor
 from services.hostagent.drivers.vsphere.machines import Listed
 from services.hostagent.drivers.vsphere.making import Origins, make
@@ -189,6 +198,10 @@ class VsphereDriver(Driver):
     def power(self, vm: str) -> str:
         machine = self.at.find(vm)
         return machine.power if machine is not None else Power.ABSENT
+
+    def why_paused(self, vm: str) -> str:
+        machine = self.at.find(vm)
+        return questions.why(machine.question) if machine is not None and machine.question is not None else ""
 
     def watch(self, seen: PowerSeen, resync: Callable[[], None]) -> None:
         self._watch.start(seen, resync)

@@ -10,13 +10,15 @@ from pyVmomi import vim
 from services.common.contracts.errors import HostFailed
 from services.common.contracts.vm import hypervisor_uuid
 from services.hostagent.drivers.base import Owner, Power
+from services.hostagent.drivers.vsphere import questions
 from services.hostagent.drivers.vsphere.collector import Found, of, retrieve, within
 from services.hostagent.drivers.vsphere.mark import parse_mark, read_mark
 from services.hostagent.drivers.vsphere.places import Place
+from services.hostagent.drivers.vsphere.questions import Question
 from services.hostagent.drivers.vsphere.session import Seat, Session
 from services.hostagent.drivers.vsphere.sweep import sweep
 
-PATHS = ("name", "runtime.powerState", "config.extraConfig")
+PATHS = ("name", "runtime.powerState", questions.PATH, "config.extraConfig")
 PENDING = "innkeeper.sizes"  # an option beside the mark
 _POWER = {"poweredOn": Power.ON, "poweredOff": Power.OFF, "suspended": Power.PAUSED}
 
@@ -36,6 +38,7 @@ class Machine(Listed):
 
     ref: Any
     pending: str = ""
+    question: Question | None = None
 
 
 def devices_of(seat: Seat, machine: Machine) -> list[Any]:
@@ -44,9 +47,10 @@ def devices_of(seat: Seat, machine: Machine) -> list[Any]:
     return list(found[0].get("config.hardware.device", ())) if found else []
 
 
-def power_of(state: Any) -> str:
-    """Our word for vSphere's."""
-    return _POWER.get(str(state), Power.OFF)
+def power_of(state: Any, asked: bool = False) -> str:
+    """Our word for vSphere's; a vm that a question was asked about stands still until it is answered."""
+    power = _POWER.get(str(state), Power.OFF)
+    return Power.PAUSED if asked and power == Power.ON else power
 
 
 class Machines:
@@ -102,15 +106,17 @@ class Machines:
         if owner is None:
             return None
         pending = [str(option.value) for option in options or () if option.key == PENDING]
-        power = power_of(found.get("runtime.powerState"))
-        return Machine(found.get("name", ""), power, owner, found.ref, pending[-1] if pending else "")
+        question = questions.read(found.get(questions.PATH))
+        power = power_of(found.get("runtime.powerState"), question is not None)
+        return Machine(found.get("name", ""), power, owner, found.ref, pending[-1] if pending else "", question)
 
     def _listed(self, moid: str, told: Mapping[str, str]) -> Listed | None:
         text = told.get("config.extraConfig")
         owner = self._owner(moid, text is not None, parse_mark(text or ""))
         if owner is None:
             return None
-        return Listed(told.get("name", ""), power_of(told.get("runtime.powerState")), owner)
+        power = power_of(told.get("runtime.powerState"), questions.PATH in told)
+        return Listed(told.get("name", ""), power, owner)
 
     def _owner(self, moid: str, readable: bool, owner: Owner | None) -> Owner | None:
         if not readable:

@@ -2,6 +2,7 @@
 """Power, and what else vSphere does to a vm at once. What is as it should be is left alone."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from pyVmomi import vim, vmodl
@@ -10,6 +11,7 @@ from services.common.contracts.errors import HostFailed
 from services.common.runtime.failpoints import hit
 from services.common.runtime.log import get_logger
 from services.hostagent.drivers.base import Power
+from services.hostagent.drivers.vsphere import questions
 from services.hostagent.drivers.vsphere.hypervisor import Hypervisor
 from services.hostagent.drivers.vsphere.machines import Machine
 from services.hostagent.drivers.vsphere.places import Place
@@ -18,7 +20,7 @@ from services.hostagent.drivers.vsphere.session import Seat
 
 log = get_logger(__name__)
 _POWER_S = 180.0
-_DEAF = (vim.fault.ToolsUnavailable, vim.fault.InvalidPowerState)
+_DEAF = (vim.fault.ToolsUnavailable, vim.fault.InvalidPowerState, vim.fault.QuestionPending)
 
 
 def start(at: Hypervisor, vm: str) -> None:
@@ -27,14 +29,13 @@ def start(at: Hypervisor, vm: str) -> None:
     machine = _needed(at, vm, doing)
     if machine.power == Power.OFF and machine.pending:
         settle(at, machine)
-    _change(at, machine, doing, Power.ON, lambda: machine.ref.PowerOnVM_Task())
+    _go_on(at, machine, doing)
 
 
 def resume(at: Hypervisor, vm: str) -> None:
-    """Let it go on; HostFailed where it is off."""
+    """Let it go on; HostFailed where it is off, or where vSphere asks what only a person can answer."""
     doing = f"resuming vm {vm}"
-    machine = _running(at, vm, doing)
-    _change(at, machine, doing, Power.ON, lambda: machine.ref.PowerOnVM_Task())
+    _go_on(at, _running(at, vm, doing), doing)
 
 
 def suspend(at: Hypervisor, vm: str) -> None:
@@ -71,7 +72,7 @@ def press(at: Hypervisor, vm: str) -> None:
 
 
 def force_stop(at: Hypervisor, vm: str) -> None:
-    """Pull the plug; one that is off or was never there is fine."""
+    """Pull the plug; one that is off or was never there is fine. A question about it is answered by "cancel"."""
     doing = f"stopping vm {vm}"
 
     def begin(seat: Seat, place: Place) -> Any:
@@ -79,6 +80,10 @@ def force_stop(at: Hypervisor, vm: str) -> None:
         if machine is None or machine.power == Power.OFF:
             return None
         hit("agent.before-destroy")
+        # Until it is answered, vSphere takes no other command for the vm.
+        key = questions.to_end(machine.question) if machine.question is not None else None
+        if machine.question is not None and key is not None:
+            machine.ref.AnswerVM(machine.question.id, key)
         return machine.ref.PowerOffVM_Task()
 
     _unless_there(lambda: at.run(doing, begin, _POWER_S), at, vm, (Power.OFF, Power.ABSENT))
@@ -113,6 +118,18 @@ def _running(at: Hypervisor, vm: str, doing: str) -> Machine:
     return machine
 
 
+def _go_on(at: Hypervisor, machine: Machine, doing: str) -> None:
+    if machine.question is None or machine.power != Power.PAUSED:
+        _change(at, machine, doing, Power.ON, lambda: machine.ref.PowerOnVM_Task())
+        return
+    asked = machine.question
+    key = questions.to_go_on(asked)
+    if key is None:
+        raise HostFailed(f"{doing}: {questions.why(asked)}")
+    answer = partial(at.call, doing, lambda _seat, _place: machine.ref.AnswerVM(asked.id, key))
+    _unless_there(answer, at, machine.owner.vm, (Power.ON,))
+
+
 def _change(at: Hypervisor, machine: Machine, doing: str, wanted: str, task: Callable[[], Any]) -> None:
     if machine.power == wanted:
         return
@@ -130,7 +147,7 @@ def _unless_there(change: Callable[[], object], at: Hypervisor, vm: str, good: t
             raise
 
 
-_OVERTAKEN = ("InvalidPowerState", vmodl.fault.ManagedObjectNotFound._wsdlName)
+_OVERTAKEN = ("InvalidPowerState", "InvalidArgument", vmodl.fault.ManagedObjectNotFound._wsdlName)
 
 
 def _power(at: Hypervisor, vm: str) -> str:

@@ -16,7 +16,8 @@ _XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _OBJECTS, _TOKEN, _PROP, _MISSING = (f"{{{_VIM}}}{name}" for name in ("objects", "token", "propSet", "missingSet"))
 _PAGE = "1000"
 
-# vSphere's id of an object, and its properties: of a list of options the owner mark alone, or "".
+# vSphere's id of an object, and its properties: of a list of options the owner mark alone, or ""; so is whatever else
+# has parts, a question too: that it is there says enough.
 Swept = tuple[str, dict[str, str]]
 
 
@@ -52,7 +53,8 @@ def _properties(item: ElementTree.Element) -> Iterator[tuple[str, str]]:
         if not len(value):
             yield name, value.text or ""
             continue
-        yield name, next((option[1].text or "" for option in reversed(value) if option[0].text == KEY), "")
+        options = (option for option in reversed(value) if len(option) > 1)
+        yield name, next((option[1].text or "" for option in options if option[0].text == KEY), "")
 
 
 def _question(collector: str, view: str, paths: tuple[str, ...]) -> bytes:

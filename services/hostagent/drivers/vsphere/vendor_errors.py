@@ -48,4 +48,5 @@ def words(fault: Any) -> str:
     return f"{kind(fault)}: {'; '.join(said)}" if said else kind(fault)
 
 
-_TELLING = ("privilegeId", "file", "datastore", "name", "property", "invalidProperty", "existingState", "reason")
+_PLACES = ("privilegeId", "file", "datastore", "name", "property", "invalidProperty")
+_TELLING = (*_PLACES, "existingState", "reason", "text")  # the text of a question that is to be answered first

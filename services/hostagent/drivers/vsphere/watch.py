@@ -12,6 +12,7 @@ from services.common.contracts.tools import ToolsFacts
 from services.common.runtime.going_on import going_on
 from services.common.runtime.log import get_logger
 from services.hostagent.drivers.base import Power, PowerSeen, ToolsSeen
+from services.hostagent.drivers.vsphere import questions
 from services.hostagent.drivers.vsphere.collector import collecting, within
 from services.hostagent.drivers.vsphere.guest_tools import GUEST_PATHS, GuestTools
 from services.hostagent.drivers.vsphere.machines import Machines, power_of
@@ -66,7 +67,7 @@ class Watch:
 
     def _watch(self, seat: Seat, seen: PowerSeen, resync: Callable[[], None]) -> None:
         view = self._places.get(seat).view
-        with collecting(seat, within(view, vim.VirtualMachine, (_POWER, *GUEST_PATHS))) as collector:
+        with collecting(seat, within(view, vim.VirtualMachine, (_POWER, questions.PATH, *GUEST_PATHS))) as collector:
             self._collector = collector
             version, guests = "", GuestTools()
             while not self._stopping.is_set() and self._places.get(seat).view is view:
@@ -84,13 +85,14 @@ class Watch:
 
     def _tell(self, seat: Seat, items: Sequence[Any], seen: PowerSeen) -> None:
         for item in items:
-            if item.kind == _Q.ObjectUpdate.Kind.modify and not any(_powers(item)):
+            asked = any(change.name == questions.PATH for change in item.changeSet)
+            if item.kind == _Q.ObjectUpdate.Kind.modify and not asked and not any(_powers(item)):
                 continue
             vm = self._machines.vm_of(seat, item.obj)
             if vm is None:
                 continue
-            if item.kind == _Q.ObjectUpdate.Kind.leave:
-                seen(vm, self._power(vm))  # gone, or only moved out of our folder
+            if asked or item.kind == _Q.ObjectUpdate.Kind.leave:
+                seen(vm, self._power(vm))  # it stands still or goes on; is gone, or only moved out of our folder
                 continue
             for power in _powers(item):
                 if item.kind != _Q.ObjectUpdate.Kind.enter or power != Power.OFF:  # a new vm is off: no change
