@@ -16,6 +16,7 @@ import httpx
 from services.common.contracts.commands import Artifact, DeployPlan
 from services.common.contracts.errors import HostFailed, TryAgain
 from services.common.runtime.failpoints import hit
+from services.hostagent.drivers.disk_mode import disk_mode
 from services.hostagent.drivers.vm_files import VmFiles
 
 _CHUNK = 1 << 20
@@ -117,7 +118,7 @@ class Artifacts:
                 _check_answer(answer, name)
                 hit("agent.before-artifact")
                 _write(answer.iter_bytes(_CHUNK), draft, artifact, fetched)
-            draft.chmod(0o644 if artifact.shared else 0o600)
+            draft.chmod(0o644 if artifact.shared else disk_mode())
             draft.rename(path)
             hit("agent.after-artifact")
         except httpx.HTTPError as error:

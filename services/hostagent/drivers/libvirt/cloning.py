@@ -11,6 +11,7 @@ from services.common.contracts.commands import ClonePlan
 from services.common.contracts.errors import HostFailed
 from services.common.runtime.failpoints import hit
 from services.hostagent.drivers.base import Copied
+from services.hostagent.drivers.disk_mode import disk_mode
 from services.hostagent.drivers.libvirt.disk_xml import disks_of
 from services.hostagent.drivers.libvirt.qcow2 import Base, disk_size, write_qcow2
 from services.hostagent.drivers.qemu_img import convert
@@ -42,7 +43,7 @@ def copy_disk(source: Path, directory: Path, clone: ClonePlan, copied: Copied) -
         convert(source, "qcow2", draft, ("-O", "qcow2"), copied)
         if clone.size_gib * _GIB > disk_size(draft):
             _grow(draft, clone.size_gib * _GIB)
-        draft.chmod(0o600)
+        draft.chmod(disk_mode())
         hit("agent.before-clone-kept")
         draft.rename(directory / FIRST)
     except (OSError, ValueError, subprocess.SubprocessError) as error:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.common.formats.qcow2_header import MAGIC, Header, backing_format_of, backing_of
+from services.hostagent.drivers.disk_mode import disk_mode
 
 _CLUSTER_BITS = 16
 _CLUSTER = 1 << _CLUSTER_BITS
@@ -102,6 +103,7 @@ def write_qcow2(path: Path, size: int, base: Base | None = None) -> None:
     draft = path.with_name(f".{path.name}.draft")
     fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
+        os.fchmod(fd, disk_mode())
         os.pwrite(fd, _header(size, base), 0)
         os.pwrite(fd, struct.pack(">Q", 2 * _CLUSTER), _CLUSTER)
         os.pwrite(fd, struct.pack(">H", 1) * clusters, 2 * _CLUSTER)
