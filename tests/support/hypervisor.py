@@ -23,10 +23,13 @@ PLATFORM = "test-platform"
 
 
 @contextmanager
-def private_libvirtd() -> Iterator[Libvirtd]:
-    """A libvirtd of its own, in a network of its own, whose guests end with it. Missing: fails in CI, else skips."""
+def private_libvirtd(qemu: str = "") -> Iterator[Libvirtd]:
+    """A libvirtd of its own, in a network of its own, whose guests end with it. Missing: fails in CI, else skips.
+
+    `qemu`: the user that guests run as, who is given their files; else the caller, who keeps them.
+    """
     with short_directory() as directory:
-        server = Libvirtd(directory / "l", netns=True)
+        server = Libvirtd(directory / "l", netns=True, qemu=qemu)
         try:
             with servers_needed():
                 server.start()

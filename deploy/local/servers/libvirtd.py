@@ -40,13 +40,12 @@ log_outputs = "3:file:/var/log/libvirt/libvirtd.log"
 max_clients = 200
 """
 
-# Guests run as the caller and nothing is chowned, so the files our agent makes stay its own.
 # No cgroups: two libvirtds on one machine would meet in the same slice under the same names.
 _QEMU = """\
 user = "+{uid}"
 group = "+{gid}"
-dynamic_ownership = 0
-remember_owner = 0
+dynamic_ownership = {gives}
+remember_owner = {gives}
 security_driver = "none"
 security_default_confined = 0
 namespaces = []
@@ -65,14 +64,19 @@ def _copy_filters(to: Path) -> None:
 
 
 class Libvirtd(Server):
-    """libvirtd in `directory`. `kvm` shows it /dev/kvm; `netns` gives it a network of its own (bridges don't meet)."""
+    """libvirtd in `directory`. `kvm` shows it /dev/kvm; `netns` gives it a network of its own (bridges don't meet).
+
+    Guests run as the caller and nothing is chowned, so the files our agent makes stay its own. With `qemu`, a user of
+    the machine, guests run as that one, and libvirt gives it their files, as distributions have it.
+    """
 
     name: ClassVar[str] = "libvirtd"
 
-    def __init__(self, directory: Path, kvm: bool = False, netns: bool = False) -> None:
+    def __init__(self, directory: Path, kvm: bool = False, netns: bool = False, qemu: str = "") -> None:
         super().__init__(directory)
         self._kvm = kvm
         self._netns = netns
+        self._qemu = qemu
         self._spawned = 0.0
 
     @property
@@ -160,7 +164,9 @@ class Libvirtd(Server):
             write(identity, str(uuid.uuid4()))
         group = grp.getgrgid(me.pw_gid).gr_name
         write(etc / "libvirtd.conf", _LIBVIRTD.format(uuid=identity.read_text(), group=group))
-        write(etc / "qemu.conf", _QEMU.format(uid=me.pw_uid, gid=me.pw_gid))
+        guests = pwd.getpwnam(self._qemu) if self._qemu else me
+        gives = int(bool(self._qemu))
+        write(etc / "qemu.conf", _QEMU.format(uid=guests.pw_uid, gid=guests.pw_gid, gives=gives))
         write(etc / "virtlogd.conf", 'log_outputs = "3:file:/var/log/libvirt/virtlogd.log"\n')
         _copy_filters(etc / "nwfilter")
         programs = {name: need(name, package="libvirt-daemon-system") for name in libvirtd_room.DAEMONS}

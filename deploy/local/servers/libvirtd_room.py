@@ -2,7 +2,8 @@
 """The room a private libvirtd lives in: a mount namespace where its directories and a small /dev cover the machine's.
 
 Runs as root by path, standard library only: `libvirtd_room.py run|stop|kill|purge DIRECTORY`. A process belongs to the
-room when the /run/libvirt it sees is DIRECTORY/run; that, and no pid file, decides what is signalled.
+room when the /run/libvirt and /var/lib/libvirt it sees are DIRECTORY's; that, and no pid file, decides what is
+signalled.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ COVERED = {
     "etc": "/etc/libvirt",
     "log": "/var/log/libvirt",
 }
+_TELLING = ("run", "lib")
 # Without /dev/kvm libvirt can't fall into probing a KVM that hangs (60 s for a first start).
 DEVICES = ["null", "zero", "full", "random", "urandom", "tty", "pts", "shm", "net", "vhost-net"]
 DAEMONS = ("libvirtd", "virtlogd")
@@ -85,16 +87,20 @@ def _mount(*words: str) -> None:
 
 
 def members(directory: Path) -> list[int]:
-    """The processes of this room, by what they see as /run/libvirt."""
-    mine = os.stat(directory / "run")
+    """The processes of this room, by what they see; a container that was given the sockets alone is none."""
+    mine = [_identity(directory / name) for name in _TELLING]
     found = []
     for name in os.listdir("/proc"):
         if name.isdigit() and int(name) != os.getpid():
             with contextlib.suppress(OSError):
-                seen = os.stat(f"/proc/{name}/root/run/libvirt")
-                if (seen.st_dev, seen.st_ino) == (mine.st_dev, mine.st_ino):
+                if [_identity(Path(f"/proc/{name}/root{COVERED[told]}")) for told in _TELLING] == mine:
                     found.append(int(name))
     return found
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    seen = os.stat(path)
+    return seen.st_dev, seen.st_ino
 
 
 def is_guest(pid: int) -> bool:
