@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local.servers.libvirtd import Libvirtd
 from tests.support.containers.base import DOCKERFILE, ROOT, TARGETS, base_name, import_base
 from tests.support.containers.dockerd import CannotStart, Dockerd
+from tests.support.containers.libvirt_host import LibvirtHost
 from tests.support.containers.prometheus import Prometheus
 from tests.support.containers.stack import ComposeStack
+from tests.support.hypervisor import private_libvirtd
 from tests.support.scratch import short_directory
 
 STANDINS = ("postgres", "rabbitmq", "redis", "prometheus")
@@ -66,3 +69,22 @@ def prometheus(stack: ComposeStack) -> Iterator[Prometheus]:
     found = Prometheus(stack.ports["INNKEEPER_PUBLISH_PROMETHEUS"])
     yield found
     found.close()
+
+
+@pytest.fixture(scope="module")
+def libvirtd() -> Iterator[Libvirtd]:
+    """As Debian has it: guests are a user of their own, who is given their files."""
+    with private_libvirtd(qemu="libvirt-qemu") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def libvirt_host(stack: ComposeStack, libvirtd: Libvirtd) -> Iterator[LibvirtHost]:
+    """The stack's second host: the profile `libvirt`."""
+    with short_directory() as directory:
+        directory.chmod(0o711)  # QEMU passes through
+        found = LibvirtHost(stack, libvirtd, directory)
+        try:
+            yield found.start()
+        finally:
+            found.stop()

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every image: nobody's rights, a read-only root, nothing of the build left, and a bill of what is in it; and
 `docker compose up`: one vm by HTTP, a worker that drains, a broker that is started again, and a Prometheus that reads
-every service, takes every rule, and answers all that alerts, their pages and dashboards ask.
+every service, takes every rule, and answers all that alerts, their pages and dashboards ask. At the end the profile
+`libvirt`, with a guest that really runs.
 
 One module, so that one worker of pytest starts one dockerd and builds once.
 """
 
 import json
+import pwd
 import re
 import tomllib
 
@@ -14,12 +16,14 @@ import httpx
 import pytest
 import yaml
 
+from deploy.local.servers.libvirtd import Libvirtd
 from tests.house.promql import series, unknown
 from tests.support import asked
 from tests.support.containers.base import ROOT, TARGETS
 from tests.support.containers.dockerd import Dockerd
+from tests.support.containers.libvirt_host import LibvirtHost
 from tests.support.containers.prometheus import Prometheus
-from tests.support.containers.stack import RUNBOOKS, SERVICES, ComposeStack
+from tests.support.containers.stack import RUNBOOKS, SERVICES, WISH, ComposeStack
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.timeout(1200), pytest.mark.slow]  # the first test builds everything
@@ -66,6 +70,16 @@ print(json.dumps({
     "lists": [found.name for found in pathlib.Path("/var/lib/apt/lists").glob("*_*")],
     "bill": json.loads(pathlib.Path("/opt/innkeeper/bill.cdx.json").read_text()),
 }))
+"""
+# Which files of vms the agent may not read, and which masters it takes for nobody's, an hour on.
+COLLECT = """
+import json, os, pathlib, sys, time
+from services.hostagent.artifacts import Artifacts
+from services.hostagent.drivers.vm_files import VmFiles
+from services.hostagent.masters import Masters
+files = VmFiles(pathlib.Path(sys.argv[1]))
+closed = [path.name for path in files.vms.rglob("*") if not os.access(path, os.R_OK)]
+print(json.dumps([closed, Masters(files, Artifacts(files), 1800).collect(time.time() + 3600)]))
 """
 RUN = ("run", "--rm", "--network", "none", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL")
 
@@ -211,3 +225,75 @@ def test_all_that_is_asked_is_told_and_has_an_answer(prometheus: Prometheus) -> 
     assert {asker: wrong for text, asker in everything.items() if (wrong := unknown(text, told))} == {}
     assert prometheus.untold({"innkeeper_nothing"}) == {"innkeeper_nothing"}
     assert "many" in prometheus.mistake("up * on () up")
+
+
+def test_the_agent_of_this_machine_s_libvirt_is_root_without_any_capability(
+    libvirt_host: LibvirtHost, images: dict[str, str], dockerd: Dockerd
+) -> None:
+    seen = dockerd.inspect(libvirt_host.container)
+    host = seen["HostConfig"]
+    assert (seen["Config"]["Image"], seen["Config"]["User"]) == (images["hostagent-libvirt"], "0:0")
+    assert (host["Privileged"], host["ReadonlyRootfs"], host["CapDrop"]) == (False, True, ["ALL"])
+    lines = dockerd.docker("exec", libvirt_host.container, "cat", "/proc/1/status").splitlines()
+    status = {name: value.split() for name, _, value in (line.partition(":") for line in lines)}
+    assert [int(status[f"Cap{which}"][0], 16) for which in ("Inh", "Prm", "Eff", "Bnd", "Amb")] == [0] * 5
+    assert (status["Uid"][0], status["NoNewPrivs"], status["Seccomp"]) == ("0", ["1"], ["2"])
+
+
+def test_a_vm_on_libvirt_outlives_its_agent_and_libvirtd_and_leaves_nothing(
+    stack: ComposeStack, libvirt_host: LibvirtHost, libvirtd: Libvirtd, dockerd: Dockerd
+) -> None:
+    job = stack.finish(stack.create("real", hypervisor="libvirt")["id"])
+    assert job["state"] == "succeeded", (job, stack.logs("hostagent-libvirt"))
+    path = f"/v1/vms/{job['vm']}"
+    vm = stack.vm(job["vm"])
+    assert (vm["state"], vm["drift"]) == ("ready", None)
+    assert any(a.startswith("10.77.0.") for i in vm["observed"]["interfaces"] for a in i["addresses"])
+    guests, agent = libvirt_host.guests(), dockerd.inspect(libvirt_host.container)["State"]["Pid"]
+    assert list(guests.values()) == [pwd.getpwnam("libvirt-qemu").pw_uid]
+
+    libvirtd.stop()
+    libvirtd.start()
+    assert libvirt_host.guests() == guests
+    for verb, state in (("stop", "stopped"), ("start", "ready")):
+        stack.done("POST", f"{path}/{verb}")
+        assert stack.vm(job["vm"])["state"] == state
+    assert dockerd.inspect(libvirt_host.container)["State"]["Pid"] == agent, "it found libvirtd without a restart"
+
+    guests, heard = libvirt_host.guests(), stack.vm(job["vm"])["observed"]
+    dockerd.docker("restart", libvirt_host.container)
+    until(lambda: stack.vm(job["vm"])["observed"]["at"] > heard["at"], 20, "the guest asked again", pause=0.2)
+    assert stack.vm(job["vm"])["observed"]["boot_id"] == heard["boot_id"] != vm["observed"]["boot_id"]
+    assert libvirt_host.guests() == guests
+    stack.done("DELETE", path)
+    assert left(stack, libvirt_host, libvirtd) == []
+
+
+def test_without_capabilities_the_agent_still_reads_the_disks_that_libvirt_gave_to_qemu(
+    stack: ComposeStack, libvirt_host: LibvirtHost, libvirtd: Libvirtd, dockerd: Dockerd, prometheus: Prometheus
+) -> None:
+    source = stack.done("POST", "/v1/vms", **WISH, name="source", hypervisor="libvirt")["vm"]
+    stack.done("POST", f"/v1/vms/{source}/stop")
+    first = stack.done("POST", f"/v1/vms/{source}/clone", name="first-clone", linked=True)["vm"]
+    stack.done("POST", f"/v1/vms/{first}/start")
+    disk = libvirt_host.files.vm(source) / "root-0.qcow2"
+    assert disk.stat().st_uid == pwd.getpwnam("libvirt-qemu").pw_uid, "who reads it has made it QEMU's"
+    second = stack.done("POST", f"/v1/vms/{source}/clone", name="second-clone", linked=True)["vm"]
+    nobody_s = libvirt_host.files.masters / ("ab" * 32)
+    nobody_s.write_bytes(b"x")
+    python = ("exec", libvirt_host.container, "python", "-c", COLLECT, str(libvirt_host.files.root))
+    assert json.loads(dockerd.docker(*python)) == [[], [nobody_s.name]]
+    told = 'innkeeper_agent_commands_total{instance="hostagent-libvirt:9090",service="hostagent",outcome="done"}'
+    until(lambda: prometheus.value(f"sum({told})"), _SCRAPED_S, told, pause=0.5)
+    assert dockerd.inspect(libvirt_host.container)["State"]["Health"]["Status"] == "healthy"
+    for vm in (first, second, source):
+        stack.done("DELETE", f"/v1/vms/{vm}")
+    assert left(stack, libvirt_host, libvirtd) == []
+
+
+def left(stack: ComposeStack, host: LibvirtHost, libvirtd: Libvirtd) -> list[object]:
+    """What of deleted vms is still there, by libvirt, by the host's files and by the audit."""
+    audit = stack.http.get("/v1/audit/orphans").raise_for_status().json()
+    assert audit["complete"], audit
+    domains = libvirtd.virsh("list", "--all", "--name").stdout.split()
+    return [*domains, *host.files.vms.iterdir(), *host.files.ports.iterdir(), *audit["orphans"]]

@@ -16,6 +16,7 @@ FILE = ROOT / "deploy" / "compose.yaml"
 PROJECT = "innkeeper-test"
 SERVICES = ("api", "conductor", "scheduler", "worker", "imagebuilder", "hostagent", "flower")
 RUNBOOKS = "https://pages.example.com/alerts"
+WISH = {"os": "mini", "flavor": "tiny", "networks": [{"network": "default"}]}
 _PUBLISHED = ("", "_IMAGES", "_FLOWER", "_PROMETHEUS")
 _OVER = ("succeeded", "failed", "cancelled", "stalled")
 
@@ -80,10 +81,27 @@ class ComposeStack:
         found: dict[str, Any] = self.http.get("/v1/hosts").raise_for_status().json()["items"][0]
         return found
 
-    def create(self, name: str) -> dict[str, Any]:
+    def set(self, **settings: str) -> None:
+        """Further lines of deploy/.env."""
+        self._dockerd.env |= settings
+
+    def create(self, name: str, **spec: Any) -> dict[str, Any]:
         """POST a vm; its job."""
-        body = {"name": name, "os": "mini", "flavor": "tiny", "networks": [{"network": "default"}]}
+        body = {**WISH, "name": name, **spec}
         job: dict[str, Any] = self.http.post("/v1/vms", json=body).raise_for_status().json()["job"]
+        return job
+
+    def vm(self, vm_id: str) -> dict[str, Any]:
+        """A vm as the api tells it."""
+        found: dict[str, Any] = self.http.get(f"/v1/vms/{vm_id}").raise_for_status().json()
+        return found
+
+    def done(self, method: str, path: str, **body: Any) -> dict[str, Any]:
+        """Ask for something that is a job, and see it succeed; the job."""
+        answer = self.http.request(method, path, json=body or None)
+        assert answer.status_code == 202, answer.text
+        job = self.finish(answer.json()["job"]["id"])
+        assert job["state"] == "succeeded", job
         return job
 
     def job(self, job_id: str) -> dict[str, Any]:
@@ -106,4 +124,13 @@ class ComposeStack:
         """Take everything away, volumes too."""
         self.http.close()
         self.compose("kill")  # all at once; nobody needs what they hold any more
-        self.compose("down", "-v")
+        until(self._gone, 10, "the stack gone, its network too", pause=0.5)
+
+    def _gone(self) -> bool:
+        try:
+            self.compose("down", "-v")
+        except AssertionError as error:
+            if "has active endpoints" not in str(error):
+                raise
+            return False  # a container that has just ended may be on it a moment longer
+        return True
