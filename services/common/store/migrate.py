@@ -3,10 +3,11 @@
 
 `... migrate wait` changes nothing: it ends with 0 as soon as somebody else has done both, and with 1 after ten minutes.
 
-Several may run at once: PostgreSQL is guarded by an advisory lock, SQLite by its write lock.
+Several may run at once: PostgreSQL is guarded by an advisory lock, SQLite by its write lock. SIGTERM ends it, with 143.
 """
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -103,5 +104,12 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def _end(*_: object) -> None:
+    sys.exit(128 + signal.SIGTERM)
+
+
 if __name__ == "__main__":
+    # In a container it is process 1, which the kernel spares what it has no handler for: a pod that waits would be
+    # ended by SIGKILL only, after all the grace that its service has.
+    signal.signal(signal.SIGTERM, _end)
     sys.exit(main(sys.argv[1:]))
