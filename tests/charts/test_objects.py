@@ -247,6 +247,13 @@ def test_the_demos_data_goes_with_the_secrets_that_are_made_for_it() -> None:
     assert "persistentVolumeClaimRetentionPolicy" not in agent["spec"]
 
 
+def test_the_demos_rabbitmq_may_write_what_it_won_t_start_without() -> None:
+    (own,) = pod(named("demo", "StatefulSet", "-rabbitmq"))["containers"]
+    writable = {one["mountPath"] for one in own["volumeMounts"]}
+    assert own["securityContext"]["readOnlyRootFilesystem"]
+    assert writable == {"/var/lib/rabbitmq", "/var/log/rabbitmq", "/tmp"}  # the log of upgrades is a file in any case
+
+
 def test_names_that_become_labels_of_pods_are_short_enough_for_them(tmp_path: Path) -> None:
     chart = tmp_path / "innkeeper"
     shutil.copytree(CHART, chart)

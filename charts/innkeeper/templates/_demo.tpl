@@ -81,8 +81,11 @@ containers:
       {{- toYaml .Values.demo.resources | nindent 6 }}
     volumeMounts:
       - {name: data, mountPath: /var/lib/rabbitmq}
+      - {name: logs, mountPath: /var/log/rabbitmq} # of upgrades, wherever the others go: without it no node starts
       - {name: tmp, mountPath: /tmp}
 volumes:
+  - name: logs
+    emptyDir: {sizeLimit: 64Mi}
   - name: tmp
     emptyDir: {sizeLimit: 64Mi}
 {{- end -}}
