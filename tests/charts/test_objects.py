@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from deploy.k8s import secrets
-from deploy.k8s.rendering import helm_template
+from deploy.k8s.rendering import helm_template, key
 from deploy.local.setup.cluster_tools import HELM_4
 from services.common.runtime.keys import Keys
 from services.common.runtime.settings import Settings
@@ -52,10 +52,10 @@ def test_every_secret_and_settings_key_that_a_pod_names_is_there(values: str) ->
     for one in of_kind(values, "Secret", "ConfigMap"):
         there[one["kind"], one["metadata"]["name"]] = set(one.get("data") or one["stringData"])
     for workload in workloads(values):
-        for kind, name, key in references(pod(workload)):
+        for kind, name, entry in references(pod(workload)):
             if name not in USERS:
                 assert (kind, name) in there, (workload["metadata"]["name"], name)
-                assert not key or key in there[kind, name], (name, key)
+                assert not entry or entry in there[kind, name], (name, entry)
 
 
 @EVERY
@@ -245,6 +245,21 @@ def test_the_demos_data_goes_with_the_secrets_that_are_made_for_it() -> None:
         assert kept == ({"whenDeleted": "Delete"} if claims else None), one["metadata"]["name"]
     agent = named("everything", "StatefulSet", "-vsphere-cellar")
     assert "persistentVolumeClaimRetentionPolicy" not in agent["spec"]
+
+
+def test_a_new_version_is_no_reason_to_replace_the_demos_servers(tmp_path: Path) -> None:
+    chart = tmp_path / "innkeeper"
+    shutil.copytree(CHART, chart)
+    told = (chart / "Chart.yaml").read_text()
+    (chart / "Chart.yaml").write_text(told.replace("0.1.0", "0.2.0"))
+    words = ["--set", "demo.enabled=true,commonLabels.team=platform"]
+    old, new = ({key(one): one for one in helm_template(had(HELM_4), path, words=words)} for path in (CHART, chart))
+    servers = [f"innkeeper-{name}" for name in ("postgres", "rabbitmq", "redis")]
+    for name in servers:
+        of = ("StatefulSet", "innkeeper", name)
+        assert old[of]["metadata"]["labels"] != new[of]["metadata"]["labels"]
+        assert old[of]["spec"] == new[of]["spec"]
+        assert labels(new[of])["team"] == "platform"
 
 
 def test_the_demos_rabbitmq_may_write_what_it_won_t_start_without() -> None:

@@ -32,6 +32,15 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name (.root.Chart.Version | replace
 {{- end }}
 {{- end -}}
 
+{{/* The same but those that change with the chart: of pods that a new version is no reason to replace. */}}
+{{- define "innkeeper.steadyLabels" -}}
+{{ include "innkeeper.selector" . }}
+app.kubernetes.io/part-of: innkeeper
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
 {{/* (dict "root" $ "component" "api"): metadata of an object; "name" and "namespace" where they are others. */}}
 {{- define "innkeeper.metadata" -}}
 name: {{ .name | default (printf "%s-%s" (include "innkeeper.fullname" .root) .component) }}
