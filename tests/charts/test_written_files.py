@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from deploy.k8s import manifests
 from deploy.k8s.__main__ import KUSTOMIZE, OVERLAYS, ROOT, chart_files, kustomize_files
@@ -78,6 +79,19 @@ def test_what_watches_is_a_component_that_an_overlay_of_one_s_own_can_take(tmp_p
     )
     assert kinds == {"ServiceMonitor": 1, "PodMonitor": 1, "PrometheusRule": len([*rules]), "ConfigMap": len([*boards])}
     assert not [one for one in kustomize(had(KUBECTL), KUSTOMIZE / "base") if component_of(one)]
+
+
+def test_settings_of_one_s_own_are_merged_as_the_page_says(tmp_path: Path) -> None:
+    (said,) = re.findall("configMapGenerator:\n  - (.*)", (ROOT / "docs" / "kubernetes.md").read_text())
+    demo = os.path.relpath(KUSTOMIZE / "overlays" / "demo", tmp_path)
+    own = {"kind": "Kustomization", "resources": [demo], "configMapGenerator": [yaml.safe_load(said)]}
+    (tmp_path / "kustomization.yaml").write_text(json.dumps(own))
+    objects = kustomize(had(KUBECTL), tmp_path)
+    (changed,) = (one for one in objects if one["metadata"]["name"].startswith(manifests.SETTINGS))
+    assert changed["data"]["INNKEEPER_LOG_LEVEL"] == "debug"
+    assert changed["data"]["INNKEEPER_STATE_DIR"]
+    named = {name for one in objects if one["kind"] == "Deployment" for name in _HASH.findall(str(one))}
+    assert named == {changed["metadata"]["name"]}
 
 
 @pytest.mark.parametrize(
