@@ -48,6 +48,7 @@ KINDS: dict[str, Schema] = {
     "parents": _each(_PARENT),
     "digests": _closed(**{image: {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"} for image in IMAGES}),
     "environment": {**_TEXTS, "propertyNames": {"pattern": "^[A-Z][A-Z0-9_]*$"}},
+    "name": {**_TEXT, "pattern": "^([a-z]([a-z0-9-]*[a-z0-9])?)?$"},
     "names": {**_TEXTS, "propertyNames": {"pattern": "^[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?$"}},
 }
 

@@ -17,10 +17,12 @@ class RefusedError(Exception):
     """The program refused; the text is what it said."""
 
 
-def helm_template(helm: Path, chart: Path, values: Sequence[Path] = (), words: Sequence[str] = ()) -> list[Object]:
+def helm_template(
+    helm: Path, chart: Path, values: Sequence[Path] = (), words: Sequence[str] = (), release: str = RELEASE
+) -> list[Object]:
     """The objects of the chart with these files of values. Raises RefusedError."""
     files = [word for path in values for word in ("-f", str(path))]
-    return _objects([str(helm), "template", RELEASE, str(chart), "-n", NAMESPACE, *files, *words])
+    return _objects([str(helm), "template", release, str(chart), "-n", NAMESPACE, *files, *words])
 
 
 def kustomize(kubectl: Path, folder: Path) -> list[Object]:

@@ -2,6 +2,7 @@
 """Helm's own judgement, and that of three releases of Kubernetes: what isn't known is refused, not passed over."""
 
 import json
+import re
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.support.cluster import CHART, CI, files, had, made
 from tests.support.npm import installed, refused
 
 HELMS = [HELM_3, HELM_4]
+NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?$")  # of a Service: RFC 1035, which is stricter than others'
 OTHERS_JUDGE = Path(__file__).parent / "others"
 # What Kubernetes itself doesn't know: the API groups of others, whose objects are optional.
 OTHERS = {
@@ -84,12 +86,24 @@ def test_the_objects_of_others_are_what_their_schemas_say(judge_of_others: Path)
         ("image.tag=latest", "latest"),
         ("imagebuilder.replicas=2", "ReadWriteMany"),
         ("hostagent.enabled=true,hostagent.namespace=innkeeper", "a namespace of their own"),
+        ("fullnameOverride=Rack_7", "fullnameOverride"),
+        ("nameOverride=rack.7", "nameOverride"),
         (f"fullnameOverride={'n' * 40},vsphere.agents.cell=its", "take a shorter name"),
     ],
 )
 def test_what_can_t_be_right_is_refused_and_named(helm: Tool, words: str, said: str) -> None:
     with pytest.raises(RefusedError, match=said):
         helm_template(had(helm), CHART, words=["--set", words])
+
+
+def test_names_are_such_as_services_may_have_whatever_the_release_is_called() -> None:
+    helm, demo = had(HELM_4), ["--set", "demo.enabled=true"]
+    found = helm_template(helm, CHART, words=demo, release="rack.7.innkeeper")
+    assert {one["metadata"]["name"] for one in found if one["kind"] == "Service"} >= {"rack-7-innkeeper-api"}
+    strange = [one["metadata"]["name"] for one in found if not NAME.match(one["metadata"]["name"])]
+    assert not strange
+    with pytest.raises(RefusedError, match="7: names of Services begin with a letter; take another"):
+        helm_template(helm, CHART, words=demo, release="7")
 
 
 def levels(schema: dict[str, object], path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:

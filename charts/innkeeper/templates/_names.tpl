@@ -1,16 +1,13 @@
 {{/* What everything is called, and by which labels it is found. */}}
 
 {{- define "innkeeper.fullname" -}}
-{{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
-{{- else -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
-{{- if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" -}}
+{{- $own := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) -}}
+{{- $whole := default $own .Values.fullnameOverride | replace "." "-" | trunc 40 | trimSuffix "-" -}}
+{{- if not (regexMatch "^[a-z]" $whole) -}}
+{{- fail (printf "the release's name %s: names of Services begin with a letter; take another, or set fullnameOverride" .Release.Name) -}}
 {{- end -}}
-{{- end -}}
+{{- $whole -}}
 {{- end -}}
 
 {{/* (dict "root" $ "component" "api"): labels that never change, for selectors. */}}
