@@ -15,7 +15,6 @@ from tests.support.waiting import until
 
 _PROGRAMS = ("dockerd", "containerd", "runc", "iptables", "docker-compose")
 _DOCKER = Path("/usr/bin/docker")  # Debian's, which builds with BuildKit by itself; another may be first in PATH
-_BRIDGE = "172.31.77.1/24"
 _START_S = 30.0
 _PATIENCE_S = 900  # for a whole build on a busy machine; a quiet one needs two minutes
 
@@ -33,7 +32,9 @@ class Dockerd:
         self.env = {**os.environ, "DOCKER_HOST": self.socket, "DOCKER_BUILDKIT": "1", "DOCKER_CONFIG": str(directory)}
         # What it builds has time; the tests beside it may be measured by the clock.
         argv = ["nice", "-n", "10", "dockerd", "--data-root", f"{directory}/data", "--exec-root", f"{directory}/exec"]
-        argv += ["-H", self.socket, "--pidfile", f"{directory}/docker.pid", "--bip", _BRIDGE]
+        # A bridge of its own: docker0 is that of this machine's daemon, if it has one.
+        self._bridge = f"ik-d{os.getpid():x}"
+        argv += ["-H", self.socket, "--pidfile", f"{directory}/docker.pid", "--bridge", self._bridge]
         self._process = Process("dockerd", argv, os.environ, directory / "dockerd.log")
 
     def start(self) -> "Dockerd":
@@ -44,6 +45,7 @@ class Dockerd:
             missing(f"{', '.join(absent)}: apt-get install docker.io containerd runc iptables docker-compose")
         if os.geteuid() != 0:
             raise CannotStart("this user isn't root")
+        self._make_bridge()
         self._process.start()
         until(lambda: self.answers() or not self._process.pid, _START_S, "dockerd answering or ended", pause=0.1)
         if not self.answers():
@@ -82,6 +84,18 @@ class Dockerd:
             if running:
                 self.docker("kill", *running)
         self._process.stop(grace=30)
+        _ip("link", "delete", self._bridge)
+
+    def _make_bridge(self) -> None:
+        added = _ip("link", "add", self._bridge, "type", "bridge")
+        if added.returncode:
+            raise CannotStart(added.stderr)
+        _ip("addr", "add", f"172.31.{64 + os.getpid() % 64}.1/24", "dev", self._bridge)
+        _ip("link", "set", self._bridge, "up")
+
+
+def _ip(*words: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
 
 
 def _said(words: Sequence[str], done: "subprocess.CompletedProcess[str]") -> str:
