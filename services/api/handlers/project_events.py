@@ -17,7 +17,7 @@ from services.common.store.turns import Seen
 
 JsonDict = dict[str, Any]
 PAGE = 1000
-PACE_S = 0.05  # in a busy moment a stream reads the table this often, not for each event
+PACE_S = 0.02  # in a busy moment a stream reads the table this often, not for each event
 BEGINNING = Seen(0)
 
 
