@@ -87,11 +87,12 @@ class Dockerd:
         _ip("link", "delete", self._bridge)
 
     def _make_bridge(self) -> None:
-        added = _ip("link", "add", self._bridge, "type", "bridge")
-        if added.returncode:
-            raise CannotStart(added.stderr)
-        _ip("addr", "add", f"172.31.{64 + os.getpid() % 64}.1/24", "dev", self._bridge)
-        _ip("link", "set", self._bridge, "up")
+        name, address = self._bridge, f"172.31.{64 + os.getpid() % 64}.1/24"
+        made = f"link add {name} type bridge", f"addr add {address} dev {name}", f"link set {name} up"
+        for command in made:
+            done = _ip(*command.split())
+            if done.returncode:
+                raise CannotStart(done.stderr)
 
 
 def _ip(*words: str) -> "subprocess.CompletedProcess[str]":

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 PATH = "runtime.question"
-# The one that is asked when a datastore is full, with the keys of its two choices as every version has them; the
-# vendor's messages begin with their ids ("msg.hbacommon.outofspace:There is no more space for virtual disk ...").
+# The one that is asked when a datastore is full ("msg.hbacommon.outofspace:There is no more space for virtual disk
+# ..."): the vendor's messages begin with their ids. The keys of its two choices are as scripts of vSphere's users have
+# them; they count only where the labels say neither, as in another language.
 _FULL, _FULL_RETRY, _FULL_CANCEL = "msg.hbacommon.outofspace", "0", "1"
 
 

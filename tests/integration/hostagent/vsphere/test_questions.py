@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A vm that vSphere asks something about stands still. The simulator asks nothing and takes no answer: the question is
-set from outside, and an answer does what a real server does with it, which is what the vendor's documentation says.
+set from outside, and an answer takes it away. That Retry may be followed by the same question, and that Cancel ends the
+vm by itself, is not played.
 """
 
 from collections.abc import Iterator
