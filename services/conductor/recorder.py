@@ -16,7 +16,7 @@ from services.common.contracts.errors import HostFailed, TryAgain
 from services.common.contracts.events import AgentEvent, HostFacts, JobEventKind, Telemetry
 from services.common.contracts.events import AgentEventKind as K
 from services.common.contracts.journal import Changes, Done, JobView
-from services.common.contracts.states import JOB_PARKED, HostState
+from services.common.contracts.states import JOB_PARKED, HostState, JobState
 from services.common.contracts.topics import job_channel
 from services.common.runtime.failpoints import hit
 from services.common.runtime.feed import Feed
@@ -38,6 +38,7 @@ log = get_logger(__name__)
 DOZES_OFF_S = 15.0
 LOADS = table_of(VmLoad)
 WAITS = (OperationalError, TryAgain)
+_ANSWERED = JOB_PARKED | {JobState.STALLED}
 
 
 class Recorder:
@@ -158,22 +159,32 @@ class Recorder:
             job = self._waiting(session, event)
             if job is not None:
                 view = view_of(session, job, self._journal.platform(session))
-                changes = self._changes(view, job, event)
-                if changes is None:
-                    self._later(session, job)
+                if view.state == JobState.STALLED:
+                    changes = self._late(view, event)
                 else:
+                    changes = self._changes(view, event)
+                    if changes is None:
+                        self._later(session, job)
+                if changes is not None:
                     self._journal.apply_in(session, view, changes)
                     if event.kind == K.FAILED and view.vm is not None:
                         count_failure(session, event.host, time.time())
 
     def _waiting(self, session: Session, event: AgentEvent) -> Job | None:
         job = session.get(Job, event.job)
-        if job is None or job.state not in JOB_PARKED or job.step != event.step:
+        if job is None or job.state not in _ANSWERED or job.step != event.step:
             return None
         # An answer to an older command (before a retry raised the fence) doesn't end this wait.
         return job if (job.command or {}).get("id") == event.command else None
 
-    def _changes(self, view: JobView, job: Job, event: AgentEvent) -> Changes | None:
+    def _late(self, view: JobView, event: AgentEvent) -> Changes | None:
+        """An answer ends a wait that was given up on, too. What people must look at anyway stays as it is."""
+        if event.kind != K.DONE and (view.undo or event.data.get("again")):
+            return None
+        changes = self._changes(view, event)
+        return advance.after_all(view, changes) if changes is not None else None
+
+    def _changes(self, view: JobView, event: AgentEvent) -> Changes | None:
         if event.kind == K.DONE:
             return advance.finished(view, Done({**view.facts.get(view.step, {}), **event.data}), time.time())
         detail = str(event.data.get("detail") or event.data.get("reason") or event.kind)[:2000]

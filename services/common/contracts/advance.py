@@ -134,6 +134,7 @@ def stalled(job: JobView, reason: str, evidence: JsonDict | None = None) -> Chan
         state=moved(JOB_MOVES, job.state, JobState.STALLED),
         step=job.step,
         attempt=job.attempt,
+        still_sent=True,
         error={
             "code": "stalled",
             "title": "No progress",
@@ -163,6 +164,13 @@ def resumed(job: JobView) -> Changes:
         raise IllegalMove(f"only a stalled job can be resumed; this one is {job.state}")
     changes = _on_to(job, JobState.UNDOING if job.undo else JobState.RUNNING, step_of(job))
     return replace(changes, events=(NewEvent(K.RESUMED, job.step),), error=None if job.undo else {})
+
+
+def after_all(job: JobView, changes: Changes) -> Changes:
+    """What an answer changes that came after the job was given up on: as in time, and the journal says that it came."""
+    came = NewEvent(K.RESUMED, job.step, "the host answered after all")
+    error = {} if changes.error is None and not job.undo else changes.error
+    return replace(changes, events=(came, *changes.events), error=error)
 
 
 def restarted(job: JobView) -> Changes:

@@ -134,6 +134,7 @@ class Changes:
     bells: tuple[Bell, ...] = ()
     command: Command | None = None
     at_host: bool = False  # the host has the command already; it is sent again only if nothing is heard
+    still_sent: bool = False  # the command sent before stays the job's: its answer may come yet
     vm_state: VmState | None = None
     write: Callable[[Any], None] | None = None
     vm_back: bool = False  # the vm is called again what it was before the job

@@ -84,10 +84,11 @@ def values_after(job: JobView, changes: Changes, now: float) -> dict[str, Any]:
         "rung_at": now,
         "deadline_at": changes.deadline_at,
         "resend_at": changes.resend_at,
-        "command": dump(changes.command) if changes.command else None,
         "lease_owner": "",
         "lease_until": 0.0,
     }
+    if not changes.still_sent:
+        values["command"] = dump(changes.command) if changes.command else None
     optional: Mapping[str, Any] = {
         "facts": dict(changes.facts) if changes.facts is not None else None,
         "error": changes.error,

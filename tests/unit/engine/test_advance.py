@@ -34,13 +34,13 @@ def after(view: JobView, changes: Changes) -> JobView:
     )
 
 
-ACTS = st.sampled_from(["done", "park", "again", "fail", "cancel", "stall", "resume"])
+ACTS = st.sampled_from(["done", "park", "again", "fail", "cancel", "stall", "resume", "late done", "late fail"])
 
 
 def act(view: JobView, what: str) -> Changes | None:
     parked = view.state in (JobState.WAITING, JobState.UNDO_WAITING)
     if view.state == JobState.STALLED and what not in ("resume", "cancel"):
-        return None
+        return _late(view, what)
     if what == "done":
         return advance.finished(view, Done({"x": 1}))
     if what == "park":
@@ -51,12 +51,22 @@ def act(view: JobView, what: str) -> Changes | None:
         return advance.failed(view, HostFailed("x"))
     if what == "stall":
         return advance.stalled(view, "late") if parked else None
+    if what.startswith("late"):
+        return None
     try:
         if what == "resume":
             return advance.resumed(view)
         return advance.cancelled(view, JobState.CANCELLED, "asked")
     except IllegalMove:
         return None
+
+
+def _late(view: JobView, what: str) -> Changes | None:
+    if what == "late done":
+        return advance.after_all(view, advance.finished(view, Done({"x": 1})))
+    if what == "late fail" and not view.undo:
+        return advance.after_all(view, advance.failed(view, HostFailed("x")))
+    return None
 
 
 @settings(max_examples=400, deadline=None)
@@ -114,6 +124,20 @@ def test_beyond_its_deadline_a_step_that_is_put_off_fails() -> None:
 def test_a_failing_undo_stalls_so_that_people_look() -> None:
     view = job(state=JobState.UNDOING, undo=("release",), step="release")
     assert advance.failed(view, HostFailed("x")).state == JobState.STALLED
+
+
+def test_what_answers_after_all_leaves_no_word_of_having_been_late_but_in_the_journal() -> None:
+    view = job(step="start", state=JobState.STALLED, error={"code": "stalled"})
+    done = advance.after_all(view, advance.finished(view, Done()))
+    assert (done.step, done.error, done.events[0].kind) == ("boot", {}, "job.resumed")
+    failed = advance.after_all(view, advance.failed(view, HostFailed("no room")))
+    assert (failed.state, (failed.error or {})["detail"]) == (JobState.UNDOING, "no room")
+
+
+def test_an_undo_that_answers_after_all_leaves_the_job_its_error() -> None:
+    view = job(step="erase", state=JobState.STALLED, undo=("erase", "release"), error={"code": "no-image"})
+    changes = advance.after_all(view, advance.finished(view, Done()))
+    assert (changes.state, changes.step, changes.error) == (JobState.UNDOING, "release", None)
 
 
 def test_a_deletion_can_not_be_cancelled() -> None:
