@@ -46,8 +46,10 @@ def images(dockerd: Dockerd) -> dict[str, str]:
     named = ComposeStack.images()
     base = f"PYTHON_IMAGE={base_name()}"
     commands += [["--build-arg", base, "--target", s, "-t", named[s], str(_STANDINS)] for s in STANDINS]
+    # By the machine's own network: what a build fetches needs no bridge, no address translation.
+    build = ("build", "-q", "--network=host")
     with ThreadPoolExecutor(len(commands)) as pool:
-        list(pool.map(lambda words: dockerd.docker("build", "-q", *words), commands))
+        list(pool.map(lambda words: dockerd.docker(*build, *words), commands))
     return {target: f"innkeeper-{target}:{TAG}" for target in TARGETS}
 
 

@@ -8,4 +8,4 @@ if [ ! -s "$data/PG_VERSION" ]; then
     echo 'host all all all scram-sha-256' >> "$data/pg_hba.conf"
     echo "CREATE DATABASE $POSTGRES_DB" | postgres --single -D "$data" postgres > /dev/null
 fi
-exec postgres -D "$data" -c listen_addresses='*' -c fsync=off -c unix_socket_directories=/tmp
+exec postgres -D "$data" -c listen_addresses='*' -c fsync=off -c jit=off -c unix_socket_directories=/tmp

@@ -31,7 +31,13 @@ CACHE = Path.home() / ".cache" / "innkeeper" / "containers"  # kept between runs
 _BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 _AUTHORITIES = Path("/usr/local/share/ca-certificates")
 _MERGED_USR = "/usr/share/mmdebstrap/hooks/merged-usr"
-_LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*")
+_LEFT_OUT = tuple(f"/usr/share/{what}" for what in ("doc", "info", "lintian", "locale", "man", "zoneinfo/right"))
+# What is left out, and no fsync, as in Debian's images. Not by --dpkgopt: mmdebstrap would filter each package itself.
+_DPKG = "\n".join(["force-unsafe-io", *(f"path-exclude={path}/*" for path in _LEFT_OUT)])
+
+# The machine's bundle takes the place of Debian's, so nothing need be hashed for it.
+_TRUST = "ca-certificates ca-certificates/trust_new_crts select no"
+_TRUST_NONE = f'echo "{_TRUST}" | chroot "$1" debconf-set-selections'
 
 
 def base_name() -> str:
@@ -43,13 +49,16 @@ def base_name() -> str:
 
 def command(target: Path) -> list[str]:
     """How the tarball is made."""
-    hooks = ['mkdir -p "$1/etc/ssl/certs"', f'cp {_BUNDLE} "$1{_BUNDLE}"']
-    hooks += [f'printf "[global]\\ncert = {_BUNDLE}\\n" > "$1/etc/pip.conf"']
+    first = ['mkdir -p "$1/etc/dpkg/dpkg.cfg.d"', f'echo "{_DPKG}" > "$1/etc/dpkg/dpkg.cfg.d/small"']
+    hooks = ['cd "$1" && rm -rf var/cache/debconf/*-old var/lib/dpkg/*-old ' + " ".join(f".{p}/*" for p in _LEFT_OUT)]
+    hooks += [f'cp {_BUNDLE} "$1{_BUNDLE}"', f'printf "[global]\\ncert = {_BUNDLE}\\n" > "$1/etc/pip.conf"']
     if _AUTHORITIES.is_dir():
         hooks += [f'mkdir -p "$1{_AUTHORITIES}"', f'cp -r {_AUTHORITIES}/. "$1{_AUTHORITIES}"']
     words = ["mmdebstrap", "--quiet", "--variant=minbase", '--aptopt=Acquire::Languages "none"']
-    words += ["--include=python3,usr-is-merged", f"--hook-dir={_MERGED_USR}"]  # its alternative brings all of Perl
-    words += [f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT]
+    words += ['--aptopt=Acquire::Retries "7"']
+    # ca-certificates are in that image, too. Of usr-is-merged the alternative brings all of Perl.
+    words += ["--include=python3,ca-certificates,usr-is-merged", f"--hook-dir={_MERGED_USR}"]
+    words += [f"--setup-hook={hook}" for hook in first] + [f"--essential-hook={_TRUST_NONE}"]
     words += [f"--customize-hook={hook}" for hook in hooks]
     return [*words, RELEASE, str(target), *machine_mirrors().lines(RELEASE, KEYRING)]
 

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.support.containers.bridge import Bridge
+from tests.support.containers.failed_steps import failed_steps
 from tests.support.missing import missing
 from tests.support.process import Process
 from tests.support.waiting import until
@@ -33,8 +35,8 @@ class Dockerd:
         # What it builds has time; the tests beside it may be measured by the clock.
         argv = ["nice", "-n", "10", "dockerd", "--data-root", f"{directory}/data", "--exec-root", f"{directory}/exec"]
         # A bridge of its own: docker0 is that of this machine's daemon, if it has one.
-        self._bridge = f"ik-d{os.getpid():x}"
-        argv += ["-H", self.socket, "--pidfile", f"{directory}/docker.pid", "--bridge", self._bridge]
+        self._bridge = Bridge()
+        argv += ["-H", self.socket, "--pidfile", f"{directory}/docker.pid", "--bridge", self._bridge.name]
         self._process = Process("dockerd", argv, os.environ, directory / "dockerd.log")
 
     def start(self) -> "Dockerd":
@@ -45,7 +47,10 @@ class Dockerd:
             missing(f"{', '.join(absent)}: apt-get install docker.io containerd runc iptables docker-compose")
         if os.geteuid() != 0:
             raise CannotStart("this user isn't root")
-        self._make_bridge()
+        try:
+            self._bridge.make()
+        except OSError as reason:
+            raise CannotStart(str(reason)) from reason
         self._process.start()
         until(lambda: self.answers() or not self._process.pid, _START_S, "dockerd answering or ended", pause=0.1)
         if not self.answers():
@@ -63,7 +68,7 @@ class Dockerd:
 
     def docker(self, *words: str) -> str:
         """Run `docker`; what it printed. It fails with what it said."""
-        return _said(words, self.try_docker(*words))
+        return said(words, self.try_docker(*words))
 
     def inspect(self, name: str) -> dict[str, Any]:
         """What the daemon knows of an image or a container."""
@@ -75,31 +80,23 @@ class Dockerd:
         command = ["docker-compose", "-p", project, "-f", str(file), *words]
         env = {**self.env, "COMPOSE_DOCKER_CLI_BUILD": "1"}
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=_PATIENCE_S)
-        return _said(words, done)
+        return said(words, done)
 
     def stop(self) -> None:
         """End every container, then the daemon."""
-        if self._process.pid and self.answers():
-            running = self.docker("ps", "-q").split()
-            if running:
-                self.docker("kill", *running)
-        self._process.stop(grace=30)
-        _ip("link", "delete", self._bridge)
-
-    def _make_bridge(self) -> None:
-        name, address = self._bridge, f"172.31.{64 + os.getpid() % 64}.1/24"
-        made = f"link add {name} type bridge", f"addr add {address} dev {name}", f"link set {name} up"
-        for command in made:
-            done = _ip(*command.split())
-            if done.returncode:
-                raise CannotStart(done.stderr)
+        try:
+            if self._process.pid and (running := self.try_docker("ps", "-q").stdout.split()):
+                self.try_docker("kill", *running)  # one may have ended by itself meanwhile
+        finally:
+            self._process.stop(grace=30)
+            self._bridge.remove()
 
 
-def _ip(*words: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
-
-
-def _said(words: Sequence[str], done: "subprocess.CompletedProcess[str]") -> str:
+def said(words: Sequence[str], done: "subprocess.CompletedProcess[str]") -> str:
+    """What it printed; AssertionError where it failed, of a build first with the words of the steps that did."""
     if done.returncode:
-        raise AssertionError(f"{' '.join(words)}: exit {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-6000:]}")
+        steps = failed_steps(done.stderr)[-4000:]
+        told = f"what failed:\n{steps}\n\nand all of it:\n" if steps else ""
+        said = f"{told}{done.stdout[-2000:]}\n{done.stderr[-6000:]}"
+        raise AssertionError(f"{' '.join(words)}: exit {done.returncode}\n{said}")
     return done.stdout.strip()
