@@ -11,7 +11,7 @@ import threading
 import time
 
 from prometheus_client import Gauge
-from sqlalchemy import ColumnElement, Float, cast, func, literal_column, or_, update
+from sqlalchemy import ColumnElement, Executable, Float, cast, func, literal_column, or_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -31,6 +31,7 @@ class Leadership:
         self.role = role
         self._database = database
         self._owner = f"{socket.gethostname()}/{os.getpid()}/{time.time_ns()}"
+        self._take = _take(database.is_sqlite, role, self._owner)
         self._lock = threading.Lock()
         self._until = self._look_at = 0.0  # by the clock that also runs while we are stopped
         LEADS.labels(role).set(0)
@@ -68,14 +69,23 @@ class Leadership:
             log.warning("role %s could not be looked at: %s", self.role, type(error).__name__)
 
     def _taken(self) -> bool:
-        made = sqlite if self._database.is_sqlite else postgresql
-        now = _now(self._database.is_sqlite)
-        ours = {"owner": self._owner, "until": now + TTL_S}
-        put = made.insert(Leader).values(role=self.role, **ours)
-        free = or_(Leader.owner == self._owner, Leader.until < now)
-        take = put.on_conflict_do_update(index_elements=[Leader.role], set_=ours, where=free).returning(Leader.role)
-        with self._database.write() as session:
-            return session.execute(take).first() is not None
+        # One statement needs no transaction around it on PostgreSQL. On SQLite it takes the write lock by itself.
+        with self._database.look() as connection:
+            taken = connection.execute(self._take).first() is not None
+            connection.commit()
+            return taken
+
+
+def _take(is_sqlite: bool, role: str, owner: str) -> Executable:
+    """Take the role where it is ours or free: made once, it is said every other second."""
+    made = sqlite if is_sqlite else postgresql
+    now = _now(is_sqlite)
+    ours = {"owner": owner, "until": now + TTL_S}
+    put = made.insert(Leader).values(role=role, **ours)
+    free = or_(Leader.owner == owner, Leader.until < now)
+    taking = put.on_conflict_do_update(index_elements=[Leader.role], set_=ours, where=free)
+    statement: Executable = taking.returning(Leader.role)
+    return statement
 
 
 def _now(is_sqlite: bool) -> ColumnElement[float]:
