@@ -16,6 +16,8 @@ from services.common.contracts.codec import load
 from services.common.contracts.devices import DISKS, NICS, TPMS, Devices
 
 FAMILIES = Path(__file__).parent / "families"
+# libyaml, where PyYAML was built with it, takes a tenth of the time: three services read all of it as they start.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _FILLED = ("name", "family")  # known from where the row stands
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "delivery": (Delivery.CLOUD_IMAGE, Delivery.DIRECT_KERNEL, Delivery.INSTALLER),
@@ -73,7 +75,7 @@ def template(family: str, name: str) -> str:
 def _read_family(folder: Path, reading: _Reading) -> None:
     where = f"{folder.name}/os.yaml"
     try:
-        document = yaml.safe_load((folder / "os.yaml").read_bytes())
+        document = yaml.load((folder / "os.yaml").read_bytes(), Loader=_LOADER)
         rows = document["systems"]
         defaults = document.get("defaults", {})
         items = list(rows.items())
