@@ -34,6 +34,7 @@ log = get_logger(__name__)
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _UPLOAD = re.compile(r"/uploads/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/(\d{1,18})")
 _IDLE_S = 60
+_END_S = 0.25  # so long a server that is asked to end may not have noticed
 _LINGER_S, _LINGER_BYTES = 2.0, 64 << 20
 
 
@@ -52,7 +53,8 @@ class ArtifactServer:
         handler = type("Handler", (_Handler,), {"places": places, "public_pem": public_pem, "uploads": uploads})
         self._server = _Server((host.strip("[]"), int(port)), handler, ending)
         self._state_dir = places.state_dir
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="artifacts", daemon=True)
+        serve = self._server.serve_forever
+        self._thread = threading.Thread(target=serve, args=(_END_S,), name="artifacts", daemon=True)
 
     @property
     def port(self) -> int:

@@ -33,6 +33,9 @@ from services.scheduler.policy_texts import texts_of
 log = get_logger(__name__)
 EVERY_S = 1.0
 Seen = tuple[int, int]  # the pointer's number, and how many versions there are
+_POINTER = select(
+    select(func.max(Activation.seq)).scalar_subquery(), select(func.count()).select_from(StoredPolicy).scalar_subquery()
+)
 
 
 @dataclass(frozen=True)
@@ -135,11 +138,12 @@ class PolicyShelf(Shelf):
             settle(self._database, self._path, self._clock())
             self._settled = True
         self._projects = {}  # projects may be renamed
+        with self._database.look() as connection:
+            moves, versions = connection.execute(_POINTER).one()
+        seen = (moves or 0, versions)
+        if seen == self._seen:
+            return
         with self._database.read() as session:
-            seq = session.scalar(select(func.max(Activation.seq))) or 0
-            seen = (seq, session.scalar(select(func.count()).select_from(StoredPolicy)) or 0)
-            if seen == self._seen:
-                return
             rows = session.execute(
                 select(StoredPolicy.id, StoredPolicy.name, StoredPolicy.version).order_by(StoredPolicy.version)
             ).all()
