@@ -9,6 +9,8 @@ import base64
 import hashlib
 import os
 import re
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import httpx
@@ -28,6 +30,33 @@ def host_user(host_id: str) -> str:
     return host_queue(host_id)
 
 
+def _wanted(host_id: str, password_hash: str) -> dict[str, dict[str, str]]:
+    """What is put where so that a host's user is as it must be; the user comes first."""
+    user = host_user(host_id)
+    rights = {"configure": "^$", "write": f"^{re.escape(AGENT_EXCHANGE)}$", "read": f"^{re.escape(user)}$"}
+    topic = {"exchange": AGENT_EXCHANGE, "write": f"^{re.escape(user)}$", "read": "^$"}
+    return {
+        _path("users", user): {"password_hash": password_hash, "tags": ""},
+        _path("permissions", user, "/"): rights,
+        _path("topic-permissions", user, "/"): topic,
+    }
+
+
+def _path(what: str, user: str, vhost: str | None = None) -> str:
+    words = (user,) if vhost is None else (vhost, user)
+    return "/".join(["/api", what, *(quote(word, safe="") for word in words)])
+
+
+def _key(path: str, body: Mapping[str, Any]) -> tuple[str, str]:
+    """A user has topic rights for each exchange."""
+    return path, body.get("exchange", "")
+
+
+def _holds(row: Mapping[str, Any] | None, body: Mapping[str, str]) -> bool:
+    # Tags are a list, in older releases a text; without any, both are empty.
+    return row is not None and all(value == (row.get(key) or "") for key, value in body.items())
+
+
 class BrokerAdmin:
     """Makes and removes agents' users. Every call may be repeated. Raises TryAgain where the broker is away."""
 
@@ -40,13 +69,22 @@ class BrokerAdmin:
 
     def ensure_host(self, host_id: str, password_hash: str) -> None:
         """The host's user exists with this password and exactly its rights."""
-        user = host_user(host_id)
-        name = quote(user, safe="")
-        rights = {"configure": "^$", "write": f"^{re.escape(AGENT_EXCHANGE)}$", "read": f"^{re.escape(user)}$"}
-        topic = {"exchange": AGENT_EXCHANGE, "write": f"^{re.escape(user)}$", "read": "^$"}
-        self._put(f"/api/users/{name}", {"password_hash": password_hash, "tags": ""})
-        self._put(f"/api/permissions/%2F/{name}", rights)
-        self._put(f"/api/topic-permissions/%2F/{name}", topic)
+        for path, body in _wanted(host_id, password_hash).items():
+            self._call("PUT", path, body, (200, 201, 204))
+
+    def ensure_hosts(self, password_hashes: Mapping[str, str]) -> None:
+        """The same of many hosts. They are looked at all at once, and only what is not so is written."""
+        if not password_hashes:
+            return
+        there = {**self._there("users"), **self._there("permissions"), **self._there("topic-permissions")}
+        for host_id, password_hash in password_hashes.items():
+            for path, body in _wanted(host_id, password_hash).items():
+                if not _holds(there.get(_key(path, body)), body):
+                    self._call("PUT", path, body, (200, 201, 204))
+
+    def _there(self, what: str) -> dict[tuple[str, str], dict[str, Any]]:
+        found = self._call("GET", f"/api/{what}", None, (200,)).json()
+        return {_key(_path(what, row.get("user") or row["name"], row.get("vhost")), row): row for row in found}
 
     def drop_host(self, host_id: str) -> None:
         """The host's user is gone, and its connections with it."""
@@ -58,16 +96,14 @@ class BrokerAdmin:
         """The queue is gone, whatever it held."""
         self._call("DELETE", f"/api/queues/%2F/{quote(name, safe='')}", None, (204, 404))
 
-    def _put(self, path: str, body: dict[str, str]) -> None:
-        self._call("PUT", path, body, (200, 201, 204))
-
-    def _call(self, method: str, path: str, body: dict[str, str] | None, fine: tuple[int, ...]) -> None:
+    def _call(self, method: str, path: str, body: Mapping[str, str] | None, fine: tuple[int, ...]) -> httpx.Response:
         try:
             answer = self._client.request(method, path, json=body)
         except httpx.HTTPError as error:
             raise TryAgain(f"the broker's management API does not answer: {error}") from error
         if answer.status_code not in fine:
             raise TryAgain(f"the broker's management API answered {answer.status_code} to {method} {path}")
+        return answer
 
     def close(self) -> None:
         """Let the connections go."""
