@@ -10,14 +10,20 @@ from sqlalchemy import Float, Select, bindparam, select
 from services.common.store.database import Database
 
 NOW = bindparam("now", type_=Float)
+AT_REST_S = 0.5
 Work = Callable[[], object]
 
 
 class Due:
-    """Passes, each with a question that finds a row where there is work for it. For one thread."""
+    """Passes, each with a question that finds a row where there is work for it. For one thread.
 
-    def __init__(self, database: Database):
+    While `under_way` finds no row, it is asked at most every AT_REST_S.
+    """
+
+    def __init__(self, database: Database, under_way: Select[Any]):
         self._database = database
+        self._under_way = under_way
+        self._look_at = 0.0
         self._asked: list[Select[Any]] = []
         self._there: list[bool] = []
         self._question: Any = None
@@ -42,8 +48,12 @@ class Due:
 
     def look(self) -> None:
         """Ask; what was found before and not done yet stays to be done."""
+        if time.monotonic() < self._look_at:
+            return
         if self._question is None:
-            self._question = select(*(one.exists().label(f"of_{n}") for n, one in enumerate(self._asked)))
+            asked = [*self._asked, self._under_way]
+            self._question = select(*(one.exists().label(f"of_{n}") for n, one in enumerate(asked)))
         with self._database.look() as connection:
-            found = connection.execute(self._question, {"now": time.time()}).one()
+            *found, busy = connection.execute(self._question, {"now": time.time()}).one()
+        self._look_at = 0.0 if busy else time.monotonic() + AT_REST_S
         self._there = [bool(new) or old for new, old in zip(found, self._there, strict=True)]

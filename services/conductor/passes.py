@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
+from services.common.contracts.states import JOB_DUE, JOB_PARKED
 from services.common.store.database import Database
 from services.common.store.evidence import Evidence
 from services.common.store.guest_tools import GuestTools
@@ -36,7 +37,8 @@ class Parts:
 
 def passes(database: Database, parts: Parts, host_timeout_s: float) -> list[tuple[float, Work]]:
     """For Duties: one look, and what it may have found."""
-    due, sweeper = Due(database), parts.sweeper
+    under_way = select(Job.id).where(Job.state.in_([str(s) for s in (*JOB_DUE, *JOB_PARKED)]))
+    due, sweeper = Due(database, under_way), parts.sweeper
     spoken = select(Job.id).join(Vm, Vm.id == Job.vm_id).where(heard())
 
     def mark_silent_hosts() -> None:

@@ -27,7 +27,8 @@ log = get_logger(__name__)
 BATCH = 100
 # Younger rows are in the hands of those who wrote them.
 LEFT_BEHIND_S = 0.5
-LOOK_S = 0.2
+LOOK_S = 0.5
+AWAY_S = 0.2  # while Redis, by which the api hands its rows over, is away
 _ROWS = (
     select(outbox.OUTBOX)
     .where(outbox.OUTBOX.c.created_at < bindparam("before"))
@@ -59,13 +60,13 @@ class Relay:
                 # The database may be away or busy: the rows stay where they are.
                 with going_on(log, "relaying failed", BROKER_AWAY) as course:
                     began = time.monotonic()
-                    message = handed.get(LOOK_S)
+                    message = handed.get(LOOK_S if handed.hears else AWAY_S)
                     ours = self._ours()  # asked even where nothing comes: a role must be renewed
                     if message is not None and ours:
                         self.pass_on(message["rows"])
-                    elif message is None and time.monotonic() - began < LOOK_S / 2:
-                        stopping.wait(LOOK_S)  # Redis is away and says so at once
-                    if time.monotonic() - looked >= LOOK_S:
+                    elif not handed.hears and time.monotonic() - began < AWAY_S / 2:
+                        stopping.wait(AWAY_S)  # it said so at once
+                    if not handed.hears or time.monotonic() - looked >= LOOK_S:
                         self.drain()
                         looked = time.monotonic()
                 if course.broke:

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The relay against a real broker and Redis: what it can't read doesn't hold up what it can."""
+"""The relay against a real broker and Redis: what it can't read doesn't hold up what it can; how often it looks."""
 
+import threading
 import time
 from pathlib import Path
+
+import pytest
 
 from deploy.local.servers import RabbitMQ, Redis
 from services.common.contracts.journal import Bell
@@ -13,7 +16,8 @@ from services.common.runtime.feed import Feed
 from services.common.store import outbox
 from services.common.store.database import Database
 from services.common.store.models import Base
-from services.conductor.relay import LEFT_BEHIND_S, Relay
+from services.conductor.relay import AWAY_S, LEFT_BEHIND_S, LOOK_S, Relay
+from tests.support.stack import free_port
 
 
 def test_a_row_nobody_can_read_is_dropped_and_those_behind_it_are_sent(
@@ -33,4 +37,35 @@ def test_a_row_nobody_can_read_is_dropped_and_those_behind_it_are_sent(
     with database.read() as session:
         assert outbox.depth(session) == 0
     publisher.close()
+    database.close()
+
+
+class Noting(Relay):
+    """Notes when it looks, and ends after so many looks."""
+
+    def __init__(self, database: Database, feed: Feed, looks: int):
+        super().__init__(database, Dispatcher(Publisher("amqp://nobody@127.0.0.1:1//"), Path()), feed, lambda: True)
+        self.looked: list[float] = []
+        self.stopping = threading.Event()
+        self._looks = looks
+
+    def drain(self) -> int:
+        self.looked.append(time.monotonic())
+        if len(self.looked) == self._looks:
+            self.stopping.set()
+        return super().drain()
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["redis", "no redis"])
+def test_the_table_is_looked_at_more_often_while_redis_is_away(
+    tmp_path: Path, redis_server: Redis, there: bool
+) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'relay.db'}")
+    Base.metadata.create_all(database.engine)
+    relay = Noting(database, Feed(redis_server.url if there else f"redis://127.0.0.1:{free_port()}/0"), looks=5)
+    relay.run(relay.stopping)
+    pauses = [after - before for before, after in zip(relay.looked, relay.looked[1:], strict=False)]
+    every = LOOK_S if there else AWAY_S
+    assert min(pauses) > 0.8 * every
+    assert sorted(pauses)[0] < 1.8 * every  # the others may have waited for the processor
     database.close()

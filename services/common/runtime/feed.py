@@ -31,6 +31,11 @@ class Subscription:
             self._subscribed = False
             log.warning("redis is away; reading the tables instead", reason=str(error))
 
+    @property
+    def hears(self) -> bool:
+        """Whether Redis was there at the last look."""
+        return self._subscribed
+
     def get(self, timeout: float) -> dict[str, Any] | None:
         """The next message as a dict, or None after `timeout` seconds (or at once where Redis just went away)."""
         if not self._subscribed:

@@ -12,6 +12,7 @@ from sqlalchemy import event, update
 
 from services.common.contracts.ids import new_id
 from services.common.store.models import Base, Evidence, GuestMessage, GuestTools, Host, Vm
+from services.conductor import due
 from services.conductor.passes import Parts, passes
 from tests.integration.conductor.conftest import HOST, Room
 
@@ -102,6 +103,20 @@ def test_nothing_to_do_is_one_question(room: Room) -> None:
     conductor = Conductor(room.check_in())
     assert [conductor.turn() for _ in range(3)] == [[], [], []]
     assert len([said for said in conductor.asked if said.startswith("SELECT")]) == 3
+
+
+def test_while_no_job_is_under_way_it_is_asked_less_often(room: Room) -> None:
+    conductor = Conductor(room.check_in())
+    room.change(state="succeeded")
+    assert [conductor.turn() for _ in range(3)] == [[], [], []]
+    assert len([said for said in conductor.asked if said.startswith("SELECT")]) == 1
+    put(message, room)
+    begun = time.monotonic()
+    while not conductor.turn():
+        assert time.monotonic() - begun < 5
+        time.sleep(0.05)
+    assert conductor.done == ["drain"]
+    assert time.monotonic() - begun < 2 * due.AT_REST_S
 
 
 def test_what_was_found_waits_for_its_interval_and_is_not_forgotten(room: Room) -> None:
