@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-PAUSES_S = (5.0, 15.0, 45.0)
+PAUSES_S = (5.0, 20.0, 60.0)
 
 
 def insist(command: Sequence[str], wait: Callable[[float], None] = time.sleep) -> int:
