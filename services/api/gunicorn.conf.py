@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """gunicorn for the API: few processes, many threads, since every open event stream holds one."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from services.api import draining, server_refusals
+from services.common.runtime.lasting import keep_what_is_there
 
 server_refusals.install()
 bind = os.environ.get("INNKEEPER_API_BIND", "127.0.0.1:8080")
@@ -44,6 +46,17 @@ def on_starting(server: Any) -> None:
 def when_ready(server: Any) -> None:
     """The master's own handlers are there: ours comes before its SIGTERM."""
     draining.end_later(_DRAIN_S, server.signal)
+
+
+def post_fork(_server: object, _worker: object) -> None:
+    """Nothing that a worker reads in at its start is garbage: to look for some would be a sixth of the work."""
+    gc.disable()
+
+
+def post_worker_init(_worker: object) -> None:
+    """The application is there, for as long as the worker."""
+    keep_what_is_there()
+    gc.enable()
 
 
 def child_exit(_server: object, worker: object) -> None:

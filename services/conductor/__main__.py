@@ -21,6 +21,7 @@ from services.common.runtime.bus import AgentEvents, Publisher
 from services.common.runtime.dispatch import Dispatcher
 from services.common.runtime.ending import ending
 from services.common.runtime.feed import Feed
+from services.common.runtime.lasting import keep_what_is_there
 from services.common.runtime.reaching import broker_answers
 from services.common.runtime.settings import Settings, settings_or_exit
 from services.common.store.database import Database
@@ -157,6 +158,7 @@ def main() -> None:
         threading.Thread(target=sweeping.run, args=(stopping,), name="sweeper"),
         threading.Thread(target=keeping.run, args=(stopping,), name="keeper"),
     ]
+    keep_what_is_there()
     for thread in threads:
         thread.start()
     logger.info("conductor runs")

@@ -10,7 +10,6 @@ from services.common.contracts.errors import Conflict, Invalid
 from services.common.contracts.flow import Queue
 from services.common.runtime import log, metrics
 from services.common.runtime.ask import Answerer
-from services.common.runtime.lasting import keep_what_is_there
 from services.common.runtime.settings import Settings, SettingsError
 from services.common.runtime.steps import Grouped, StepRunner, run_worker
 from services.common.store.journal import SqlJournal
@@ -65,7 +64,6 @@ def main() -> int:
         def placing(runner: StepRunner) -> PlacingTogether:
             together = PlacingTogether(runner, database, shelf, journal, warmth)
             together.roster.sync()  # before the first bell, which would have to wait for it
-            keep_what_is_there()
             placers.append(together)
             return together
 

@@ -7,7 +7,8 @@ import gc
 def keep_what_is_there() -> None:
     """Never look through what is there now again: modules, tables of hosts, machine code.
 
-    With Numba and ten thousand hosts in memory a full collection stops every thread for more than 100 ms.
+    With Numba and ten thousand hosts in memory a full collection stops every thread for more than 100 ms; and without
+    this the end of any service looks through all of it for a third of a second.
     What is frozen is still freed when its last reference goes.
     """
     gc.collect()

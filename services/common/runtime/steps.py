@@ -30,6 +30,7 @@ from services.common.runtime.celery_app import make_celery
 from services.common.runtime.failpoints import hit
 from services.common.runtime.feed import Feed
 from services.common.runtime.going_on import going_on
+from services.common.runtime.lasting import keep_what_is_there
 from services.common.runtime.log import bind, get_logger
 from services.common.runtime.metrics import LEASES_LOST, QUEUE_AGE, STEP_SECONDS
 from services.common.runtime.settings import Settings
@@ -239,7 +240,9 @@ def run_worker(
     }
     log.info("worker starts", queue=queue, steps=sorted(handlers))
     last_resort = LastResort(AskedToEnd(), settings.grace_s, runner.leases.hand_back)
-    app.Worker(**options).start()
+    worker = app.Worker(**options)
+    keep_what_is_there()
+    worker.start()
     if batches:
         batches.stop()
     tracing.stop()
