@@ -71,7 +71,7 @@ def down(home: Home, purge: bool, say: Say) -> None:
         say(ended)
     if purge:
         _remove(home)
-        say(f"removed {home.root}")
+        say(f"removed {home.root}, but for what was downloaded and built (cache)")
     say("down")
 
 
