@@ -70,6 +70,7 @@ def house(
 ) -> Iterator[House]:
     for name in ("QUEUES_EVERY_S", "USERS_EVERY_S"):
         monkeypatch.setattr(topology, name, 0.0)
+    monkeypatch.setattr(topology, "ALL_QUEUES_EVERY_S", 3600.0)
     database = Database(sqlite_installations.new(tmp_path))
     found = House(rabbit, database)
     yield found
