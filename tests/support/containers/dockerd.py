@@ -97,6 +97,6 @@ def said(words: Sequence[str], done: "subprocess.CompletedProcess[str]") -> str:
     if done.returncode:
         steps = failed_steps(done.stderr)[-4000:]
         told = f"what failed:\n{steps}\n\nand all of it:\n" if steps else ""
-        said = f"{told}{done.stdout[-2000:]}\n{done.stderr[-6000:]}"
-        raise AssertionError(f"{' '.join(words)}: exit {done.returncode}\n{said}")
+        told += f"{done.stdout[-2000:]}\n{done.stderr[-6000:]}"
+        raise AssertionError(f"{' '.join(words)}: exit {done.returncode}\n{told}")
     return done.stdout.strip()
